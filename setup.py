@@ -1,0 +1,54 @@
+"""Package layout: three import packages from three rooms, and the built front ends as data files.
+
+The front ends are built by `make build` (they need Node); a wheel made without them would install tiles
+that do not exist, so building one without them is an error and not a surprise.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+LABEXTENSION = ROOT / "labextension" / "streamspace_labextension"
+VIEWER = ROOT / "proxy" / "streamspace_proxy" / "static" / "viewer.js"
+SHARE = "share/jupyter/labextensions/@streamspace/jupyterlab"
+
+
+def labextension_files() -> list[tuple[str, list[str]]]:
+    """Return setuptools `data_files` for the prebuilt labextension, one entry for each folder."""
+    folders: dict[str, list[str]] = {}
+    for file in sorted(path for path in LABEXTENSION.rglob("*") if path.is_file()):
+        folder = Path(SHARE, file.parent.relative_to(LABEXTENSION)).as_posix()
+        folders.setdefault(folder, []).append(file.relative_to(ROOT).as_posix())
+    return list(folders.items())
+
+
+def packages() -> dict[str, str]:
+    """Return every import package and the folder that holds it."""
+    found: dict[str, str] = {}
+    for room, top in ((".", "streamspace_hub"), ("spawner", "streamspace_spawner"), ("proxy", "streamspace_proxy")):
+        for name in find_packages(room, include=[top, f"{top}.*"]):
+            found[name] = Path(room, *name.split(".")).as_posix()
+    return found
+
+
+if "bdist_wheel" in sys.argv and not (VIEWER.exists() and LABEXTENSION.is_dir()):
+    sys.exit("The front ends are not built yet: run `make build` (it needs Node 20 or later), then try again.")
+
+PACKAGES = packages()
+setup(
+    packages=list(PACKAGES),
+    package_dir=PACKAGES,
+    package_data={
+        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "templates/*.html"],
+        "streamspace_spawner": ["py.typed"],
+        "streamspace_proxy": ["py.typed", "static/**/*", "desktop/data/*"],
+    },
+    data_files=[
+        ("etc/jupyter/jupyter_server_config.d", ["proxy/jupyter_server_config.d/streamspace_proxy.json"]),
+        *labextension_files(),
+    ],
+)

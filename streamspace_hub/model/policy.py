@@ -1,0 +1,58 @@
+"""`Policy`: what a session may do, resolved for one user and one app. Pure data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ClipboardDirection(StrEnum):
+    """Ways that clipboard text may travel."""
+
+    BOTH = "both"
+    IN = "in"
+    """From the viewer's machine into the session only."""
+    OUT = "out"
+    """From the session to the viewer's machine only."""
+    NONE = "none"
+
+
+class Policy(BaseModel):
+    """What a session may do. Enforced by the streamer, on every transport."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clipboard: ClipboardDirection = Field(default=ClipboardDirection.BOTH, description="Clipboard text.")
+    clipboard_limit: int = Field(
+        default=1_048_576, ge=0, le=16_777_216, description="Largest clipboard text in bytes of UTF-8."
+    )
+    audio: bool = Field(default=True, description="Sound from the session to its viewers.")
+    max_width: int = Field(default=3840, ge=320, le=7680, description="Widest screen in pixels.")
+    max_height: int = Field(default=2160, ge=200, le=4320, description="Tallest screen in pixels.")
+    max_fps: int = Field(default=60, ge=1, le=120, description="Most frames per second.")
+    max_bitrate: int = Field(default=8_000_000, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
+    max_viewers: int = Field(default=10, ge=1, le=200, description="Browser pages connected at once.")
+
+
+class PolicyDefaults(BaseModel):
+    """Values that an app template sets for its own sessions; what is left out keeps the general default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clipboard: ClipboardDirection | None = None
+    clipboard_limit: int | None = Field(default=None, ge=0, le=16_777_216)
+    audio: bool | None = None
+    max_width: int | None = Field(default=None, ge=320, le=7680)
+    max_height: int | None = Field(default=None, ge=200, le=4320)
+    max_fps: int | None = Field(default=None, ge=1, le=120)
+    max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000)
+    max_viewers: int | None = Field(default=None, ge=1, le=200)
+
+
+def resolve_policy(*layers: Policy | PolicyDefaults) -> Policy:
+    """Merge `layers` from the most general to the most specific: a later layer's set values win."""
+    values: dict[str, object] = {}
+    for layer in layers:
+        values.update(layer.model_dump(exclude_none=True, exclude_unset=isinstance(layer, Policy)))
+    return Policy.model_validate(values)

@@ -1,0 +1,54 @@
+"""`Session` words: states of a session and roles of a viewer. Pure data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamspace_hub.model.app import AppName
+
+
+class SessionState(StrEnum):
+    """The states that a session can be in, everywhere in the project."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FROZEN = "frozen"
+    HIBERNATING = "hibernating"
+    SLEEPING = "sleeping"
+    RESUMING = "resuming"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Role(StrEnum):
+    """What a viewer may do; the streamer enforces it."""
+
+    OWNER = "owner"
+    CONTROLLER = "controller"
+    VIEWER = "viewer"
+
+
+class SessionOptions(BaseModel):
+    """User options of a session's JupyterHub server, as sent over REST or by a spawn form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    app: AppName = Field(description="Name of the app to run, one of the catalog's.")
+    open: str | None = Field(default=None, max_length=4096, description="File to open, relative to the user's home.")
+
+
+class Session(BaseModel):
+    """One session as lists show it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the JupyterHub server (empty: the default server).")
+    app: AppName
+    title: str
+    state: SessionState
+    url: str = Field(description="Path of the viewer page, from the origin's root.")
+    started: str | None = Field(default=None, description="ISO 8601 time of the start, UTC.")
+    last_activity: str | None = Field(default=None, description="ISO 8601 time, UTC.")
