@@ -1,0 +1,41 @@
+"""Plain data that crosses the boundaries inside the streamer: encoded video, encoded sound, cursor shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """One encoded picture of the display."""
+
+    data: bytes
+    """One H.264 access unit, Annex B; parameter sets precede every keyframe."""
+    keyframe: bool
+    epoch: int
+    """Counts encoder restarts (resize, X server restart): frames of different epochs do not reference each other."""
+    capture_us: int
+    """CLOCK_MONOTONIC in microseconds when the capture began."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpusPacket:
+    """20 ms of sound, 48 kHz stereo."""
+
+    data: bytes
+    capture_us: int
+    """CLOCK_MONOTONIC in microseconds of the first sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorShape:
+    """The pointer's picture, as it is drawn by the viewer and not into the video."""
+
+    width: int
+    height: int
+    hot_x: int
+    hot_y: int
+    png: bytes | None
+    """None: the cursor is hidden."""
