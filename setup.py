@@ -43,7 +43,7 @@ setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
     package_data={
-        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "templates/*.html"],
+        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "templates/*.html", "demo/*.py"],
         "streamspace_spawner": ["py.typed"],
         "streamspace_proxy": ["py.typed", "static/**/*", "desktop/data/*"],
     },

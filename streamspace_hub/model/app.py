@@ -53,7 +53,9 @@ class GpuNeed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=0, ge=0, le=16, description="GPUs for one session; 0 asks for none.")
-    required: bool = Field(default=False, description="Refuse to start without a GPU instead of falling back to software.")
+    required: bool = Field(
+        default=False, description="Refuse to start without a GPU instead of falling back to software."
+    )
 
 
 class Resources(BaseModel):
@@ -114,7 +116,9 @@ class AppTemplate(BaseModel):
     def _environment_is_ours_to_refuse(self) -> Self:
         reserved = [key for key in self.environment if key.startswith(("STREAMSPACE_", "JUPYTERHUB_"))]
         if reserved:
-            raise ValueError(f"environment: {reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_")
+            raise ValueError(
+                f"environment: {reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_"
+            )
         return self
 
     @property

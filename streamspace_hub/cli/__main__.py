@@ -1,0 +1,7 @@
+"""`python -m streamspace_hub.cli`."""
+
+import sys
+
+from streamspace_hub.cli import main
+
+sys.exit(main())

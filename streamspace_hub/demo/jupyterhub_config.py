@@ -1,0 +1,40 @@
+"""The demo's hub: an ordinary configuration file with `streamspace_hub.install(c)` in it.
+
+Read by JupyterHub, not imported. `run.py` passes the settings of the run by environment, which sessions don't inherit.
+"""
+
+import json
+import os
+import sys
+
+import streamspace_hub
+from streamspace_hub.demo.authenticator import DemoAuthenticator
+from streamspace_hub.demo.settings import ADMIN, USER
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - traitlets provides it
+run = json.loads(os.environ.pop("STREAMSPACE_DEMO_RUN"))
+
+c.JupyterHub.bind_url = run["url"]
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{run['hub_port']}"
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{run['proxy_api_port']}"
+c.JupyterHub.cookie_secret_file = f"{run['folder']}/cookie_secret"
+c.JupyterHub.db_url = f"sqlite:///{run['folder']}/hub.sqlite"
+c.ConfigurableHTTPProxy.pid_file = f"{run['folder']}/proxy.pid"
+c.JupyterHub.authenticator_class = DemoAuthenticator
+c.DemoAuthenticator.password = run["password"]
+c.Authenticator.allowed_users = {USER, ADMIN}
+c.Authenticator.admin_users = {ADMIN}
+
+c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+c.Spawner.default_url = "/lab"
+# JupyterLab asks whether it may fetch news at its first start; the demo keeps quiet, and offline.
+c.Spawner.args = [
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+]
+
+streamspace_hub.install(c)
+if run["as_root"]:
+    c.LocalStreamSpaceSpawner.create_accounts = True
+    c.LocalStreamSpaceSpawner.account_template = "streamspace-{username}"
+    c.LocalStreamSpaceSpawner.account_home_template = f"{run['folder']}/home/{{username}}"
