@@ -1,0 +1,37 @@
+"""`make bench`: measure, print a table, append JSON lines to build/bench.jsonl.
+
+Each figure has a module with `measure()`, which yields `Figure`s. Nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from tests.bench.report import Figure, table, write
+
+FIGURES = ("click", "hub_cost", "install_size")
+OUTPUT = Path(__file__).parents[2] / "build" / "bench.jsonl"
+
+
+def main() -> None:
+    """Run the figures named by `--only`, or all."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--only", default=",".join(FIGURES), help="comma-separated: " + ", ".join(FIGURES))
+    names = parser.parse_args().only.split(",")
+    unknown = sorted(set(names) - set(FIGURES))
+    if unknown:
+        sys.exit(f"ONLY: {', '.join(unknown)} is not a bench; choose from {', '.join(FIGURES)}")
+    figures: list[Figure] = []
+    for name in names:
+        print(f"==> {name}", file=sys.stderr, flush=True)
+        measured = list(importlib.import_module(f"tests.bench.{name}").measure())
+        write(measured, OUTPUT)
+        figures += measured
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()

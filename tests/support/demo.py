@@ -1,0 +1,135 @@
+"""Run `streamspace demo` for tests and benches: the real command, a free port, a folder and password of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from streamspace_hub.demo.settings import free_port
+
+START_LIMIT = 90
+
+
+@dataclass
+class Demo:
+    """A running demo."""
+
+    url: str
+    password: str
+    folder: Path
+    process: subprocess.Popen[str]
+    announcement: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        """The hub's log so far."""
+        return (self.folder / "hub.log").read_text(errors="replace")
+
+    def hub_pid(self) -> int:
+        """Process id of the hub, a child of the demo."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
+    def token(self, user: str = "demo") -> str:
+        """An API token of `user`, got as a script gets one: with name and password."""
+        if user not in self._tokens:
+            reply = httpx.post(
+                f"{self.url}/hub/api/users/{user}/tokens",
+                json={"auth": {"username": user, "password": self.password}, "note": "test"},
+            )
+            reply.raise_for_status()
+            self._tokens[user] = reply.json()["token"]
+        return self._tokens[user]
+
+    def api(self, method: str, path: str, user: str = "demo", **request: Any) -> httpx.Response:
+        """Call the hub's REST API as `user`."""
+        return httpx.request(
+            method,
+            f"{self.url}/hub/api{path}",
+            headers={"Authorization": f"token {self.token(user)}"},
+            timeout=60,
+            **request,
+        )
+
+    def start(self, app: str, name: str | None = None, user: str = "demo", wait: float = 60) -> None:
+        """Start a session of `app` over REST and wait until the hub calls it ready."""
+        name = name or app
+        reply = self.api("POST", f"/users/{user}/servers/{name}", user, json={"app": app})
+        assert reply.status_code in (201, 202), reply.text
+        self.wait_for(lambda: self.server(name, user).get("ready"), f"session {name} to be ready", wait)
+
+    def stop(self, name: str, user: str = "demo") -> None:
+        """Stop a session and wait until it is gone."""
+        reply = self.api("DELETE", f"/users/{user}/servers/{name}", user)
+        assert reply.status_code in (202, 204, 404), reply.text
+        self.wait_for(lambda: not self.server(name, user), f"session {name} to be gone", 30)
+
+    def server(self, name: str, user: str = "demo") -> dict[str, Any]:
+        """The hub's model of a server; empty when it does not run."""
+        servers: dict[str, dict[str, Any]] = self.api("GET", f"/users/{user}", user).json().get("servers") or {}
+        return servers.get(name, {})
+
+    def wait_for(self, condition: Any, what: str, limit: float = 30) -> Any:
+        """Return the first true value of `condition()`; fail with the hub's log after `limit` seconds."""
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            value = condition()
+            if value:
+                return value
+            time.sleep(0.1)
+        raise AssertionError(f"waited {limit} s for {what}\n{self.log[-4000:]}")
+
+
+@contextmanager
+def running_demo() -> Iterator[Demo]:
+    """Start the demo, give it, end it as Ctrl-C does."""
+    folder = Path(tempfile.mkdtemp(prefix="ss-demo-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    port, password = free_port(), secrets.token_urlsafe(12)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamspace_hub.cli", "demo"],
+        env={
+            **os.environ,
+            "STREAMSPACE_PORT": str(port),
+            "STREAMSPACE_DEMO_DIR": str(folder),
+            "STREAMSPACE_DEMO_PASSWORD": password,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield Demo(f"http://127.0.0.1:{port}", password, folder, process, _announcement(process))
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _announcement(process: subprocess.Popen[str]) -> str:
+    """Read what the demo prints until it says where it is."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("Open http"):
+            return said
+    raise AssertionError(f"the demo ended: {said}")
