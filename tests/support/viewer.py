@@ -1,0 +1,49 @@
+"""Work in a viewer page as its user: look at the picture, type, click; and look into the session from outside."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Frame, Page
+
+SURFACE = "#streamspace"
+
+
+def picture(page: Page, frame: Frame | Page) -> Image.Image:
+    """What the user sees of the desktop now."""
+    box = frame.locator(SURFACE)
+    return Image.open(io.BytesIO(box.screenshot())).convert("RGB")
+
+
+def colours(image: Image.Image) -> int:
+    """Number of different colours: 1 is an empty screen."""
+    found = image.getcolors(maxcolors=1 << 24)
+    assert found is not None
+    return len(found)
+
+
+def stats(frame: Frame | Page) -> dict[str, Any]:
+    """`window.streamspace.stats()`."""
+    result: dict[str, Any] = frame.evaluate("() => window.streamspace.stats()")
+    return result
+
+
+def wait_for_transport(frame: Frame | Page, transport: str, limit: float = 20) -> None:
+    """Wait until pictures come by `transport`."""
+    shown = f"window.streamspace?.transport === '{transport}' && window.streamspace.stats().frames > 0"
+    frame.wait_for_function(f"() => {shown}", timeout=limit * 1000)
+
+
+def eventually(condition: Callable[[], Any], what: str, limit: float = 15) -> Any:
+    """Return the first true value of `condition()`; fail after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"waited {limit} s for {what}")
