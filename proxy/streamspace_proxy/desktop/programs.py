@@ -1,0 +1,82 @@
+"""Command lines of the programs around the app. Pure functions; what is installed is the caller's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamspace_proxy.desktop.settings import Settings
+
+X_SERVER = "Xtigervnc"
+BUS = "dbus-daemon"
+SOUND = "pulseaudio"
+WINDOW_MANAGER = "openbox"
+NO_SOCKET = b"Failed to find a socket to listen on"
+"""What the X server says when no display number is free (xserver, os/connection.c)."""
+SINK = "streamspace"
+"""Name of the sound server's only sink; the streamer records `streamspace.monitor`."""
+
+
+def x_server(settings: Settings, display_fd: int) -> list[str]:
+    """Xtigervnc on a display of its own choice, which it writes to `display_fd` when it can be connected to."""
+    return [
+        X_SERVER,
+        *("-displayfd", str(display_fd)),
+        *("-auth", str(settings.path("Xauthority"))),
+        # Neither TCP nor the abstract socket, which every container of a pod and every uid could reach.
+        *("-nolisten", "tcp", "-nolisten", "local"),
+        *("-geometry", "1280x720", "-depth", "24", "-dpi", "96"),
+        "-noreset",
+        # No screen saver: nobody could see why the picture went black.
+        *("-s", "0", "-dpms"),
+        # Auto-repeat in ms, so that it does not depend on the network.
+        *("-ardelay", "500", "-arinterval", "33"),
+        *("-rfbport", "-1", "-rfbunixpath", str(settings.path("rfb.sock")), "-rfbunixmode", "0600"),
+        *("-SecurityTypes", "None", "-AlwaysShared", "-AcceptSetDesktopSize=1", "-desktop", "StreamSpace"),
+        # RFB carries pictures only. Input and clipboard pass through the streamer, which knows roles and policy;
+        # AllowOverride keeps programs of the desktop from opening this way again.
+        *("-AcceptKeyEvents=0", "-AcceptPointerEvents=0", "-AcceptCutText=0", "-SendCutText=0", "-AllowOverride="),
+    ]
+
+
+def session_bus(settings: Settings, address_fd: int) -> list[str]:
+    """Return the command of the D-Bus session bus; it writes its address to `address_fd` when it listens."""
+    return [
+        BUS,
+        *("--session", "--nofork", "--nopidfile", "--nosyslog"),
+        f"--address=unix:path={settings.path('bus')}",
+        f"--print-address={address_fd}",
+    ]
+
+
+def sound_server(settings: Settings) -> list[str]:
+    """PulseAudio with one silent sink, whose monitor the streamer records."""
+    return [
+        SOUND,
+        *("-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit"),
+        *("--realtime=no", "--high-priority=no", "--log-target=stderr", "--log-level=warn"),
+        *(
+            "-L",
+            f"module-null-sink sink_name={SINK} rate=48000 channels=2 sink_properties=device.description=StreamSpace",
+        ),
+        # The folder is private, and the server checks the uid of its clients: no cookie is needed.
+        *("-L", f"module-native-protocol-unix socket={settings.path('pulse.sock')} auth-cookie-enabled=0"),
+    ]
+
+
+def sound_environment(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the sound server's environment: its state goes to the runtime folder and not to the user's ~/.config."""
+    own = {name: value for name, value in env.items() if not name.startswith("PULSE_")}
+    folder = str(settings.path("xdg") / "pulse")
+    return own | {"PULSE_STATE_PATH": folder, "PULSE_RUNTIME_PATH": folder}
+
+
+def window_manager() -> list[str]:
+    """Openbox with rules of ours."""
+    return [WINDOW_MANAGER, "--sm-disable", "--config-file", str(Path(__file__).with_name("data") / "openbox.xml")]
+
+
+def window_manager_environment(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the window manager's environment: it makes folders in the user's ~/.cache and ~/.local otherwise."""
+    folder = str(settings.path("xdg") / "openbox")
+    return {**env, "XDG_CACHE_HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}

@@ -1,0 +1,178 @@
+"""What the desktop is told: its environment variables checked, and the environment and command of its programs.
+
+Pure functions of plain data, except for `prepare_runtime_dir`. It must not know how anything is started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# A unix socket's path has 108 bytes with its final NUL (unix(7)); the longest of our names is `streamer.sock`.
+_LONGEST_RUNTIME_DIR = 107 - len("/streamer.sock")
+_SECRET_PREFIXES = ("JUPYTERHUB_", "JPY_", "JUPYTER_TOKEN", "JUPYTER_SERVER_", "CONFIGPROXY_")
+# What another login session of the same machine would leave us pointing at.
+_FOREIGN = (
+    "DBUS_", "DESKTOP_SESSION", "DISPLAY", "GDMSESSION", "GNOME_", "ICEAUTHORITY", "PULSE_", "SESSION_MANAGER",
+    "SSH_AUTH_SOCK", "WAYLAND_", "WINDOWID", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_RUNTIME_DIR", "XDG_SEAT",
+    "XDG_SESSION_", "XDG_VTNR", "NOTIFY_SOCKET", "LISTEN_",
+)  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the text is one sentence that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to run and where. The fields of `template` that matter here, and the paths of the runtime folder."""
+
+    title: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    window_mode: str
+    packages: tuple[str, ...]
+    runtime_dir: Path
+    open: str | None = None
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    """The environment that we were started with, without secrets."""
+
+    @property
+    def home(self) -> str:
+        """The user's home, where programs start."""
+        return self.inherited.get("HOME", "/")
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the runtime folder."""
+        return self.runtime_dir / name
+
+
+def _text_list(template: Mapping[str, Any], key: str, least: int) -> tuple[str, ...]:
+    value = template.get(key, [])
+    if not isinstance(value, list) or len(value) < least or not all(isinstance(x, str) and x for x in value):
+        raise SettingsError(f"STREAMSPACE_TEMPLATE: `{key}` must be a list of at least {least} non-empty strings.")
+    return tuple(value)
+
+
+def read_runtime_dir(environ: Mapping[str, str]) -> Path:
+    """Return the runtime folder named by the environment."""
+    name = environ.get("STREAMSPACE_RUNTIME_DIR", "")
+    if not name.startswith("/"):
+        raise SettingsError("STREAMSPACE_RUNTIME_DIR must be the absolute path of a private folder.")
+    if len(os.fsencode(name)) > _LONGEST_RUNTIME_DIR:
+        raise SettingsError(
+            f"STREAMSPACE_RUNTIME_DIR is longer than {_LONGEST_RUNTIME_DIR} bytes: no socket could be made in {name}."
+        )
+    return Path(name)
+
+
+def check_private(folder: Path) -> None:
+    """Refuse a runtime folder that others could look into."""
+    try:
+        info = folder.lstat()
+    except OSError as error:
+        raise SettingsError(f"STREAMSPACE_RUNTIME_DIR: {folder}: {error.strerror}.") from error
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
+        raise SettingsError(
+            f"STREAMSPACE_RUNTIME_DIR: {folder} must be a folder of mode 0700 that belongs to uid {os.geteuid()}."
+        )
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Check the environment variables; raises SettingsError with a sentence."""
+    runtime_dir = read_runtime_dir(environ)
+    try:
+        template = json.loads(environ.get("STREAMSPACE_TEMPLATE", ""))
+    except ValueError as error:
+        raise SettingsError(f"STREAMSPACE_TEMPLATE must hold an app template as JSON: {error}.") from error
+    if not isinstance(template, dict):
+        raise SettingsError("STREAMSPACE_TEMPLATE must hold an app template as a JSON object.")
+    extra = template.get("environment", {})
+    if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):
+        raise SettingsError("STREAMSPACE_TEMPLATE: `environment` must map names to strings.")
+    mode = template.get("window_mode", "app")
+    if mode not in ("app", "desktop"):
+        raise SettingsError("STREAMSPACE_TEMPLATE: `window_mode` must be `app` or `desktop`.")
+    opened = environ.get("STREAMSPACE_OPEN") or None
+    if opened is not None and not opened.startswith("/"):
+        raise SettingsError("STREAMSPACE_OPEN must be an absolute path.")
+    command = _text_list(template, "command", 1)
+    return Settings(
+        title=str(template.get("title") or command[0]),
+        command=command,
+        environment=extra,
+        window_mode=mode,
+        packages=_text_list(template, "packages", 0),
+        runtime_dir=runtime_dir,
+        open=opened,
+        inherited=without_secrets(environ),
+    )
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without what belongs to the Jupyter server, nor a copy of its secrets under another name."""
+    removed = {name: value for name, value in environ.items() if name.startswith(_SECRET_PREFIXES)}
+    secrets = {value for name, value in removed.items() if "TOKEN" in name and value}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in removed and not any(secret in value for secret in secrets)
+    }
+
+
+def program_environment(settings: Settings, display: str | None) -> dict[str, str]:
+    """Return the environment of every program; `display` is None before the X server is up."""
+    env = {
+        name: value
+        for name, value in settings.inherited.items()
+        if not name.startswith(_FOREIGN) and not name.startswith("STREAMSPACE_")
+    }
+    env.setdefault("LANG", "C.UTF-8")
+    env.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games")
+    env |= {
+        # Without it every GTK program waits for an accessibility bus that is not there.
+        "NO_AT_BRIDGE": "1",
+        "XDG_SESSION_TYPE": "x11",
+        "XDG_CURRENT_DESKTOP": "X-StreamSpace",
+    }
+    env |= settings.environment
+    env |= {
+        "XAUTHORITY": str(settings.path("Xauthority")),
+        "XDG_RUNTIME_DIR": str(settings.path("xdg")),
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={settings.path('bus')}",
+        "PULSE_SERVER": f"unix:{settings.path('pulse.sock')}",
+        # Else each client makes a cookie in the user's ~/.config.
+        "PULSE_COOKIE": str(settings.path("xdg") / "pulse-cookie"),
+    }
+    if display is not None:
+        env["DISPLAY"] = display
+    # The spawner finds what is left of a session by this marker.
+    if marker := settings.inherited.get("STREAMSPACE_SESSION"):
+        env["STREAMSPACE_SESSION"] = marker
+    return env
+
+
+def takes_files(command: Sequence[str]) -> bool:
+    """Whether the command has a place for files."""
+    return "%f" in command or "%F" in command
+
+
+def expand(command: Sequence[str], files: Sequence[str] = ()) -> list[str]:
+    """Put `files` where the command says `%F` (all) or `%f` (one); without files the code vanishes.
+
+    Desktop Entry Specification 1.5, "Exec variables": only arguments that are a field code as a whole.
+    """
+    argv: list[str] = []
+    for element in command:
+        if element == "%f":
+            argv += files[:1]
+        elif element == "%F":
+            argv += files
+        else:
+            argv.append(element)
+    return argv

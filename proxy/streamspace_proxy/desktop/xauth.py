@@ -1,0 +1,24 @@
+"""The X authority file (Xau(3): big-endian counted strings). Knows no display number: its one entry is for any."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+from pathlib import Path
+
+PROTOCOL = b"MIT-MAGIC-COOKIE-1"
+_FAMILY_WILD = 0xFFFF
+
+
+def write_authority(path: Path) -> bytes:
+    """Write a fresh cookie to `path` (mode 0600), valid for whatever display the server picks; returns the cookie."""
+    cookie = secrets.token_bytes(16)
+    entry = struct.pack(">H", _FAMILY_WILD)
+    for text in (b"", b"", PROTOCOL, cookie):  # address, display number, name, data
+        entry += struct.pack(">H", len(text)) + text
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(entry)
+    return cookie
