@@ -8,20 +8,50 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from streamspace_hub.model.policy import PolicyDefaults
 
 # JupyterHub 6 server names (jupyterhub `slugs.is_valid_safe_slug`): a template's name is its server's name too.
-AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=1, max_length=30)]
-MimeType = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+/[\w.+*-]+$")]
-DebianPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+# RFC 6838 section 4.2, and `*` for a whole family of types
+MIME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]*/([a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]*|\*)$"
+# Debian Policy 5.6.1
+PACKAGE_PATTERN = r"^[a-z0-9][a-z0-9+.-]+$"
 # OCI reference without shell characters: [registry[:port]/]path[:tag][@digest]
-ImageReference = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$", max_length=512),
-]
-Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[KMGT]$")]
+IMAGE_PATTERN = r"^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$"
+MEMORY_PATTERN = r"^[1-9][0-9]*(\.[0-9]+)?[KMGT]$"
+ICON_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*\.svg$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+ARGUMENT_PATTERN = r"^[^\x00]*$"
+
+PATTERN_MEANINGS = {
+    NAME_PATTERN: "lower-case letters, digits and single hyphens, beginning with a letter, e.g. `text-editor`",
+    MIME_PATTERN: "a MIME type such as `image/png`, or `image/*` for a whole family",
+    PACKAGE_PATTERN: "the name of a Debian package, e.g. `gimp`",
+    IMAGE_PATTERN: "a container image such as `registry.example.org/team/gimp:2.10`",
+    MEMORY_PATTERN: "a number with one of the units K, M, G, T, e.g. `512M` or `1.5G`",
+    ICON_PATTERN: "the name (not the path) of an SVG file, e.g. `gimp.svg`",
+    VARIABLE_PATTERN: "the name of an environment variable: letters, digits and `_`, not beginning with a digit",
+    LINE_PATTERN: "a single line without control characters",
+    ARGUMENT_PATTERN: "text without NUL characters",
+}
+"""What each pattern of the models accepts, in words for error messages."""
+
+AppName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=30)]
+MimeType = Annotated[str, StringConstraints(pattern=MIME_PATTERN, max_length=255)]
+DebianPackage = Annotated[str, StringConstraints(pattern=PACKAGE_PATTERN, max_length=128)]
+ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN, max_length=512)]
+Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN, max_length=32)]
+IconFile = Annotated[str, StringConstraints(pattern=ICON_PATTERN, max_length=128)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=128)]
+Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN, strip_whitespace=True)]
+Argument = Annotated[str, StringConstraints(pattern=ARGUMENT_PATTERN, max_length=4096)]
+
+FILE_CODES = ("%f", "%F")
+RESERVED_VARIABLES = ("STREAMSPACE_", "JUPYTERHUB_")
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 class WindowMode(StrEnum):
@@ -57,6 +87,13 @@ class GpuNeed(BaseModel):
         default=False, description="Refuse to start without a GPU instead of falling back to software."
     )
 
+    @field_validator("required")
+    @classmethod
+    def _required_asks_for_one(cls, required: bool, info: ValidationInfo) -> bool:
+        if required and info.data.get("count") == 0:
+            raise ValueError("a required GPU needs `count: 1` or more above it")
+        return required
+
 
 class Resources(BaseModel):
     """CPU and memory of one session, in JupyterHub's own terms (`cpu_limit`, `mem_limit`, ...)."""
@@ -67,7 +104,23 @@ class Resources(BaseModel):
     cpu_limit: float | None = Field(default=None, gt=0, le=256, description="Cores the session may use at most.")
     mem_guarantee: Memory | None = Field(default=None, description="Memory kept for the session, e.g. `1G`.")
     mem_limit: Memory | None = Field(default=None, description="Memory the session may use at most, e.g. `4G`.")
-    gpu: GpuNeed = Field(default_factory=GpuNeed)
+    gpu: GpuNeed = Field(default_factory=GpuNeed, description="What it asks of a GPU.")
+
+    @field_validator("cpu_limit")
+    @classmethod
+    def _cpu_limit_holds_the_guarantee(cls, limit: float | None, info: ValidationInfo) -> float | None:
+        guarantee = info.data.get("cpu_guarantee")
+        if limit is not None and guarantee is not None and limit < guarantee:
+            raise ValueError(f"{limit:g} is less than cpu_guarantee ({guarantee:g}); make it at least as large")
+        return limit
+
+    @field_validator("mem_limit")
+    @classmethod
+    def _mem_limit_holds_the_guarantee(cls, limit: str | None, info: ValidationInfo) -> str | None:
+        guarantee = info.data.get("mem_guarantee")
+        if limit is not None and guarantee is not None and memory_bytes(limit) < memory_bytes(guarantee):
+            raise ValueError(f"{limit} is less than mem_guarantee ({guarantee}); make it at least as large")
+        return limit
 
 
 class MemorySleep(StrEnum):
@@ -98,30 +151,69 @@ class AppTemplate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: AppName = Field(description="Identifier; also the default name of the JupyterHub server that runs it.")
-    title: str = Field(min_length=1, max_length=60, description="Text on the tile.")
-    description: str = Field(default="", max_length=300, description="One sentence for tooltips and lists.")
-    icon: str | None = Field(default=None, description="SVG file beside the template; without it a letter is drawn.")
-    categories: list[Category] = Field(default_factory=lambda: [Category.OTHER], min_length=1)
-    command: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, description="Argument list.")
-    environment: dict[str, str] = Field(default_factory=dict, description="Extra environment of the app.")
-    window_mode: WindowMode = WindowMode.APP
+    title: Line = Field(min_length=1, max_length=60, description="Text on the tile.")
+    description: Line = Field(default="", max_length=300, description="One sentence for tooltips and lists.")
+    icon: IconFile | None = Field(
+        default=None,
+        description="SVG file beside the template, or one of the built-in icons; without it a letter is drawn.",
+    )
+    categories: list[Category] = Field(
+        default_factory=lambda: [Category.OTHER],
+        min_length=1,
+        description="Sections of the launcher; the first one holds its tile.",
+    )
+    command: list[Annotated[Argument, Field(min_length=1)]] = Field(
+        min_length=1,
+        description="Program and arguments, run without a shell; `%f` stands for one file, `%F` for all files opened.",
+    )
+    environment: dict[VariableName, Argument] = Field(
+        default_factory=dict, description="Extra environment variables of the app."
+    )
+    window_mode: WindowMode = Field(
+        default=WindowMode.APP,
+        description="`app`: one maximised window. `desktop`: the command brings its own window manager.",
+    )
     mime_types: list[MimeType] = Field(default_factory=list, description="MIME types offered under 'Open with'.")
     image: ImageReference | None = Field(default=None, description="Container image (Kubernetes).")
     packages: list[DebianPackage] = Field(default_factory=list, description="Debian packages that hold the program.")
-    resources: Resources = Field(default_factory=Resources)
+    resources: Resources = Field(default_factory=Resources, description="CPU, memory and GPU of one session.")
     sleep: SleepDefaults = Field(default_factory=SleepDefaults, description="Sleep defaults of this app.")
     policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="Policy defaults of this app.")
 
-    @model_validator(mode="after")
-    def _environment_is_ours_to_refuse(self) -> Self:
-        reserved = [key for key in self.environment if key.startswith(("STREAMSPACE_", "JUPYTERHUB_"))]
+    @field_validator("command")
+    @classmethod
+    def _command_names_a_program(cls, command: list[str]) -> list[str]:
+        if not command[0].strip() or command[0].startswith("%"):
+            raise ValueError("the first element must be the program to run, e.g. `gimp`")
+        if sum(element in FILE_CODES for element in command) > 1:
+            raise ValueError("holds more than one of `%f` and `%F`; keep one")
+        return command
+
+    @field_validator("environment")
+    @classmethod
+    def _environment_is_ours_to_refuse(cls, environment: dict[str, str]) -> dict[str, str]:
+        reserved = [key for key in environment if key.startswith(RESERVED_VARIABLES)]
         if reserved:
-            raise ValueError(
-                f"environment: {reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_"
-            )
+            raise ValueError(f"{reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_")
+        return environment
+
+    @model_validator(mode="after")
+    def _files_reach_the_app(self) -> Self:
+        if self.mime_types and not self.opens_files:
+            raise ValueError("mime_types needs `%f` or `%F` in the command, where the file's path is put")
         return self
 
     @property
     def program(self) -> str:
         """The executable whose presence decides whether the app is installed."""
         return self.command[0]
+
+    @property
+    def opens_files(self) -> bool:
+        """Whether the command has a place for files."""
+        return any(code in self.command for code in FILE_CODES)
+
+
+def memory_bytes(memory: str) -> float:
+    """Return the bytes that a `Memory` text such as `1.5G` stands for (powers of 1024, as JupyterHub counts)."""
+    return float(memory[:-1]) * UNITS[memory[-1]]

@@ -40,14 +40,16 @@ class PolicyDefaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clipboard: ClipboardDirection | None = None
-    clipboard_limit: int | None = Field(default=None, ge=0, le=16_777_216)
-    audio: bool | None = None
-    max_width: int | None = Field(default=None, ge=320, le=7680)
-    max_height: int | None = Field(default=None, ge=200, le=4320)
-    max_fps: int | None = Field(default=None, ge=1, le=120)
-    max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000)
-    max_viewers: int | None = Field(default=None, ge=1, le=200)
+    clipboard: ClipboardDirection | None = Field(default=None, description="Ways that clipboard text may travel.")
+    clipboard_limit: int | None = Field(
+        default=None, ge=0, le=16_777_216, description="Largest clipboard text in bytes of UTF-8."
+    )
+    audio: bool | None = Field(default=None, description="Sound from the session to its viewers.")
+    max_width: int | None = Field(default=None, ge=320, le=7680, description="Widest screen in pixels.")
+    max_height: int | None = Field(default=None, ge=200, le=4320, description="Tallest screen in pixels.")
+    max_fps: int | None = Field(default=None, ge=1, le=120, description="Most frames per second.")
+    max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
+    max_viewers: int | None = Field(default=None, ge=1, le=200, description="Browser pages connected at once.")
 
 
 def resolve_policy(*layers: Policy | PolicyDefaults) -> Policy:

@@ -1,0 +1,14 @@
+"""The catalog of apps: built-in templates, an admin's own, and whether an app is installed here."""
+
+from streamspace_hub.catalog.installed import install_hint, is_installed
+from streamspace_hub.catalog.loader import Catalog, CatalogEntry, CatalogProblem, UnknownApp, load_catalog
+
+__all__ = [
+    "Catalog",
+    "CatalogEntry",
+    "CatalogProblem",
+    "UnknownApp",
+    "install_hint",
+    "is_installed",
+    "load_catalog",
+]
