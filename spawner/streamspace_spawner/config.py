@@ -1,0 +1,69 @@
+"""`c.StreamSpace`: what an admin sets once for all sessions, whatever the spawner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from traitlets import Dict, List, TraitError, Unicode, validate
+from traitlets.config import LoggingConfigurable
+
+from streamspace_hub.model import PolicyDefaults
+
+
+class StreamSpace(LoggingConfigurable):
+    """Settings of StreamSpace that hold for every session of this hub."""
+
+    catalog_dirs = List(
+        Unicode(),
+        config=True,
+        help="""
+        Folders with app templates of your own, searched after the built-in catalog.
+
+        A template (`*.yaml`) with the name of a built-in app replaces it; among folders, a later one wins::
+
+            c.StreamSpace.catalog_dirs = ["/etc/streamspace/apps"]
+
+        Templates are read again when they change; the hub need not be restarted.
+        """,
+    )
+
+    default_policy = Dict(
+        config=True,
+        help="""
+        What sessions may do unless their app's template says otherwise.
+
+        The fields are those of a template's `policy`; what is left out keeps the built-in default::
+
+            c.StreamSpace.default_policy = {"clipboard": "in", "max_fps": 30}
+        """,
+    )
+
+    @validate("catalog_dirs")
+    def _absolute_folders(self, proposal: Mapping[str, Any]) -> list[str]:
+        folders: list[str] = proposal["value"]
+        for folder in folders:
+            if not Path(folder).is_absolute() or ":" in folder:
+                raise TraitError(f"StreamSpace.catalog_dirs: {folder!r} must be an absolute path without ':'")
+        return folders
+
+    @validate("default_policy")
+    def _known_policy_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        fields: dict[str, Any] = proposal["value"]
+        try:
+            PolicyDefaults.model_validate(fields)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            accepted = ", ".join(PolicyDefaults.model_fields)
+            field = ".".join(map(str, problem["loc"]))
+            raise TraitError(
+                f"StreamSpace.default_policy: {field}: {problem['msg']} (accepted fields: {accepted})"
+            ) from None
+        return fields
+
+    @property
+    def policy_defaults(self) -> PolicyDefaults:
+        """`default_policy` as a model."""
+        return PolicyDefaults.model_validate(self.default_policy)

@@ -1,0 +1,214 @@
+"""`StreamSpaceMixin`: what makes a server of the hub a session. Knows no way of starting processes or pods.
+
+A spawner that uses it calls `prepare_session` first thing in its `start`, and starts an ordinary server or a session
+according to the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub import orm
+from jupyterhub.scopes import scope_definitions
+from traitlets import Any as AnyTrait
+from traitlets import default, validate
+from traitlets.config import LoggingConfigurable
+
+from streamspace_spawner.catalog_cache import current_catalog
+from streamspace_spawner.compat import refusal, unwrap_options
+from streamspace_spawner.config import StreamSpace
+from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, plan_session
+
+if TYPE_CHECKING:
+    from jupyterhub.spawner import Spawner as _Spawner
+else:
+    # Not on Spawner itself: that insists on start, stop and poll, which are the other base class's.
+    _Spawner = LoggingConfigurable
+
+VIEWER_SCOPES = ("custom:streamspace:view", "custom:streamspace:control")
+"""What a viewer may do in a session; defined in the hub by `streamspace_hub.install`."""
+
+SERVER_TOKEN_SCOPES = ("access:servers!user", "servers!user", "users:activity!user")
+"""What JupyterLab's server needs to show its user's sessions: start, stop, list and reach them."""
+
+OWN_STOP_SCOPE = "delete:servers!server"
+"""What a session's server may do besides the hub's `server` role: be stopped by its owner from the viewer page."""
+
+
+class StreamSpaceMixin(_Spawner):
+    """Session logic for any spawner: options, policy, environment, scopes, progress."""
+
+    plan: SessionPlan | None = None
+    """What this server is, once `prepare_session` has run: a session, or None for an ordinary server."""
+
+    session_state = AnyTrait()
+    """What the hub's database keeps of a session while it exists; empty for an ordinary server."""
+
+    @default("session_state")
+    def _no_session_state(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def section_names(cls) -> list[str]:
+        """Return the names under which the configuration file may set this class: `StreamSpaceSpawner` always too."""
+        names: list[str] = super().section_names()
+        own = "StreamSpaceMixin"
+        at = names.index(own) + 1 if own in names else len(names)
+        return names if "StreamSpaceSpawner" in names else [*names[:at], "StreamSpaceSpawner", *names[at:]]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.streamspace = StreamSpace(config=self.config)
+        self._steps: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
+        self._prepared = asyncio.Event()
+
+    # --- what a spawner must say -----------------------------------------------------------------------------------
+
+    def session_home(self) -> str:
+        """Return the user's home folder where the session runs, absolute."""
+        raise NotImplementedError
+
+    # --- options ---------------------------------------------------------------------------------------------------
+
+    @default("apply_user_options")
+    def _refuse_bad_options(self) -> Any:
+        async def apply(spawner: StreamSpaceMixin, options: Mapping[str, Any]) -> None:
+            await spawner.prepare_session()
+
+        return apply
+
+    async def prepare_session(self) -> SessionPlan | None:
+        """Return what to start for this server's user options, or None for an ordinary server, and adapt to it.
+
+        Called by the hub through `apply_user_options`, and by `start` again: the admin may have put another hook there.
+
+        Raises:
+            tornado.web.HTTPError: the options are refused; the message is for the user.
+        """
+        catalog = await current_catalog(self.streamspace.catalog_dirs, self.log.warning)
+        options = unwrap_options(self.user_options)
+        try:
+            self.plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
+        except SessionRefused as refused:
+            raise refusal(refused.message, reason=refused.reason, status=refused.status) from None
+        finally:
+            self._prepared.set()
+        if self.plan is not None:
+            self._become_session(self.plan)
+        return self.plan
+
+    def _become_session(self, plan: SessionPlan) -> None:
+        needs = plan.template.resources
+        for trait in ("cpu_guarantee", "cpu_limit", "mem_guarantee", "mem_limit"):
+            value = getattr(needs, trait)
+            if value is not None:
+                setattr(self, trait, value)
+        self.default_url = VIEWER_PATH
+        self._limit_token()
+
+    # --- identity --------------------------------------------------------------------------------------------------
+
+    @property
+    def server_marker(self) -> str:
+        """What the markers of all sessions of this server begin with. Not to be guessed, and other on every hub."""
+        secret: bytes = self.user.settings.get("cookie_secret") or b""
+        return hmac.new(secret, f"{self.user.name}/{self.name}".encode(), hashlib.sha256).hexdigest()[:16]
+
+    def new_marker(self) -> str:
+        """Return a marker for one start, so that the end of one session never touches its successor."""
+        return f"{self.server_marker}.{secrets.token_hex(4)}"
+
+    # --- environment -----------------------------------------------------------------------------------------------
+
+    def get_env(self) -> dict[str, str]:
+        """Return the server's environment: docs/reference/environment.md."""
+        variables: dict[str, str] = super().get_env()
+        if self.plan is not None:
+            marker = self.session_state["marker"]
+            return variables | self.plan.environment(marker=marker, home=self.session_home())
+        variables.setdefault("STREAMSPACE_LAUNCH", "hub")
+        if self.streamspace.catalog_dirs:
+            variables.setdefault("STREAMSPACE_CATALOG_DIRS", ":".join(self.streamspace.catalog_dirs))
+        return variables
+
+    # --- scopes ----------------------------------------------------------------------------------------------------
+
+    @default("server_token_scopes")
+    def _lab_server_scopes(self) -> list[str]:
+        return list(SERVER_TOKEN_SCOPES)
+
+    def _limit_token(self) -> None:
+        """Take from a session's token what only JupyterLab's server needs.
+
+        The hub makes the token before it looks at the user options, when nobody knows yet that this is a session.
+        The token has not left the hub yet.
+        """
+        if list(self.server_token_scopes) != list(SERVER_TOKEN_SCOPES):
+            return  # the admin's own choice
+        database = self.user.db
+        token = orm.APIToken.find(database, self.api_token)
+        if token is not None:
+            whose = f"={self.user.name}/{self.name}"
+            usual = orm.Role.find(database, "server").scopes
+            wanted = [*usual, OWN_STOP_SCOPE]
+            token.update_scopes([scope + whose if scope.endswith("!server") else scope for scope in wanted])
+            database.commit()
+
+    @default("oauth_client_allowed_scopes")
+    def _viewer_scopes(self) -> list[str]:
+        # Without `install` the hub does not know them, and would refuse to start any server.
+        return [f"{scope}!server" for scope in VIEWER_SCOPES if scope in scope_definitions]
+
+    @validate("oauth_client_allowed_scopes")
+    def _with_viewer_scopes(self, proposal: Mapping[str, Any]) -> Any:
+        configured = proposal["value"]
+        if isinstance(configured, list):
+            return [*configured, *(scope for scope in self._viewer_scopes() if scope not in configured)]
+        return configured
+
+    # --- progress --------------------------------------------------------------------------------------------------
+
+    def tell(self, percent: int, message: str) -> None:
+        """Show the user a plain sentence about the start, `percent` of the way."""
+        self._steps.append({"progress": percent, "message": message})
+        self._changed.set()
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what `tell` is told while a session starts; for an ordinary server, what its spawner yields."""
+        await self._prepared.wait()
+        if self.plan is None:
+            async for event in super().progress():
+                yield event
+            return
+        shown = 0
+        while True:  # the hub ends it with the start
+            while shown < len(self._steps):
+                yield self._steps[shown]
+                shown += 1
+            self._changed.clear()
+            await self._changed.wait()
+
+    # --- state -----------------------------------------------------------------------------------------------------
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what the hub's database holds of a session."""
+        super().load_state(state)
+        self.session_state = dict(state.get("streamspace", {}))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state for the hub's database: one more key, and only for a session."""
+        state: dict[str, Any] = super().get_state()
+        if self.session_state:
+            state["streamspace"] = dict(self.session_state)
+        return state
+
+    def clear_state(self) -> None:
+        """Forget the session that has ended."""
+        super().clear_state()
+        self.session_state = {}

@@ -1,0 +1,100 @@
+"""Runtime folders of local sessions: private, short, and gone with the session. Knows nothing of the hub."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamspace_spawner.accounts import Account
+
+# sun_path holds 108 bytes with its end (unix(7)); `streamer.sock` is the longest of our sockets' names.
+LONGEST_FOLDER = 107 - len("/streamer.sock")
+LOG_NAME = "session.log"
+
+
+class RuntimeFolderError(Exception):
+    """No runtime folder can be made. The text is a sentence for the user."""
+
+
+def default_root(uid: int, environment: Mapping[str, str]) -> str:
+    """Return the folder that runtime folders are made in by a hub that runs under `uid`."""
+    if uid == 0:
+        return "/run/streamspace"
+    own = environment.get("XDG_RUNTIME_DIR", "")
+    if own and os.path.isdir(own) and os.stat(own).st_uid == uid:
+        return f"{own}/streamspace"
+    return f"/tmp/streamspace-{uid}"  # noqa: S108 - `_make_root` refuses one that is not ours
+
+
+def make(folder: str, account: Account) -> int:
+    """Make the runtime folder of a session, empty, and in it the session's log; return a descriptor of the log.
+
+    Raises:
+        RuntimeFolderError: the folder cannot be made.
+    """
+    if len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise RuntimeFolderError(
+            f"The runtime folder {folder} is too long for the names of sockets. "
+            "An administrator has to set LocalStreamSpaceSpawner.runtime_root to a shorter path."
+        )
+    try:
+        _make_root(Path(folder).parent)
+        remove(folder)
+        os.mkdir(folder, 0o700)
+        # Made before the folder is handed over: in a folder of the user's, root could be led astray by a link.
+        log = os.open(f"{folder}/{LOG_NAME}", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.fchown(log, account.uid, account.gid)
+        os.chown(folder, account.uid, account.gid)
+    except OSError as error:
+        raise RuntimeFolderError(f"The runtime folder {folder} cannot be made: {error.strerror}.") from error
+    return log
+
+
+def remove(folder: str) -> None:
+    """Remove a runtime folder and all in it, if it is there; its processes have ended."""
+    for mount in _mounts_below(folder):
+        # A FUSE mount (gvfsd-fuse) outlives its process, and would keep the folder.
+        command = ["umount", "--lazy", "--"] if os.geteuid() == 0 else ["fusermount", "-u", "-z", "--"]
+        if shutil.which(command[0]):
+            subprocess.run([*command, mount], check=False, capture_output=True, timeout=10)
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        raise OSError(errno.EBUSY, "it is still in use", folder)
+
+
+def tail(log: int, size: int = 8192) -> list[str]:
+    """Return the last lines of the log open at descriptor `log`."""
+    end = os.fstat(log).st_size
+    return os.pread(log, size, max(0, end - size)).decode(errors="replace").splitlines()
+
+
+def _make_root(root: Path) -> None:
+    mode = 0o755 if os.geteuid() == 0 else 0o700
+    root.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(mode)
+        root.chmod(mode)  # whatever the umask
+    except FileExistsError:
+        status = root.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise RuntimeFolderError(
+                f"{root} is not a folder of the hub's own that nobody else can write to. An administrator has to "
+                "remove it, or set LocalStreamSpaceSpawner.runtime_root."
+            ) from None
+
+
+def _mounts_below(folder: str) -> list[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        targets = [_unescape(line.split()[4]) for line in file]
+    return [target for target in reversed(targets) if target.startswith(f"{folder}/")]
+
+
+def _unescape(text: str) -> str:
+    """Undo the octal escapes of proc_pid_mountinfo(5)."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

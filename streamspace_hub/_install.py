@@ -1,0 +1,135 @@
+"""`install(c)`: turns StreamSpace on in an existing `jupyterhub_config.py`, and never overwrites what is there.
+
+It names the spawner by a dotted string: the control plane imports nothing of what the hub loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+SPAWNER = "streamspace_spawner.LocalStreamSpaceSpawner"
+MIXIN = "StreamSpaceMixin"
+DEFAULT_SPAWNERS = (
+    "jupyterhub.spawner.LocalProcessSpawner",
+    "localprocess",
+    "default",
+)
+"""JupyterHub's own default under its names: written down or not, it is what we extend."""
+
+CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
+    "custom:streamspace:view": {"description": "See a session of StreamSpace."},
+    "custom:streamspace:control": {
+        "description": "Use a session of StreamSpace with mouse and keyboard.",
+        "subscopes": ["custom:streamspace:view"],
+    },
+}
+USER_SCOPES = ["custom:streamspace:control!user", "custom:streamspace:view!user"]
+"""What every user holds, so that it can be passed on when a session is shared."""
+
+
+class InstallError(ValueError):
+    """What stands in the configuration contradicts StreamSpace; the text says what to change."""
+
+
+def install(
+    c: Any,
+    *,
+    catalog_dirs: Sequence[str] | None = None,
+    default_policy: Mapping[str, Any] | None = None,
+) -> None:
+    """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
+
+    Args:
+        c: the configuration object, `get_config()`.
+        catalog_dirs: folders with your own app templates: `c.StreamSpace.catalog_dirs`, unless that is set.
+        default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
+
+    Raises:
+        InstallError: something already set contradicts StreamSpace.
+    """
+    _use_spawner(c)
+    _allow_named_servers(c)
+    _define_scopes(c)
+    for name, value in (("catalog_dirs", catalog_dirs), ("default_policy", default_policy)):
+        if value is not None and name not in c.StreamSpace:
+            setattr(c.StreamSpace, name, value)
+
+
+def _use_spawner(c: Any) -> None:
+    configured = c.JupyterHub.get("spawner_class", DEFAULT_SPAWNERS[0])
+    if _dotted_name(configured) in DEFAULT_SPAWNERS:
+        c.JupyterHub.spawner_class = SPAWNER
+    elif not _starts_sessions(configured):
+        raise InstallError(
+            f"StreamSpace: JupyterHub.spawner_class is {_dotted_name(configured)}, which cannot start sessions. "
+            f'Remove that line, or set it to "{SPAWNER}" or to a class of your own derived from it.'
+        )
+
+
+def _dotted_name(spawner: Any) -> str:
+    return spawner if isinstance(spawner, str) else f"{spawner.__module__}.{spawner.__qualname__}"
+
+
+def _starts_sessions(spawner: Any) -> bool:
+    if isinstance(spawner, str):
+        if spawner.startswith("streamspace_spawner."):
+            return True
+        spawner = _load(spawner)
+    return any(base.__name__ == MIXIN for base in getattr(spawner, "__mro__", ()))
+
+
+def _load(name: str) -> Any:
+    """Return the class that JupyterHub would load for `name`: an entry point of its group, or a dotted name."""
+    from traitlets.utils.importstring import import_item
+
+    for entry_point in entry_points(group="jupyterhub.spawners"):
+        if entry_point.name.lower() == name.lower():
+            return entry_point.load()
+    try:
+        return import_item(name)
+    except ImportError as error:
+        raise InstallError(
+            f"StreamSpace: JupyterHub.spawner_class is {name}, which cannot be loaded: {error}."
+        ) from error
+
+
+def _allow_named_servers(c: Any) -> None:
+    if c.JupyterHub.get("allow_named_servers", True) is False:
+        raise InstallError(
+            "StreamSpace: JupyterHub.allow_named_servers is False, but every session is a named server of its user. "
+            "Remove that line, or set it to True."
+        )
+    c.JupyterHub.allow_named_servers = True
+
+
+def _define_scopes(c: Any) -> None:
+    c.JupyterHub.custom_scopes = {**CUSTOM_SCOPES, **_value(c.JupyterHub, "custom_scopes", {})}
+    roles: list[dict[str, Any]] = [dict(role) for role in _value(c.JupyterHub, "load_roles", [])]
+    users = next((role for role in roles if role.get("name") == "user"), None)
+    if users is None and _hub_has("extra_user_scopes"):
+        c.JupyterHub.extra_user_scopes = _with_user_scopes(_value(c.JupyterHub, "extra_user_scopes", []))
+        return
+    if users is None:
+        users = {"name": "user"}
+        roles.append(users)
+    # A role "user" in the configuration takes the place of JupyterHub's own, so what that grants is said again.
+    users["scopes"] = _with_user_scopes(users.get("scopes", ["self"]))
+    c.JupyterHub.load_roles = roles
+
+
+def _with_user_scopes(scopes: Sequence[str]) -> list[str]:
+    return [*scopes, *(scope for scope in USER_SCOPES if scope not in scopes)]
+
+
+def _value(section: Any, name: str, initial: Any) -> Any:
+    """Return what the configuration says so far, also where it says it by `.append` or `.update`."""
+    value = section.get(name, initial)
+    return value.get_value(initial) if hasattr(value, "get_value") else value
+
+
+def _hub_has(trait: str) -> bool:
+    from jupyterhub.app import JupyterHub
+
+    return trait in JupyterHub.class_trait_names()
