@@ -43,7 +43,7 @@ def parse_request(line: bytes) -> dict[str, Any]:
     """Check one line; raises RefusedError with a sentence that names what is wrong."""
     try:
         request = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedError("The line is not a JSON object.") from error
     if not isinstance(request, dict):
         raise RefusedError("The line is not a JSON object.")

@@ -391,7 +391,6 @@ async def live(settings: Settings) -> None:
 
 def main() -> int:
     """Check the environment, then live. Returns the exit code: 0 ended on request, 2 wrong settings."""
-    os.umask(0o077)
     parent = os.getppid()
     adopt_orphans()
     if os.getpid() != 1:

@@ -23,8 +23,9 @@ def x_server(settings: Settings, display_fd: int) -> list[str]:
         X_SERVER,
         *("-displayfd", str(display_fd)),
         *("-auth", str(settings.path("Xauthority"))),
-        # Neither TCP nor the abstract socket, which every container of a pod and every uid could reach.
-        *("-nolisten", "tcp", "-nolisten", "local"),
+        # The abstract socket stays on: binding it is what makes two servers pick different displays. The file alone
+        # does not (libxtrans unlinks it first), and -displayfd makes no lock file.
+        *("-nolisten", "tcp"),
         *("-geometry", "1280x720", "-depth", "24", "-dpi", "96"),
         "-noreset",
         # No screen saver: nobody could see why the picture went black.
@@ -33,9 +34,9 @@ def x_server(settings: Settings, display_fd: int) -> list[str]:
         *("-ardelay", "500", "-arinterval", "33"),
         *("-rfbport", "-1", "-rfbunixpath", str(settings.path("rfb.sock")), "-rfbunixmode", "0600"),
         *("-SecurityTypes", "None", "-AlwaysShared", "-AcceptSetDesktopSize=1", "-desktop", "StreamSpace"),
-        # RFB carries pictures only. Input and clipboard pass through the streamer, which knows roles and policy;
-        # AllowOverride keeps programs of the desktop from opening this way again.
-        *("-AcceptKeyEvents=0", "-AcceptPointerEvents=0", "-AcceptCutText=0", "-SendCutText=0", "-AllowOverride="),
+        # The clipboard passes through the streamer, which knows the policy; AllowOverride keeps programs of the
+        # desktop from opening this way again.
+        *("-AcceptCutText=0", "-SendCutText=0", "-AllowOverride="),
     ]
 
 

@@ -16,9 +16,11 @@ from streamspace_proxy.desktop.xauth import PROTOCOL
 SOCKETS = "/tmp/.X11-unix/X"  # noqa: S108 - fixed by Xlib
 BACKGROUND = 0x23272E
 """Colour of the bare screen, 0xRRGGBB: the X server is started with depth 24."""
-_CHANGE_WINDOW_ATTRIBUTES, _CLEAR_AREA = 2, 61
+POKES, POKE_INTERVAL = 100, 0.1
+_CHANGE_WINDOW_ATTRIBUTES, _CHANGE_PROPERTY, _CLEAR_AREA = 2, 18, 61
 _CW_BACK_PIXEL, _CW_EVENT_MASK = 0x2, 0x800
 _SUBSTRUCTURE_NOTIFY = 0x80000
+_APPEND, _CUT_BUFFER7, _STRING = 2, 16, 31
 _MAP_NOTIFY, _REPARENT_NOTIFY = 19, 21
 
 
@@ -44,6 +46,11 @@ def root_requests(root: int) -> bytes:
     return change + struct.pack("<BBHIhhHH", _CLEAR_AREA, 0, 4, root, 0, 0, 0, 0)
 
 
+def poke_request(root: int) -> bytes:
+    """Return a request that changes nothing and yet sends an event to whoever watches the root's properties."""
+    return struct.pack("<BBHIIIB3xI", _CHANGE_PROPERTY, _APPEND, 6, root, _CUT_BUFFER7, _STRING, 8, 0)
+
+
 def is_window_up(event: bytes, root: int) -> bool:
     """Whether a 32-byte event says that a window is on screen: mapped by itself, or taken into a manager's frame."""
     code = event[0] & 0x7F
@@ -67,14 +74,29 @@ async def watch_screen(display: str, cookie: bytes, ready: asyncio.Future[None],
         with contextlib.closing(writer):
             root = await _connect(reader, writer, cookie)
             ready.set_result(None)
-            while True:  # only events can come: none of our requests has an answer
-                if is_window_up(await reader.readexactly(32), root):
-                    window_up()
+            poking = asyncio.create_task(_poke(writer, root))
+            try:
+                while True:  # only events can come: none of our requests has an answer
+                    if is_window_up(await reader.readexactly(32), root):
+                        window_up()
+            finally:
+                poking.cancel()
     except (OSError, asyncio.IncompleteReadError):
         return
     finally:
         if not ready.done():
             ready.set_result(None)
+
+
+async def _poke(writer: asyncio.StreamWriter, root: int) -> None:
+    """Wake the window manager again and again while it starts.
+
+    Openbox 3.6 does not look at what came in while it started before the next event comes: a window mapped in these
+    milliseconds would stay invisible until somebody moved the pointer.
+    """
+    for _ in range(POKES):
+        await asyncio.sleep(POKE_INTERVAL)
+        writer.write(poke_request(root))
 
 
 async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cookie: bytes) -> int:

@@ -1,0 +1,272 @@
+"""The desktop's init with a real X server: what is on screen, how the app's end is told, what is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import Running, describe, output, run_desktop
+
+DIALOG = str(Path(__file__).with_name("dialog.py"))
+pytestmark = pytest.mark.x11
+
+
+async def geometry(running: Running, name: str) -> dict[str, int]:
+    """Return position and size of the window called `name`."""
+    said = await running.x("xwininfo", "-name", name)
+    keys = {"x": "Absolute upper-left X", "y": "Absolute upper-left Y", "width": "Width", "height": "Height"}
+    return {key: int(re.search(rf"{label}:\s+(-?\d+)", said)[1]) for key, label in keys.items()}  # type: ignore[index]
+
+
+async def test_the_app_fills_the_screen_without_a_frame_and_follows_it() -> None:
+    async with run_desktop("xterm", "-T", "main window", "-b", "0", "-e", "sleep", "1000") as running:
+        status = await running.running()
+        assert status["state"] == "running"
+        assert status["message"] == "Test app is running"
+        assert await geometry(running, "main window") == {"x": 0, "y": 0, "width": 1280, "height": 720}
+        frame = await running.x("xprop", "-name", "main window", "_NET_FRAME_EXTENTS")
+        assert frame.endswith("= 0, 0, 0, 0\n")
+        await running.x("xrandr", "-s", "1024x768")
+        for _ in range(50):
+            if (await geometry(running, "main window"))["width"] == 1024:
+                break
+            await asyncio.sleep(0.05)
+        assert await geometry(running, "main window") == {"x": 0, "y": 0, "width": 1024, "height": 768}
+
+
+async def test_dialogs_keep_their_frame_and_size() -> None:
+    async with run_desktop(sys.executable, DIALOG) as running:
+        await running.running()
+        frame = await running.x("xprop", "-name", "a dialog", "_NET_FRAME_EXTENTS")
+        assert min(int(side) for side in re.findall(r"\d+", frame)) >= 1
+        place = await geometry(running, "a dialog")
+        assert (place["width"], place["height"]) == (300, 200)
+
+
+async def test_the_app_can_be_started_again_after_its_end() -> None:
+    async with run_desktop("sh", "-c", "test -e again && exec xterm; touch again; exit 3") as running:
+        status = await running.until(lambda status: status["app"]["state"] == "exited")
+        assert status["state"] == "running"
+        assert status["message"] == "Test app has ended (exit code 3). Start it again or stop the session."
+        assert status["app"] == {"state": "exited", "pid": None, "exit_code": 3, "signal": None, "restarts": 0}
+        assert (await running.request("restart_app"))["ok"]
+        status = await running.running()
+        assert status["app"]["restarts"] == 1
+        assert status["app"]["exit_code"] is None
+        refused = await running.request("restart_app")
+        assert refused == {"id": 1, "ok": False, "error": "Test app is still running."}
+
+
+async def test_an_app_that_was_closed_or_killed_is_told_apart() -> None:
+    async with run_desktop("true") as running:
+        status = await running.until(lambda status: status["app"]["state"] == "exited")
+        assert status["message"] == "Test app has been closed. Start it again or stop the session."
+    async with run_desktop() as running:
+        status = await running.running()
+        os.kill(status["app"]["pid"], signal.SIGSEGV)
+        status = await running.until(lambda status: status["app"]["state"] == "exited")
+        assert status["message"] == "Test app has ended (killed by SIGSEGV). Start it again or stop the session."
+        assert status["app"]["signal"] == signal.SIGSEGV
+        assert status["app"]["exit_code"] is None
+
+
+async def test_logging_out_of_a_desktop_is_no_failure() -> None:
+    async with run_desktop("true", window_mode="desktop") as running:
+        status = await running.until(lambda status: status["app"]["state"] == "exited")
+        assert status["message"] == "You have logged out. Start it again or stop the session."
+
+
+async def test_a_program_that_is_not_installed_is_told_with_its_package() -> None:
+    async with run_desktop("no-such-program") as running:
+        status = await running.until(lambda status: status["app"]["state"] == "exited")
+        assert status["state"] == "running"
+        assert status["message"] == (
+            "Test app is not installed here. Install the Debian package test-app, then start it again."
+        )
+
+
+async def test_without_an_x_server_the_desktop_says_what_to_install(tmp_path: Path) -> None:
+    async with run_desktop(env={"PATH": str(tmp_path)}) as running:
+        status = await running.until(lambda status: status["state"] == "failed")
+        assert status["display"] is None
+        assert status["message"] == (
+            "No X server is installed here. Install the Debian package tigervnc-standalone-server, "
+            "then start the session again."
+        )
+        assert "not running" in (await running.request("restart_app"))["error"]
+        assert (await running.request("stop"))["ok"]
+        assert await running.ended() == 0
+
+
+async def test_without_sound_bus_and_window_manager_the_app_runs_all_the_same(tmp_path: Path) -> None:
+    for program in ("Xtigervnc", "xterm", "sleep", "xkbcomp", "sh"):
+        (tmp_path / program).symlink_to(f"/usr/bin/{program}")
+    async with run_desktop(env={"PATH": str(tmp_path)}) as running:
+        await running.running()
+        log = (running.runtime_dir / "desktop.log").read_text()
+        assert "There is no sound server: pulseaudio" in log
+
+
+async def test_everything_comes_back_after_the_x_server_was_killed() -> None:
+    async with run_desktop() as running:
+        first = await running.running()
+        [server] = [pid for pid in running.processes() if "Xtigervnc" in describe(pid)]
+        os.kill(server, signal.SIGKILL)
+        second = await running.until(
+            lambda status: status["app"]["state"] == "running" and status["app"]["pid"] != first["app"]["pid"]
+        )
+        assert second["state"] == "running"
+        await running.x("xwininfo", "-root")
+
+
+async def test_desktops_started_at_once_get_displays_of_their_own() -> None:
+    async with run_desktop() as one, run_desktop() as two, run_desktop() as three:
+        displays = {(await running.running())["display"] for running in (one, two, three)}
+        assert len(displays) == 3
+
+
+LEAVES_DAEMONS = """
+for i in 1 2 3; do (setsid sh -c 'trap "" TERM HUP; sleep 1000 & while :; do sleep 1; done' &) ; done
+exec xterm -e sleep 1000
+"""
+
+
+async def test_nothing_is_left_when_the_desktop_ends() -> None:
+    async with run_desktop("sh", "-c", LEAVES_DAEMONS) as running:
+        status = await running.running()
+        assert len(running.processes()) > 8
+        running.process.terminate()
+        assert await running.ended() == 0
+        assert running.processes() == []
+        assert not Path(f"/tmp/.X11-unix/X{status['display'][1:]}").exists()
+
+
+async def test_an_app_that_does_not_end_is_killed_after_its_grace() -> None:
+    async with run_desktop("sh", "-c", "trap '' TERM; xterm & while :; do sleep 1; done") as running:
+        await running.running()
+        assert (await running.request("stop"))["ok"]
+        status = await running.until(lambda status: status["state"] == "stopping")
+        assert status["message"] == "Ending Test app"
+        assert await running.ended(7) == 0
+        assert running.processes() == []
+
+
+async def test_the_programs_get_an_environment_of_their_own() -> None:
+    secret = "a-token-of-the-hub"
+    env = {
+        "JUPYTERHUB_API_TOKEN": secret,
+        "JPY_API_TOKEN": secret,
+        "COPY": f"x{secret}",
+        "WAYLAND_DISPLAY": "w",
+        "LANG": None,
+    }
+    async with run_desktop(env={**env, "LANG": None}, environment={"EXTRA": "1"}) as running:
+        app = (await running.running())["app"]["pid"]
+        own = dict(
+            entry.split("=", 1) for entry in Path(f"/proc/{app}/environ").read_text().split("\0") if "=" in entry
+        )
+        for pid in running.processes():
+            if pid != running.process.pid:
+                assert secret.encode() not in Path(f"/proc/{pid}/environ").read_bytes(), describe(pid)
+        assert not {name for name in own if name.startswith(("JUPYTERHUB_", "JPY_", "WAYLAND"))}
+        assert [name for name in own if name.startswith("STREAMSPACE_")] == ["STREAMSPACE_SESSION"]
+        assert own["EXTRA"] == "1"
+        assert own["LANG"] == "C.UTF-8"
+        assert own["HOME"] == str(running.home)
+        assert os.readlink(f"/proc/{app}/cwd") == str(running.home)
+        assert list(running.home.glob(".config/*")) == []
+        assert list(running.home.glob(".cache/*")) == []
+
+
+async def test_files_are_opened_at_the_start_and_later(tmp_path: Path) -> None:
+    first, second = tmp_path / "first file", tmp_path / "second"
+    first.touch()
+    second.touch()
+    script = 'printf "%s\\n" "$#" "$@" >> seen; test -e window || { touch window; exec xterm; }'
+    async with run_desktop("sh", "-c", script, "name", "%F", "--", env={"STREAMSPACE_OPEN": str(first)}) as running:
+        await running.running()
+        assert (await running.request("open", path=str(second)))["ok"]
+        for _ in range(50):
+            if str(second) in (running.home / "seen").read_text():
+                break
+            await asyncio.sleep(0.05)
+        assert (running.home / "seen").read_text().split("\n") == ["2", str(first), "--", "2", str(second), "--", ""]
+        missing = await running.request("open", path="/no/such/file")
+        assert missing["error"] == "There is no file /no/such/file."
+        assert (await running.request("open", path="relative"))["error"] == "`path` must be an absolute path."
+    async with run_desktop() as running:
+        await running.running()
+        assert (await running.request("open", path=str(first)))["error"] == "Test app cannot be given a file to open."
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"hello", "The line is not a JSON object."),
+        (b"\xff\xfe", "The line is not a JSON object."),
+        (b"[]", "The line is not a JSON object."),
+        (b'{"op": "status"}', "`id` must be an integer."),
+        (b'{"id": true, "op": "status"}', "`id` must be an integer."),
+        (b'{"id": 1, "op": []}', "`op` must be one of open, restart_app, status, stop, subscribe."),
+        (b'{"id": 1, "op": "open"}', "`path` must be a string."),
+        (b'{"id": 1, "op": "status", "x": 1}', "Unknown field `x`; known are id, op."),
+        (b'{"id": 1, "op": "' + b"x" * 70_000 + b'"}', "The line is longer than 65536 bytes."),
+        (b"[" * 60_000, "The line is not a JSON object."),
+    ],
+)
+async def test_a_malformed_line_gets_a_sentence_and_nothing_else_is_disturbed(line: bytes, error: str) -> None:
+    async with run_desktop() as running:
+        await running.until(lambda status: status)
+        reader, writer = await running.connect()
+        writer.write(line + b"\n")
+        assert json.loads(await asyncio.wait_for(reader.readline(), 5))["error"] == error
+        writer.close()
+        assert (await running.request("status"))["ok"]
+
+
+async def test_subscribers_hear_of_every_change() -> None:
+    async with run_desktop() as running:
+        await running.running()
+        reader, writer = await running.connect()
+        writer.write(b'{"id": 7, "op": "subscribe"}\n')
+        assert json.loads(await reader.readline())["id"] == 7
+        os.kill((await running.status())["app"]["pid"], signal.SIGKILL)
+        event = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        assert event["event"] == "status"
+        assert event["status"]["app"]["state"] == "exited"
+        writer.close()
+
+
+async def test_sound_goes_to_a_sink_that_can_be_recorded() -> None:
+    async with run_desktop() as running:
+        await running.running()
+        env = {**os.environ, "PULSE_SERVER": f"unix:{running.runtime_dir}/pulse.sock", "HOME": str(running.home)}
+        assert "streamspace.monitor" in await output("pactl", "list", "short", "sources", env=env)
+        assert "Default Sink: streamspace" in await output("pactl", "info", env=env)
+
+
+async def test_only_its_owner_reaches_the_desktop() -> None:
+    async with run_desktop() as running:
+        await running.running()
+        assert (running.runtime_dir / "desktop.sock").stat().st_mode & 0o777 == 0o600
+        assert (running.runtime_dir / "Xauthority").stat().st_mode & 0o777 == 0o600
+        env = {**await running.environment(), "XAUTHORITY": "/dev/null"}
+        process = subprocess.run(["xwininfo", "-root"], env=env, capture_output=True, text=True, check=False)
+        assert "unable to open display" in process.stderr
+
+
+async def test_the_log_of_a_noisy_app_stays_small() -> None:
+    async with run_desktop("sh", "-c", "xterm & exec yes 'a line of output'") as running:
+        await running.running()
+        await asyncio.sleep(3)
+        os.kill((await running.status())["app"]["pid"], signal.SIGKILL)
+        await asyncio.sleep(3)
+        assert (running.runtime_dir / "app.log").stat().st_size <= 1 << 20
