@@ -1,0 +1,212 @@
+"""The bridge: authorised HTTP requests and WebSockets pass between a browser and a session's streamer.
+
+What crosses is an allow-list, both ways, so no cookie, token or forged header of a browser reaches the streamer.
+WebSockets are relayed one message at a time in each direction: a slow reader holds up the sender, never fills memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from jupyter_server.auth.decorator import ws_authenticated
+from jupyter_server.base.websocket import WebSocketMixin
+from tornado import web
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
+from streamspace_proxy.extension.roles import Viewer, lowered
+from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
+from streamspace_proxy.extension.streamer_link import Request, StreamerDownError
+
+LARGEST_BODY = 64 * 1024
+"""Bytes of a request body; the largest thing posted is a path."""
+LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
+"""Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
+is the streamer's to refuse, with a sentence."""
+CHUNK = 64 * 1024
+TRY_AGAIN_LATER = 1013
+RESTARTING = "The session's streamer is starting again; the picture returns by itself."
+
+_RESPONSE_HEADERS = ("Content-Type", "Content-Disposition", "Retry-After")
+_NOT_FOR_THE_STREAMER = frozenset({"token", "_xsrf", "view"})
+
+
+class BridgeHandler(AuthorisedHandler):
+    """A handler that stands for one session, found by the name in its path."""
+
+    def initialize(self, sessions: SessionFinder) -> None:
+        """Take the sessions among which `find` looks."""
+        self._sessions = sessions
+
+    def find(self, name: str) -> OpenSession:
+        """Return the session called `name` (empty where there is only one)."""
+        session = self._sessions.find(name)
+        if session is None:
+            raise Refusal(404, f"No app called {name} is running here. Start it from the launcher.")
+        return session
+
+    def viewer_asked_for(self) -> Viewer:
+        """Return the viewer with the role lowered if the page asked to look only."""
+        return Viewer(self.viewer.user, lowered(self.viewer.role, view_only=self.get_argument("view", "") == "1"))
+
+    def query(self) -> Mapping[str, str]:
+        """Return the query without what is meant for this server."""
+        names = self.request.query_arguments.keys() - _NOT_FOR_THE_STREAMER
+        return {name: self.get_query_argument(name) for name in sorted(names)}
+
+
+class ApiBridge(BridgeHandler):
+    """`api/v1/...`: one request, one answer, passed on in pieces."""
+
+    @web.authenticated
+    async def get(self, name: str, path: str) -> None:
+        """Pass on a GET."""
+        await self._relay(name, path)
+
+    @web.authenticated
+    async def post(self, name: str, path: str) -> None:
+        """Pass on a POST."""
+        await self._relay(name, path)
+
+    async def _relay(self, name: str, path: str) -> None:
+        if len(self.request.body) > LARGEST_BODY:
+            raise Refusal(
+                413, f"The request's body has {len(self.request.body)} bytes; at most {LARGEST_BODY} are taken."
+            )
+        try:
+            response = await self.find(name).link.request(
+                self.viewer_asked_for(),
+                Request(
+                    method=str(self.request.method),
+                    path=path,
+                    query=self.query(),
+                    body=self.request.body or None,
+                    content_type=self.request.headers.get("Content-Type"),
+                ),
+            )
+        except StreamerDownError as error:
+            raise Refusal(503, RESTARTING, retry_after=1) from error
+        async with response:
+            await self._pass_back(response)
+
+    async def _pass_back(self, response: aiohttp.ClientResponse) -> None:
+        self.set_status(response.status)
+        self.set_header("Cache-Control", "no-store")
+        for header in _RESPONSE_HEADERS:
+            if header in response.headers:
+                self.set_header(header, response.headers[header])
+        try:
+            async for chunk in response.content.iter_chunked(CHUNK):
+                self.write(chunk)
+                await self.flush()
+        except StreamClosedError:
+            return
+        except (aiohttp.ClientError, ConnectionError) as error:
+            if not self._headers_written:
+                raise Refusal(503, RESTARTING, retry_after=1) from error
+            # Half an answer must not look like a whole one.
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+
+
+class SocketBridge(WebSocketMixin, BridgeHandler, WebSocketHandler):
+    """`ws` and `rfb`: two WebSockets joined."""
+
+    upstream: aiohttp.ClientWebSocketResponse | None = None
+    _pump: asyncio.Task[None] | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes in one message from the browser."""
+        return LARGEST_BROWSER_MESSAGE
+
+    @ws_authenticated
+    async def get(self, name: str, path: str) -> None:
+        """Join the sockets for as long as both live."""
+        # tornado asks again before it accepts; but nobody foreign shall get as far as the streamer.
+        if not self.check_origin():
+            raise Refusal(403, "This socket was opened from another site.")
+        await self._connect(self.find(name), path)
+        try:
+            await super().get(name, path)
+        finally:
+            await self._part()
+
+    async def _connect(self, session: OpenSession, path: str) -> None:
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
+        protocols = [word.strip() for word in offered.split(",") if word.strip()]
+        try:
+            self.upstream = await session.link.socket_to(self.viewer_asked_for(), path, protocols)
+        except StreamerDownError:
+            self.upstream = None
+        except aiohttp.WSServerHandshakeError as error:
+            raise Refusal(error.status, f"The streamer refused the socket: {error.message}") from error
+
+    async def _part(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+        if self.upstream is not None:
+            await self.upstream.close()
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Return what the streamer chose."""
+        return self.upstream.protocol if self.upstream is not None else next(iter(subprotocols), None)
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        """Start to pass messages to the browser; or, without a streamer, ask it to come again."""
+        super().open(*args, **kwargs)
+        self.set_nodelay(True)
+        if self.upstream is None:
+            self.close(TRY_AGAIN_LATER, RESTARTING)
+        else:
+            self._pump = asyncio.create_task(self._pass_down(self.upstream))
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Pass a message to the streamer; tornado reads the next one when this is done."""
+        if self.upstream is None:
+            return
+        try:
+            if isinstance(message, bytes):
+                await self.upstream.send_bytes(message)
+            else:
+                await self.upstream.send_str(message)
+        except (aiohttp.ClientError, ConnectionError, RuntimeError):
+            self.close(TRY_AGAIN_LATER, RESTARTING)
+
+    async def _pass_down(self, upstream: aiohttp.ClientWebSocketResponse) -> None:
+        """Pass messages to the browser, each when the one before has left for the network."""
+        try:
+            while True:
+                message = await upstream.receive()
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    await self.write_message(message.data, binary=True)
+                elif message.type is aiohttp.WSMsgType.TEXT:
+                    await self.write_message(message.data)
+                else:
+                    break
+        except WebSocketClosedError:
+            return
+        except (aiohttp.ClientError, ConnectionError):
+            self.close(TRY_AGAIN_LATER, RESTARTING)
+            return
+        self._pass_on_the_close(message)
+
+    def _pass_on_the_close(self, message: aiohttp.WSMessage) -> None:
+        code = message.data if message.type is aiohttp.WSMsgType.CLOSE else None
+        if code in (1000, 1008, 1009) or (isinstance(code, int) and 4000 <= code < 5000):
+            self.close(code, _short(message.extra))
+        else:
+            # Gone without a word, or going away: the runner starts it again.
+            self.close(TRY_AGAIN_LATER, RESTARTING)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer a refused handshake with JSON."""
+        BridgeHandler.write_error(self, status_code, **kwargs)
+
+
+def _short(reason: object) -> str | None:
+    """Return a close reason cut to the 123 bytes that a close frame holds (RFC 6455, 5.5)."""
+    return str(reason).encode()[:123].decode(errors="ignore") if reason else None

@@ -1,0 +1,119 @@
+"""What all our handlers have in common: who asks, what they may do, and how a refusal is said.
+
+Default deny: `prepare` lets nobody through without a role, whatever the server's own defaults are. Must not know the
+streamer or the hub's API.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from http.client import responses
+from typing import Any, ClassVar
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+
+from streamspace_hub.model import Role
+from streamspace_proxy.extension.roles import Server, Viewer, Visitor, role_for
+
+
+class Refusal(web.HTTPError):
+    """A request that is turned down with a sentence for whoever sent it."""
+
+    def __init__(self, status: int, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(status, message)
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+
+
+def this_server() -> Server:
+    """Return the hub's name for the server in which we run, from the environment that its spawner set."""
+    return Server(os.environ.get("JUPYTERHUB_USER", ""), os.environ.get("JUPYTERHUB_SERVER_NAME", ""))
+
+
+class AuthorisedHandler(JupyterHandler):
+    """A handler that runs only for visitors with a role; `self.viewer` says who and which.
+
+    It does not count as activity: of all that comes in, only input seen by the streamer does.
+    """
+
+    allowed_roles: ClassVar[frozenset[Role]] = frozenset(Role)
+    viewer: Viewer
+
+    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
+        """Authenticate as the server does, then find the role."""
+        await super().prepare(_redirect_to_login=_redirect_to_login)
+        if self._finished:
+            return
+        if self.current_user is None:
+            await self.turn_away()
+            return
+        role = await self._role()
+        if role is None or role not in self.allowed_roles:
+            raise Refusal(403, self._why_not(role))
+        self.viewer = Viewer(self.current_user.username, role)
+
+    async def turn_away(self) -> None:
+        """Answer a visitor whom nobody knows; pages override it to send them to sign in."""
+        raise Refusal(403, "Sign in first: this request carries no valid cookie or token.")
+
+    async def _role(self) -> Role | None:
+        hub_user = getattr(self.current_user, "hub_user", None)
+        if hub_user is not None:
+            visitor = Visitor(hub_user["name"], hub_user.get("kind", "user"), hub_user["scopes"])
+            return role_for(visitor, this_server())
+        # No hub: whoever may run code on this server owns it. An admin's own authorizer keeps its say.
+        may = await ensure_async(self.authorizer.is_authorized(self, self.current_user, "execute", "streamspace"))
+        return Role.OWNER if may else None
+
+    def _why_not(self, role: Role | None) -> str:
+        if role is not None:
+            return f"Only the owner of this server may do that; you are here as {role.value}."
+        return (
+            f"{self.current_user.username} has no part in this session. "
+            "Its owner can share it with you, to look on or to control it."
+        )
+
+    def get_login_url(self) -> str:
+        """Refuse instead of redirecting: a script or a socket cannot sign in."""
+        raise Refusal(403, "Sign in first: this request carries no valid cookie or token.")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with JSON: a sentence, and the field that is wrong where there is one."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, Refusal) and error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        body = {"message": sentence_for(error, status_code)}
+        if isinstance(error, Refusal) and error.field:
+            body["field"] = error.field
+        self.write_json(body)
+
+    def write_json(self, body: object) -> None:
+        """Finish the response with `body` as JSON, kept by no cache."""
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(body))
+
+
+def sentence_for(error: BaseException | None, status: int) -> str:
+    """Return what the visitor is told about `error`; nothing of an unexpected one, which the log has."""
+    if isinstance(error, Refusal):
+        return error.message
+    if isinstance(error, web.HTTPError) and error.log_message:
+        return error.log_message % error.args if error.args else error.log_message
+    if status >= 500:
+        return "Something went wrong in the Jupyter server; its log says what."
+    return f"{responses.get(status, 'Error')}."
+
+
+def error_page(title: str, message: str) -> str:
+    """Return a small page that says one sentence, without scripts or other files."""
+    safe_title, safe_message = html.escape(title), html.escape(message)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{safe_title}</title>'
+        f"<h1>{safe_title}</h1><p>{safe_message}</p></html>"
+    )

@@ -1,0 +1,180 @@
+"""Sessions as named servers of the hub that started this JupyterLab, asked for with the server's own token.
+
+The token needs `servers!user` and `access:servers!user`. Must not know tornado.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from streamspace_hub.model import AppTemplate, Session, SessionState
+from streamspace_proxy.extension.hub_api import HubApi, HubError
+from streamspace_proxy.extension.launcher import LaunchError, Progress
+
+log = logging.getLogger("streamspace.lab")
+
+VIEWER = "streamspace/"
+SOON = 0.3
+"""Seconds in which the hub has refused a start that it will not even try."""
+
+
+class HubLauncher:
+    """The sessions of one hub user."""
+
+    mode: Literal["hub", "here"] = "hub"
+
+    def __init__(self, hub: HubApi, user: str, proxy_url: str | None, home: Path) -> None:
+        self._hub = hub
+        self._user = f"/users/{quote(user, safe='')}"
+        self._proxy_url = proxy_url
+        self._home = home
+        self._starts: set[asyncio.Task[Any]] = set()
+
+    async def sessions(self) -> list[Session]:
+        """Return those of the user's servers that are sessions."""
+        return [session for server in (await self._servers()).values() if (session := self._session(server))]
+
+    async def start(self, template: AppTemplate, file: Path | None) -> tuple[Session, bool]:
+        """Start the named server, or find it."""
+        known = (await self._servers()).get(template.name)
+        if known is not None and not known.get("stopped"):
+            session = self._session(known)
+            if session is None:
+                raise LaunchError(
+                    f"Your server `{template.name}` is not an app session. Stop it on the hub's home page first.", 409
+                )
+            if session.state is SessionState.STOPPING:
+                raise LaunchError(f"{template.title} is still being stopped. Try again in a moment.", 409)
+            if file is not None and session.state is SessionState.RUNNING:
+                await self._open(known, template.title, file)
+            return session, False
+        return await self._spawn(template, file), True
+
+    async def progress(self, name: str) -> AsyncIterator[Progress | None]:
+        """Pass on the hub's progress events."""
+        try:
+            async for line in self._hub.stream(f"{self._server(name)}/progress"):
+                yield _progress(line)
+        except HubError as error:
+            raise LaunchError(error.message, error.status) from error
+
+    async def stop(self, name: str) -> bool:
+        """Stop the server. Its files stay; so does its name on the hub's home page."""
+        known = (await self._servers()).get(name)
+        if known is None or self._session(known) is None:
+            raise LaunchError(f"No app called {name} is running.", 404)
+        await self._ask("DELETE", self._server(name))
+        left = (await self._servers()).get(name)
+        return left is None or bool(left.get("stopped"))
+
+    async def close(self) -> None:
+        """End the connections; the sessions are the hub's and go on."""
+        for start in list(self._starts):
+            start.cancel()
+        await self._hub.close()
+
+    async def _spawn(self, template: AppTemplate, file: Path | None) -> Session:
+        """Start the server and return as soon as the hub shows it; the rest of the start is told by `progress`."""
+        options: dict[str, object] = {"app": template.name}
+        if file is not None:
+            options["open"] = self._below_home(file)
+        # JupyterHub 5 takes the whole body for the options, 6 a field of it (and a title for its home page).
+        version = str((await self._ask("GET", "/") or {}).get("version", ""))
+        modern = int(version.partition(".")[0] or 0) >= 6
+        body: dict[str, object] = {"user_options": options, "display_name": template.title} if modern else options
+        # The hub answers when the server is up, or after ten seconds: too late to show how it goes.
+        start = asyncio.create_task(self._ask("POST", self._server(template.name), body))
+        self._starts.add(start)
+        start.add_done_callback(self._start_done)
+        while True:
+            await asyncio.wait({start}, timeout=SOON)
+            server = (await self._servers()).get(template.name)
+            session = self._session(server) if server else None
+            if start.done():
+                start.result()
+            if session is not None:
+                return session
+            if start.done():
+                raise LaunchError(f"{template.title} ended while it was being started.", 502)
+
+    def _start_done(self, start: asyncio.Task[Any]) -> None:
+        self._starts.discard(start)
+        if not start.cancelled() and (error := start.exception()):
+            log.warning("The hub did not start a session: %s", error)
+
+    async def _open(self, server: Mapping[str, Any], title: str, file: Path) -> None:
+        # Only addresses from our spawner or the hub: this request carries our token.
+        url = server["url"] if "://" in server["url"] else f"{(self._proxy_url or '').rstrip('/')}{server['url']}"
+        if "://" not in url:
+            raise LaunchError(f"{title} is running, but cannot be reached from here. Open {file.name} within it.", 501)
+        try:
+            await self._hub.request("POST", f"{url}{VIEWER}api/v1/open", {"path": str(file)})
+        except HubError as error:
+            raise LaunchError(f"{file.name} was not opened: {error.message}", error.status, "open") from error
+
+    async def _servers(self) -> Mapping[str, Any]:
+        return (await self._ask("GET", self._user) or {}).get("servers", {})  # type: ignore[no-any-return]
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+        try:
+            return await self._hub.request(method, path, body)
+        except HubError as error:
+            raise LaunchError(error.message, error.status) from error
+
+    def _server(self, name: str) -> str:
+        return f"{self._user}/servers/{quote(name, safe='')}"
+
+    def _below_home(self, file: Path) -> str:
+        # The session's home is the same volume as ours, but need not be mounted at the same path.
+        if not file.is_relative_to(self._home):
+            raise LaunchError(f"{file.name} is not below your home folder, so a session cannot see it.", field="open")
+        return str(file.relative_to(self._home))
+
+    def _session(self, server: Mapping[str, Any]) -> Session | None:
+        options = server.get("user_options") or {}
+        app = options.get("app") if isinstance(options, dict) else None
+        state = _state(server)
+        if not isinstance(app, str) or state is None:
+            return None
+        return Session(
+            name=server["name"],
+            app=app,
+            title=server.get("display_name") or app,
+            state=state,
+            url=f"{server['url']}{VIEWER}",
+            started=server.get("started"),
+            last_activity=server.get("last_activity"),
+        )
+
+
+def _state(server: Mapping[str, Any]) -> SessionState | None:
+    match server.get("pending"):
+        case "spawn":
+            return SessionState.STARTING
+        case "stop":
+            return SessionState.STOPPING
+    return SessionState.RUNNING if server.get("ready") else None
+
+
+def _progress(line: str) -> Progress | None:
+    """Return the event in one line of the hub's stream; None for keep-alives and what is not an event."""
+    if not line.startswith("data:"):
+        return None
+    try:
+        event = json.loads(line.removeprefix("data:"))
+    except ValueError:
+        return None
+    ready, url = bool(event.get("ready")), event.get("url")
+    return Progress(
+        progress=int(event.get("progress", 0)),
+        message="Opening the session" if ready else str(event.get("message", "")),
+        ready=ready,
+        failed=bool(event.get("failed")),
+        url=f"{url.removesuffix(VIEWER)}{VIEWER}" if ready and url else None,
+    )

@@ -1,0 +1,73 @@
+"""Who is asking, on a hub session's server: JupyterHub's OAuth as a Jupyter `IdentityProvider`.
+
+JupyterHub has one of its own (`jupyterhub.singleuser.extension`), but importing it loads the whole Jupyter server:
+33 MB and more than a second of a slow core in each session, for kernels and notebooks that are not there. What decides
+is JupyterHub's all the same: `HubOAuth` asks the hub, `check_scopes` says who may come in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.auth import IdentityProvider, User
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
+from tornado import web
+from tornado.httputil import url_concat
+
+
+class HubUser(User):
+    """A user as the hub knows it; `hub_user` is the hub's model, with the scopes of the request's token."""
+
+    def __init__(self, hub_user: dict[str, Any]) -> None:
+        super().__init__(username=hub_user["name"])
+        self.hub_user = hub_user
+
+
+class HubIdentityProvider(IdentityProvider):
+    """Signs visitors in through the hub, and lets pass whoever has access to this server."""
+
+    def __init__(self, hub_auth: HubOAuth) -> None:
+        super().__init__()
+        self.hub_auth: Any = hub_auth  # JupyterHub is not typed
+
+    @property
+    def token(self) -> str:  # type: ignore[override]
+        """Return our own token; never to be given out."""
+        return str(self.hub_auth.api_token)
+
+    async def get_user(self, handler: web.RequestHandler) -> HubUser | None:
+        """Return the visitor, None for unknown ones; one who is known but has no access is refused here."""
+        hub_user = await self.hub_auth.get_user(handler, sync=False)
+        if hub_user is None:
+            return None
+        if not self.hub_auth.check_scopes(self.hub_auth.access_scopes, hub_user):
+            raise web.HTTPError(
+                403, f"{hub_user['name']} has no access to this session. Its owner can share it with you."
+            )
+        return HubUser(hub_user)
+
+    def login_url_for(self, handler: web.RequestHandler) -> str:
+        """Return where the hub signs `handler`'s visitor in, and set the cookie that the way back is checked with."""
+        # PKCE came with JupyterHub 6.
+        if getattr(self.hub_auth, "pkce_enabled", False):
+            verifier, challenge, method = self.hub_auth.generate_pkce_code_challenge()
+            state = self.hub_auth.set_state_cookie(handler, next_url=handler.request.uri, code_verifier=verifier)
+            pkce = {"code_challenge": challenge, "code_challenge_method": method}
+        else:
+            state = self.hub_auth.set_state_cookie(handler, next_url=handler.request.uri)
+            pkce = {}
+        return str(url_concat(self.hub_auth.login_url, {**pkce, "state": state}))
+
+
+class OAuthCallback(HubOAuthCallbackHandler):
+    """Where the hub sends visitors back after signing in."""
+
+    def initialize(self, hub_auth: HubOAuth) -> None:
+        """Take the server's own client; the base class would make another."""
+        self.hub_auth = hub_auth
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Finish signing in."""
+        await super().get()  # type: ignore[no-untyped-call]

@@ -1,0 +1,66 @@
+"""Who may do what in a session: a pure function of plain data.
+
+Must not know tornado, the hub's HTTP API or the environment: `handlers` gathers the facts and enforces the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from streamspace_hub.model import Role
+
+CONTROL_SCOPE = "custom:streamspace:control"
+VIEW_SCOPE = "custom:streamspace:view"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A JupyterHub server: whose it is and what it is called (empty: the default server)."""
+
+    owner: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who has already passed the hub's own check (`access:servers`)."""
+
+    name: str
+    kind: str
+    """`user` or `service`, as the hub says."""
+    scopes: Collection[str]
+    """Expanded scopes of the token with which the request came."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """What the streamer is told about the one who asks."""
+
+    user: str
+    role: Role
+
+
+def role_for(visitor: Visitor, server: Server) -> Role | None:
+    """Return the visitor's role on `server`, None for no access.
+
+    Being a hub admin, or a service that may reach every server, gives no role: whoever looks at somebody's screen
+    does so by a scope that was granted for just that.
+    """
+    if visitor.kind == "user" and visitor.name == server.owner:
+        return Role.OWNER
+    if _holds(CONTROL_SCOPE, visitor, server):
+        return Role.CONTROLLER
+    if _holds(VIEW_SCOPE, visitor, server):
+        return Role.VIEWER
+    return None
+
+
+def lowered(role: Role, *, view_only: bool) -> Role:
+    """Return `viewer` for whoever asked to look only, else the role unchanged."""
+    return Role.VIEWER if view_only else role
+
+
+def _holds(scope: str, visitor: Visitor, server: Server) -> bool:
+    accepted = {scope, f"{scope}!user={server.owner}", f"{scope}!server={server.owner}/{server.name}"}
+    return not accepted.isdisjoint(visitor.scopes)

@@ -1,0 +1,133 @@
+"""The way to one session's streamer: HTTP and WebSocket over its unix socket.
+
+Knows the two headers by which the streamer is told who asks, and that it may be starting, restarting or gone. Must not
+know tornado, users' credentials or the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from streamspace_hub.model import Role
+from streamspace_proxy.extension.roles import Viewer
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds to wait for a streamer that is not there yet: it starts beside the server that asks for it."""
+RETRY_INTERVAL = 0.05
+LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Bytes in one WebSocket message from the streamer: above any frame, below any harm."""
+
+
+class StreamerDownError(Exception):
+    """The streamer does not answer, or went away in the middle."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the streamer over HTTP."""
+
+    method: str
+    path: str
+    """Without a leading slash."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str | None = None
+
+
+class StreamerLink:
+    """One session's streamer. Connections are made on demand; `close` ends them."""
+
+    def __init__(self, socket: Path, patience: float = PATIENCE) -> None:
+        self.socket = socket
+        self._patience = patience
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(self, viewer: Viewer, request: Request) -> aiohttp.ClientResponse:
+        """Send `request` and return the response, its body unread."""
+        headers = _headers(viewer) | ({"Content-Type": request.content_type} if request.content_type else {})
+        return await self._patiently(
+            lambda: self._client().request(
+                request.method,
+                _url(request.path),
+                params=request.query,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+            )
+        )
+
+    async def socket_to(
+        self, viewer: Viewer, path: str, protocols: Sequence[str] = ()
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket to `path`; a refusal raises `aiohttp.WSServerHandshakeError`."""
+        return await self._patiently(
+            lambda: self._client().ws_connect(
+                _url(path),
+                protocols=protocols,
+                headers=_headers(viewer),
+                compress=0,
+                max_msg_size=LARGEST_MESSAGE,
+            )
+        )
+
+    async def last_input(self) -> datetime | None:
+        """Return when the streamer last saw input; None before the first, or while it is away."""
+        asker = Viewer(user="jupyter", role=Role.VIEWER)
+        try:
+            async with await self.request(asker, Request("GET", "api/v1/activity")) as response:
+                seen = (await response.json()).get("last_input") if response.status == 200 else None
+            return datetime.fromisoformat(seen).astimezone(UTC) if seen else None
+        except (StreamerDownError, aiohttp.ClientError, OSError, ValueError):
+            return None
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # A streamed answer may take for ever; only the connection itself has a limit. No cookies are kept.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self.socket), limit=0),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run `attempt` until the streamer accepts a connection or patience ends.
+
+        Only a refused connection is tried again: once connected the request may have had its effect.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        while True:
+            try:
+                return await attempt()
+            except aiohttp.WSServerHandshakeError:
+                raise
+            except aiohttp.ClientConnectorError as error:
+                if loop.time() >= deadline:
+                    raise StreamerDownError(str(error)) from error
+            except (aiohttp.ClientError, ConnectionError) as error:
+                raise StreamerDownError(str(error)) from error
+            await asyncio.sleep(RETRY_INTERVAL)
+
+
+def _url(path: str) -> str:
+    return f"http://streamer/{path}"
+
+
+def _headers(viewer: Viewer) -> dict[str, str]:
+    return {"X-Streamspace-User": viewer.user, "X-Streamspace-Role": viewer.role.value}
