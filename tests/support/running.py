@@ -25,6 +25,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("", "spawner", "proxy"))
+DESKTOP = (sys.executable, "-m", "streamspace_proxy.desktop")
+RUNNER = (sys.executable, "-m", "streamspace_proxy.local")
 MARKER = "STREAMSPACE_SESSION"
 Status = dict[str, Any]
 
@@ -150,13 +152,14 @@ async def run_desktop(
     *command: str,
     env: Mapping[str, str | None] | None = None,
     user: str | None = None,
-    arguments: Sequence[str] = ("streamspace_proxy.desktop",),
+    program: Sequence[str] = DESKTOP,
     **fields: object,
 ) -> AsyncIterator[Running]:
     """Run a desktop with `command` as its app (default: an xterm).
 
     `fields` are further fields of the template (`window_mode="desktop"`). `env` is added to the environment, and a
-    value of None removes a variable. `user` is the account that it runs under; None: the test's own.
+    value of None removes a variable. `user` is the account that it runs under; None: the test's own. `program` is
+    what is started in place of the desktop.
     """
     folder = Path(tempfile.mkdtemp(prefix="ss-", dir="/tmp"))
     runtime_dir, home = folder / "run", folder / "home"
@@ -181,7 +184,7 @@ async def run_desktop(
         options = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     with (folder / "stderr.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            program,
             env={name: value for name, value in environment.items() if value is not None},
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -211,9 +214,9 @@ async def run_session(
 
     `user` is the account that it runs under where the tests are root; else it is the test's own.
     """
-    arguments = ["streamspace_proxy.local", *(["--no-server"] if server is None else server)]
+    program = [*RUNNER, *(["--no-server"] if server is None else server)]
     user = user if os.geteuid() == 0 else None
-    async with run_desktop(*command, env=env, user=user, arguments=arguments, **fields) as running:
+    async with run_desktop(*command, env=env, user=user, program=program, **fields) as running:
         yield running
 
 

@@ -117,7 +117,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without what belongs to the Jupyter server, nor a copy of its secrets under another name."""
     removed = {name: value for name, value in environ.items() if name.startswith(_SECRET_PREFIXES)}
-    secrets = {value for name, value in removed.items() if "TOKEN" in name and value}
+    # Shorter ones would be found by chance in half of all values.
+    secrets = {value for name, value in removed.items() if "TOKEN" in name and len(value) >= 8}
     return {
         name: value
         for name, value in environ.items()
