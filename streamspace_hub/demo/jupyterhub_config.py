@@ -34,7 +34,7 @@ c.Spawner.args = [
 ]
 
 streamspace_hub.install(c)
-if run["as_root"]:
+if run["account_template"]:
     c.LocalStreamSpaceSpawner.create_accounts = True
-    c.LocalStreamSpaceSpawner.account_template = "streamspace-{username}"
+    c.LocalStreamSpaceSpawner.account_template = run["account_template"]
     c.LocalStreamSpaceSpawner.account_home_template = f"{run['folder']}/home/{{username}}"

@@ -76,7 +76,7 @@ def _start_hub(settings: DemoSettings) -> subprocess.Popen[bytes]:
         "url": settings.url,
         "folder": str(settings.folder),
         "password": settings.password,
-        "as_root": settings.as_root,
+        "account_template": settings.account_template if settings.as_root else None,
         "hub_port": free_port(),
         "proxy_api_port": free_port(),
     }

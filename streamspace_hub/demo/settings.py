@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 USER = "demo"
 ADMIN = "admin"
 SHORTEST_PASSWORD = 8
+ROOT_FOLDER = Path("/var/lib/streamspace/demo")
 
 
 class DemoError(Exception):
@@ -33,6 +35,13 @@ class DemoSettings:
     def url(self) -> str:
         """Where the hub answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def account_template(self) -> str:
+        """System accounts of the demo's users, when run as root: other folders have other homes, so other accounts."""
+        if self.folder == ROOT_FOLDER:
+            return "streamspace-{username}"
+        return f"streamspace-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}-{{username}}"
 
     @property
     def log(self) -> Path:
@@ -91,7 +100,7 @@ def _folder(environ: Mapping[str, str], *, as_root: bool) -> Path:
     if given:
         folder = Path(given).expanduser().absolute()
     elif as_root:
-        folder = Path("/var/lib/streamspace/demo")
+        folder = ROOT_FOLDER
     else:
         folder = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "streamspace-demo"
     try:

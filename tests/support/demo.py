@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from streamspace_hub.demo.settings import free_port
+from streamspace_hub.demo.settings import ADMIN, USER, free_port, read_settings
 
 START_LIMIT = 90
 
@@ -121,6 +121,11 @@ def running_demo() -> Iterator[Demo]:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
+        for user in (USER, ADMIN) if os.geteuid() == 0 else ():
+            account = read_settings(
+                {"STREAMSPACE_DEMO_DIR": str(folder), "STREAMSPACE_PORT": str(port)}
+            ).account_template
+            subprocess.run(["userdel", account.format(username=user)], capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
