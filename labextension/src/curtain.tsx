@@ -1,0 +1,79 @@
+/** What a desktop tab shows while there is no picture: how the start goes, or why there is none and what to do. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { LabIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { Step } from './start';
+
+interface Props {
+  readonly icon: LabIcon;
+  readonly step: Exclude<Step, { kind: 'picture' }>;
+  readonly title: string;
+  readonly trans: TranslationBundle;
+  /** Start the app, again or for the first time. */
+  readonly start: () => void;
+}
+
+export function Curtain(props: Props): React.ReactElement {
+  const { icon, step } = props;
+  return (
+    <div className="streamspace-Curtain">
+      <LabIcon.resolveReact icon={icon} className="streamspace-Curtain-icon" tag="div" aria-hidden="true" />
+      {step.kind === 'progress' ? <Waiting {...props} step={step} /> : <Over {...props} />}
+    </div>
+  );
+}
+
+function Waiting({
+  step,
+  title,
+  trans,
+}: Props & { step: Extract<Step, { kind: 'progress' }> }): React.ReactElement {
+  // No value: an honest "under way" until the first figure is there.
+  const value = step.percent > 0 ? { value: step.percent } : {};
+  return (
+    <>
+      <h2>{trans.__('Starting %1', title)}</h2>
+      <progress max={100} {...value} aria-label={trans.__('Starting %1', title)} />
+      <p role="status">{step.message}</p>
+    </>
+  );
+}
+
+function Over({ step, start, title, trans }: Props): React.ReactElement {
+  const [heading, text, button] = words(step, title, trans);
+  return (
+    <div className="streamspace-Curtain-over" role={step.kind === 'failed' ? 'alert' : 'status'}>
+      <h2>{heading}</h2>
+      <p>{text}</p>
+      <button type="button" className="jp-mod-styled jp-mod-accept" onClick={start}>
+        {button}
+      </button>
+    </div>
+  );
+}
+
+function words(step: Props['step'], title: string, trans: TranslationBundle): [string, string, string] {
+  switch (step.kind) {
+    case 'asleep':
+      return [
+        trans.__('%1 is asleep', title),
+        trans.__('It is kept as you left it.'),
+        trans.__('Wake it up'),
+      ];
+    case 'stopped':
+      return [
+        trans.__('%1 was stopped', title),
+        trans.__('Your saved files are kept.'),
+        trans.__('Start again'),
+      ];
+    default: {
+      const message = step.kind === 'failed' ? step.message : '';
+      return [
+        trans.__('%1 could not be started', title),
+        message || trans.__('The connection to the server was lost. Try again in a moment.'),
+        trans.__('Try again'),
+      ];
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** What users read about a session, through JupyterLab's translator. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { phase } from './start';
+import type { App, Session, SessionState } from './tokens';
+
+export function stateLabel(state: SessionState, trans: TranslationBundle): string {
+  switch (state) {
+    case 'starting':
+      return trans.__('Starting');
+    case 'running':
+      return trans.__('Running');
+    case 'frozen':
+      return trans.__('Frozen');
+    case 'hibernating':
+      return trans.__('Going to sleep');
+    case 'sleeping':
+      return trans.__('Asleep');
+    case 'resuming':
+      return trans.__('Waking up');
+    case 'stopping':
+      return trans.__('Stopping');
+    case 'stopped':
+      return trans.__('Stopped');
+    case 'failed':
+      return trans.__('Failed');
+  }
+}
+
+export function transportLabel(transport: string, trans: TranslationBundle): string {
+  switch (transport) {
+    case 'webrtc':
+      return 'WebRTC';
+    case 'websocket':
+      return 'WebSocket';
+    case 'rfb':
+      return trans.__('VNC (compatible)');
+    default:
+      return transport;
+  }
+}
+
+/** "Running since 14:05", with the date when that was another day. */
+export function stateSince(session: Session, now: Date, trans: TranslationBundle): string {
+  const label = stateLabel(session.state, trans);
+  const stamp = phase(session.state) === 'asleep' ? session.last_activity : session.started;
+  const time = stamp ? new Date(stamp) : null;
+  if (!time || Number.isNaN(time.getTime())) {
+    return label;
+  }
+  const today = time.toDateString() === now.toDateString();
+  const format: Intl.DateTimeFormatOptions = today
+    ? { timeStyle: 'short' }
+    : { dateStyle: 'medium', timeStyle: 'short' };
+  return trans.__('%1 since %2', label, new Intl.DateTimeFormat(undefined, format).format(time));
+}
+
+/** Tooltip of a tile. */
+export function tileCaption(app: App, session: Session | undefined, trans: TranslationBundle): string {
+  const about = app.description ? `${app.title}: ${app.description}` : app.title;
+  if (!app.installed) {
+    return `${about}\n${trans.__('Not installed.')} ${app.install_hint ?? ''}`.trim();
+  }
+  return session ? `${about}\n${stateLabel(session.state, trans)}` : about;
+}
+
+/** Label of a tile. */
+export function tileLabel(app: App, trans: TranslationBundle): string {
+  return app.installed ? app.title : trans.__('%1 (not installed)', app.title);
+}
