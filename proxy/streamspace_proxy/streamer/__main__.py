@@ -1,0 +1,59 @@
+"""`python -m streamspace_proxy.streamer`: one session's streamer (docs/reference/environment.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from aiohttp import web
+
+from streamspace_proxy.desktop.processes import die_with_parent, hide_from_same_user
+from streamspace_proxy.streamer.config import Config, ConfigError, read_config
+from streamspace_proxy.streamer.core import Streamer
+from streamspace_proxy.streamer.server import listen, make_app
+
+logger = logging.getLogger("streamspace_proxy.streamer")
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    core = Streamer(config)
+    # Paths and query strings of viewers are nobody's business: no access log.
+    runner = web.AppRunner(make_app(core), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    path = config.path("streamer.sock")
+    await web.SockSite(runner, listen(path)).start()
+    core.start()
+    logger.info("listening on %s", path)
+    try:
+        await ended.wait()
+    finally:
+        await core.close()
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Return the exit code: 0 ended by a signal, 2 wrong environment."""
+    die_with_parent(signal.SIGTERM, os.getppid())
+    # The user's programs run under the same uid locally: they must not read roles and policy out of our memory.
+    hide_from_same_user()
+    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(name)s: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    try:
+        config = read_config(os.environ)
+    except ConfigError as error:
+        logger.error("%s", error)
+        return 2
+    asyncio.run(serve(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

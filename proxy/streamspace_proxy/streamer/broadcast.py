@@ -1,0 +1,146 @@
+"""One encode for all viewers: who gets a frame, when the next one is captured, and when it must be a keyframe.
+
+Pure bookkeeping, no I/O; times are seconds of one clock. A *sink* is one viewer on one transport.
+
+With an infinite group of pictures each frame refers to the one before it. So a sink that missed a frame gets nothing
+until the next keyframe. Sinks that acknowledge (WebSocket) hold `WINDOW` frames at most. The next frame is captured as
+soon as *one* sink can take it: a lone slow viewer sees the newest picture later, with its chain unbroken; among
+several, the fastest sets the pace and the slow ones skip from keyframe to keyframe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+WINDOW: Final = 2
+"""Unacknowledged frames that a sink may hold (docs/reference/protocol.md)."""
+STALLED_SECONDS: Final = 5.0
+"""A sink whose oldest frame is unacknowledged for longer is taken for gone until it acknowledges."""
+KEYFRAME_INTERVAL: Final = 0.3
+
+
+@dataclass(slots=True)
+class _Sink:
+    acknowledges: bool
+    hidden: bool = False
+    chained: bool = False
+    """Has every frame since the last keyframe, of the current epoch."""
+    fresh: bool = True
+    """Has never had a frame: its first keyframe is not made to wait."""
+    next_id: int = 0
+    unacknowledged: deque[tuple[int, float]] = field(default_factory=deque)
+    """(frame id, time sent), oldest first."""
+
+    def can_take(self, now: float) -> bool:
+        return not self.hidden and len(self.unacknowledged) < WINDOW and not self.stalled(now)
+
+    def stalled(self, now: float) -> bool:
+        return bool(self.unacknowledged) and now - self.unacknowledged[0][1] >= STALLED_SECONDS
+
+    def wants_keyframe(self, now: float) -> bool:
+        # Only once it has taken all it had: a keyframe is the largest frame there is.
+        return not self.chained and not self.unacknowledged and self.can_take(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the capture should do now."""
+
+    frame: bool
+    keyframe: bool
+    again_in: float | None = None
+    """Seconds after which to plan again, if nothing else happens before."""
+
+
+class Broadcast(Generic[Key]):
+    """The sinks of one display."""
+
+    def __init__(self) -> None:
+        self._sinks: dict[Key, _Sink] = {}
+        self._last_keyframe = -math.inf
+        self._keyframe_asked = False
+
+    def __len__(self) -> int:
+        return len(self._sinks)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._sinks
+
+    def add(self, key: Key, *, acknowledges: bool, first_id: int = 0) -> None:
+        """Add a sink, which begins with a keyframe. `first_id`: the id that its first frame gets."""
+        self._sinks[key] = _Sink(acknowledges, next_id=first_id)
+
+    def remove(self, key: Key) -> int:
+        """Forget a sink; returns the id that its next frame would have had."""
+        sink = self._sinks.pop(key, None)
+        return 0 if sink is None else sink.next_id
+
+    def hide(self, key: Key, hidden: bool) -> None:
+        """Pause a sink that nobody sees; shown again, it begins with a keyframe."""
+        sink = self._sinks.get(key)
+        if sink is None or sink.hidden == hidden:
+            return
+        sink.hidden, sink.chained = hidden, False
+        # It may have stopped acknowledging while nobody looked.
+        sink.unacknowledged.clear()
+
+    def ask_keyframe(self, key: Key) -> None:
+        """Note that a sink asks for a keyframe, as a decoder does that has lost its way."""
+        if key in self._sinks:
+            self._keyframe_asked = True
+
+    def new_epoch(self) -> None:
+        """Frames to come refer to none that were sent."""
+        for sink in self._sinks.values():
+            sink.chained = False
+
+    def acknowledge(self, key: Key, frame_id: int, now: float) -> float | None:
+        """Take an acknowledgement of all frames up to `frame_id`.
+
+        Returns the seconds since that frame was sent, or None when it is not outstanding (late or made up).
+        """
+        sink = self._sinks.get(key)
+        if sink is None or all(frame_id != sent for sent, _ in sink.unacknowledged):
+            return None
+        while True:
+            sent, at = sink.unacknowledged.popleft()
+            if sent == frame_id:
+                return now - at
+
+    def deliver(self, keyframe: bool, now: float) -> list[tuple[Key, int]]:
+        """Return who gets the frame that was just made, and under which id."""
+        if keyframe:
+            self._last_keyframe = now
+            self._keyframe_asked = False
+        receivers: list[tuple[Key, int]] = []
+        for key, sink in self._sinks.items():
+            if not sink.can_take(now) or not (keyframe or sink.chained):
+                sink.chained = False
+                continue
+            receivers.append((key, sink.next_id))
+            if sink.acknowledges:
+                sink.unacknowledged.append((sink.next_id, now))
+            sink.next_id = (sink.next_id + 1) & 0xFFFF_FFFF
+            sink.chained, sink.fresh = True, False
+        return receivers
+
+    def plan(self, now: float) -> Plan:
+        """Return whether a frame is to be captured, and whether it must be a keyframe."""
+        chained = any(sink.chained and sink.can_take(now) for sink in self._sinks.values())
+        waiting = [sink for sink in self._sinks.values() if sink.wants_keyframe(now)]
+        if not waiting and not (chained and self._keyframe_asked):
+            return Plan(chained, False)
+        wait = self._last_keyframe + KEYFRAME_INTERVAL - now
+        if wait <= 0 or any(sink.fresh for sink in waiting):
+            return Plan(True, True)
+        return Plan(chained, False, wait)
+
+    def stalled(self, now: float) -> list[Key]:
+        """Sinks that have not acknowledged for too long."""
+        return [key for key, sink in self._sinks.items() if sink.stalled(now)]

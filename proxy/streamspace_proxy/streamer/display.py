@@ -1,0 +1,200 @@
+"""Everything of the streamer that hangs on one X display: engine, input, clipboard, cursor.
+
+Follows the display that the desktop names: attaches, and when the X server goes away lets go of all of it and attaches
+again. Knows no viewers; what it learns goes to `DisplayListener`, on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from streamspace_hub.model import Policy
+from streamspace_proxy.streamer.capture import CaptureBackend, CaptureSettings, CaptureSink
+from streamspace_proxy.streamer.clipboard import ClipboardBridge
+from streamspace_proxy.streamer.cursor import CursorWatcher
+from streamspace_proxy.streamer.engine import EventDrivenCapture
+from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
+from streamspace_proxy.streamer.input import InputInjector
+
+logger = logging.getLogger(__name__)
+RETRY_SECONDS: Final = (0.1, 0.25, 0.5, 1.0)
+
+
+class DisplayListener(Protocol):
+    """Who learns what happens on the display; called on the event loop."""
+
+    def on_attached(self) -> None:
+        """Learn that the display can be used."""
+
+    def on_detached(self) -> None:
+        """Learn that the display is gone for now."""
+
+    def on_frame(self, frame: EncodedFrame) -> None:
+        """Take one encoded frame."""
+
+    def on_format(self, video: VideoFormat) -> None:
+        """Learn that a new epoch begins."""
+
+    def on_screen(self, width: int, height: int) -> None:
+        """Learn the framebuffer's size in pixels."""
+
+    def on_cursor(self, cursor: CursorShape) -> None:
+        """Take the cursor's new shape."""
+
+    def on_clipboard(self, text: str) -> None:
+        """Take the session's new clipboard text."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """What the frames of one epoch are."""
+
+    epoch: int
+    codec: str
+    width: int
+    height: int
+
+
+class _LoopSink(CaptureSink):
+    """Brings the engine's results to the event loop; silent once its display is left."""
+
+    def __init__(self, listener: DisplayListener, on_lost: Callable[[str], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._on_lost = on_lost
+        self.open = True
+
+    def _post(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(lambda: call() if self.open else None)
+
+    def frame(self, frame: EncodedFrame) -> None:
+        self._post(lambda: self._listener.on_frame(frame))
+
+    def format(self, epoch: int, codec: str, width: int, height: int) -> None:
+        self._post(lambda: self._listener.on_format(VideoFormat(epoch, codec, width, height)))
+
+    def screen(self, width: int, height: int) -> None:
+        self._post(lambda: self._listener.on_screen(width, height))
+
+    def lost(self, reason: str) -> None:
+        self._post(lambda: self._on_lost(reason))
+
+
+class Display:
+    """The session's display, for as long as there is one."""
+
+    def __init__(self, rfb_path: Path, xauthority: Path, policy: Policy, listener: DisplayListener) -> None:
+        self._rfb_path = rfb_path
+        self._xauthority = xauthority
+        self._policy = policy
+        self._listener = listener
+        self._target: str | None = None
+        self._changed = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._epochs = 0
+        self.engine: CaptureBackend | None = None
+        self.input: InputInjector | None = None
+        self._clipboard: ClipboardBridge | None = None
+        self._cursor: CursorWatcher | None = None
+        self._sink: _LoopSink | None = None
+
+    def start(self) -> None:
+        """Begin following."""
+        self._task = asyncio.create_task(self._run(), name="display")
+
+    def follow(self, display: str | None) -> None:
+        """Attach to `display` (`:5`); None: there is none at present."""
+        if display != self._target:
+            self._target = display
+            self._changed.set()
+
+    def set_clipboard(self, text: str) -> None:
+        """Put text onto the session's clipboard."""
+        if self._clipboard is not None:
+            self._clipboard.set_text(text)
+
+    async def close(self) -> None:
+        """Let go of the display, for good."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._detach()
+
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            self._changed.clear()
+            self._lost.clear()
+            if self._target is None:
+                await self._changed.wait()
+                attempt = 0
+                continue
+            try:
+                await self._attach(self._target)
+            except OSError as error:
+                await self._detach()
+                if attempt == 0:
+                    logger.warning("display %s: %s; trying again", self._target, error)
+                pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+                attempt += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), pause)
+                continue
+            attempt = 0
+            self._listener.on_attached()
+            await _first(self._changed, self._lost)
+            await self._detach()
+            self._listener.on_detached()
+            # An X server that has just died is not back at once.
+            await asyncio.sleep(RETRY_SECONDS[0])
+
+    async def _attach(self, display: str) -> None:
+        logger.info("display %s: attaching", display)
+        self.input = InputInjector(self._rfb_path, display, self._xauthority)
+        await self.input.connect()
+        sink = self._sink = _LoopSink(self._listener, self._on_lost)
+        settings = CaptureSettings(display, self._xauthority, self._policy.max_fps, self._policy.max_bitrate)
+        # Epochs go on counting: a viewer must never take a new frame for one of an earlier X server.
+        self._epochs += 1000
+        self.engine = EventDrivenCapture(settings, sink, self._epochs & 0xFFFF)
+        self.engine.start()
+        self._cursor = CursorWatcher(display, self._xauthority, self._listener.on_cursor)
+        self._cursor.start()
+        self._clipboard = ClipboardBridge(
+            display, self._xauthority, self._policy.clipboard_limit, self._listener.on_clipboard
+        )
+        self._clipboard.start()
+
+    async def _detach(self) -> None:
+        if self._sink is not None:
+            self._sink.open = False
+        engine, clipboard, cursor, injector = self.engine, self._clipboard, self._cursor, self.input
+        self.engine = self._clipboard = self._cursor = self.input = self._sink = None
+        if injector is not None:
+            injector.close()
+        for part in (engine, clipboard, cursor):
+            if part is not None:
+                # They wait for their threads.
+                await asyncio.to_thread(part.close)
+
+    def _on_lost(self, reason: str) -> None:
+        logger.warning("display %s: %s", self._target, reason)
+        self._lost.set()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of `events` is set."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

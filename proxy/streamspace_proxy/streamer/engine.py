@@ -1,0 +1,247 @@
+"""The event-driven capture backend: a thread that sleeps until the screen changes and somebody wants to see it.
+
+XDamage event -> XShm grab of the changed rows -> I420 -> libx264, all on one thread that shares nothing with the event
+loop but a few flags and a pipe. It must not know viewers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink
+from streamspace_proxy.streamer.frames import EncodedFrame
+from streamspace_proxy.streamer.pacing import Act, Pacer
+
+if TYPE_CHECKING:
+    from streamspace_proxy.streamer.encoder import H264Encoder, Picture
+    from streamspace_proxy.streamer.screen import Rect, Screen
+
+logger = logging.getLogger(__name__)
+CLOSE_SECONDS: Final = 2.0
+FIGURE_WINDOW: Final = 300
+PHASES: Final = ("grab", "convert", "encode")
+
+
+class EventDrivenCapture(CaptureBackend):
+    """Our own engine. See `CaptureBackend` for the contract."""
+
+    def __init__(self, settings: CaptureSettings, sink: CaptureSink, first_epoch: int) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._epoch = first_epoch - 1
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        # Wishes of other threads, read by ours; under the lock.
+        self._closing = False
+        self._ended = False
+        self._active = False
+        self._frame_wanted = False
+        self._keyframe_wanted = False
+        self._bitrate = settings.bitrate
+        # The thread's own.
+        self._pacer = Pacer(settings.max_fps)
+        self._screen: Screen | None = None
+        self._picture: Picture | None = None
+        self._encoder: H264Encoder | None = None
+        self._frames = self._keyframes = self._bytes = 0
+        self._timings: deque[tuple[float, float, float]] = deque(maxlen=FIGURE_WINDOW)
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which connects."""
+        self._thread.start()
+
+    def set_active(self, active: bool) -> None:
+        """See `CaptureBackend`."""
+        with self._lock:
+            self._active = active
+        self._wake()
+
+    def request_frame(self) -> None:
+        """See `CaptureBackend`."""
+        with self._lock:
+            self._frame_wanted = True
+        self._wake()
+
+    def request_keyframe(self) -> None:
+        """See `CaptureBackend`."""
+        with self._lock:
+            self._keyframe_wanted = True
+        self._wake()
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """See `CaptureBackend`. Takes effect with the next frame."""
+        with self._lock:
+            self._bitrate = bitrate
+
+    def close(self) -> None:
+        """See `CaptureBackend`."""
+        with self._lock:
+            self._closing = True
+        self._wake()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_SECONDS)
+
+    def figures(self) -> CaptureFigures:
+        """See `CaptureBackend`."""
+        columns = list(zip(*list(self._timings), strict=True)) or [(), (), ()]
+        milliseconds = {
+            phase: {"p50": _percentile(column, 0.5), "p95": _percentile(column, 0.95)}
+            for phase, column in zip(PHASES, columns, strict=True)
+        }
+        return CaptureFigures(self._frames, self._keyframes, self._bytes, milliseconds)
+
+    def _wake(self) -> None:
+        with self._lock, contextlib.suppress(BlockingIOError):  # full: it will wake
+            if not self._ended:
+                os.write(self._wake_write, b"\0")
+
+    def _run(self) -> None:
+        _name_thread("capture")
+        reason = ""
+        try:
+            self._loop()
+        except _Lost as error:
+            reason = str(error)
+        except Exception as error:
+            logger.exception("capture: the engine failed")
+            reason = f"capturing failed: {type(error).__name__}"
+        finally:
+            self._free()
+            with self._lock:
+                closing, self._ended = self._closing, True
+                os.close(self._wake_read)
+                os.close(self._wake_write)
+        if not closing:
+            self._sink.lost(reason)
+
+    def _free(self) -> None:
+        self._drop_encoder()
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+
+    def _loop(self) -> None:
+        # Numpy and FFmpeg take a while to load: here, while nobody waits for a picture yet.
+        from streamspace_proxy.streamer import encoder, x11  # noqa: F401
+        from streamspace_proxy.streamer.screen import Screen, ScreenLostError
+
+        try:
+            self._screen = screen = Screen(x11.connect(self._settings.display, self._settings.xauthority))
+            self._sink.screen(screen.width, screen.height)
+            poll = select.poll()
+            poll.register(screen.descriptor, select.POLLIN)
+            poll.register(self._wake_read, select.POLLIN)
+            while self._turn(screen, poll):
+                pass
+        except (ScreenLostError, ConnectionError) as error:
+            raise _Lost(str(error)) from error
+
+    def _turn(self, screen: Screen, poll: select.poll) -> bool:
+        """Do what is to be done now, then sleep; False: end."""
+        if not self._take_wishes(screen):
+            return False
+        if screen.read_events():
+            self._drop_encoder()
+            self._sink.screen(screen.width, screen.height)
+            if self._active:
+                screen.watch()
+        act, seconds = Act.SLEEP, None
+        if screen.watching:
+            act, seconds = self._pacer.decide(screen.changed, time.monotonic())
+        if act is not Act.SLEEP:
+            self._make_frame(screen, act)
+            return True
+        poll.poll(None if seconds is None else max(seconds * 1000, 0.2))
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        return True
+
+    def _take_wishes(self, screen: Screen) -> bool:
+        with self._lock:
+            closing, active = self._closing, self._active
+            wanted, self._frame_wanted = self._frame_wanted, False
+            keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+        self._pacer.requested |= wanted
+        self._pacer.keyframe |= keyframe
+        if active and not screen.watching:
+            screen.watch()
+        elif not active and screen.watching:
+            screen.unwatch()
+            self._drop_encoder()
+        return not closing
+
+    def _make_frame(self, screen: Screen, act: Act) -> None:
+        started = time.monotonic()
+        changed: Rect | None = None
+        if screen.changed and act is Act.CAPTURE:
+            changed = screen.grab()
+            if changed is None:  # another size: read_events will say which
+                return
+        grabbed = time.monotonic()
+        picture, encoder = self._ensure_encoder(screen)
+        if changed is not None:
+            picture.update(screen.pixels, changed)
+        converted = time.monotonic()
+        with self._lock:
+            encoder.set_bitrate(self._bitrate)
+        encoded = encoder.encode(picture, self._pacer.keyframe)
+        done = time.monotonic()
+        self._pacer.captured(started, changed is not None, self._is_crisp(len(encoded.data)))
+        self._frames += 1
+        self._keyframes += encoded.keyframe
+        self._bytes += len(encoded.data)
+        if changed is not None:
+            self._timings.append((grabbed - started, converted - grabbed, done - converted))
+        self._sink.frame(
+            EncodedFrame(encoded.data, encoded.keyframe, self._epoch, int(started * 1e6), picture.width, picture.height)
+        )
+
+    def _ensure_encoder(self, screen: Screen) -> tuple[Picture, H264Encoder]:
+        if self._picture is None or self._encoder is None:
+            from streamspace_proxy.streamer.encoder import H264Encoder, Picture
+
+            self._picture = Picture(screen.width, screen.height)
+            self._encoder = H264Encoder(
+                self._picture.width, self._picture.height, self._settings.max_fps, self._settings.bitrate
+            )
+            self._epoch = (self._epoch + 1) & 0xFFFF
+            self._pacer.keyframe = True
+            self._sink.format(self._epoch, self._encoder.codec, self._picture.width, self._picture.height)
+        return self._picture, self._encoder
+
+    def _drop_encoder(self) -> None:
+        if self._encoder is not None:
+            self._encoder.close()
+        self._encoder = self._picture = None
+        self._pacer.reset()
+
+    def _is_crisp(self, size: int) -> bool:
+        """Whether a repeated picture had nothing left to improve: skipped macroblocks cost next to nothing."""
+        assert self._picture is not None
+        return size < 100 + self._picture.width * self._picture.height // 16_384
+
+
+class _Lost(Exception):  # noqa: N818
+    """The display is gone."""
+
+
+def _percentile(values: tuple[float, ...], share: float) -> float:
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+
+def _name_thread(name: str) -> None:
+    """Give the calling thread a name that `top -H` shows."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(15, ctypes.c_char_p(name.encode()), 0, 0, 0)

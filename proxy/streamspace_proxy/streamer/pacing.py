@@ -1,0 +1,70 @@
+"""When to capture: the decision of the capture thread, as a pure function of what it knows.
+
+A quiet screen is captured the moment it changes; a busy one at most once per frame interval. When a change is followed
+by quiet, the same picture is encoded again a few times, each better than the last, until it is crisp; then silence.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, auto
+from typing import Final
+
+QUIET_SECONDS: Final = 0.2
+REFINE_INTERVAL: Final = 0.05
+REFINE_STEPS: Final = 10
+
+
+class Act(Enum):
+    """What to do next."""
+
+    SLEEP = auto()
+    CAPTURE = auto()
+    REFINE = auto()
+
+
+class Pacer:
+    """Decides for one display; times are seconds of one clock."""
+
+    def __init__(self, max_fps: int) -> None:
+        self._interval = 1 / max_fps
+        self.requested = False
+        """Somebody can take a frame."""
+        self.keyframe = False
+        """The next frame must stand alone."""
+        self._last = -math.inf
+        self._last_change = -math.inf
+        self._refine_left = 0
+
+    def decide(self, changed: bool, now: float) -> tuple[Act, float | None]:
+        """Return what to do at `now`, and in how many seconds to ask again (None: only when something happens)."""
+        if not self.requested:
+            return Act.SLEEP, None
+        wanted = changed or self.keyframe
+        if not wanted and not self._refine_left:
+            return Act.SLEEP, None
+        due = self._last + self._interval
+        if not wanted:
+            due = max(self._last_change + QUIET_SECONDS, self._last + REFINE_INTERVAL)
+        if due > now:
+            return Act.SLEEP, due - now
+        return (Act.CAPTURE if wanted else Act.REFINE), None
+
+    def captured(self, now: float, changed: bool, crisp: bool) -> None:
+        """Note that a frame was made at `now`; `crisp`: encoding it again would add nothing."""
+        self._last = now
+        self.requested = False
+        self.keyframe = False
+        if changed:
+            self._last_change = now
+            self._refine_left = REFINE_STEPS
+        elif crisp:
+            self._refine_left = 0
+        else:
+            self._refine_left = max(0, self._refine_left - 1)
+
+    def reset(self) -> None:
+        """Forget the last picture: another one begins with a keyframe, at once."""
+        self.keyframe = True
+        self._last = self._last_change = -math.inf
+        self._refine_left = 0

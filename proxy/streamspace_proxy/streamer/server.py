@@ -1,0 +1,169 @@
+"""The streamer's HTTP and WebSocket server on its unix socket: routes, identity, sizes.
+
+Only the Jupyter extension connects. It has authorised the viewer and says who it is in two headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import WSCloseCode, web
+
+from streamspace_hub.model import Role
+from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer.core import Streamer
+from streamspace_proxy.streamer.desktop_link import DesktopError
+from streamspace_proxy.streamer.rfb_filter import bridge_rfb
+from streamspace_proxy.streamer.viewer import Viewer
+
+SUBPROTOCOL: Final = "streamspace.v1"
+MAX_BODY: Final = 64 * 1024
+MAX_PATH: Final = 4096
+LEAST_SOCKET_MESSAGE: Final = 12 * 1024 * 1024
+"""What is larger closes the socket; what is smaller can be answered by a sentence. So: more than anybody pastes."""
+USER: Final = "streamspace_user"
+ROLE: Final = "streamspace_role"
+CORE: Final = web.AppKey("core", Streamer)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(core: Streamer) -> web.Application:
+    """Return the application; starting and ending `core` is the caller's."""
+    app = web.Application(middlewares=[identify], client_max_size=MAX_BODY)
+    app[CORE] = core
+    app.add_routes(
+        [
+            web.get("/ws", viewer_socket),
+            web.get("/rfb", rfb_socket),
+            web.get("/api/v1/status", status),
+            web.get("/api/v1/activity", activity),
+            web.get("/api/v1/stats", stats),
+            web.post("/api/v1/open", open_file),
+            web.post("/api/v1/app/restart", restart_app),
+        ]
+    )
+    return app
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a listening unix socket of mode 0600 at `path`; a dead one is replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    before = os.umask(0o177)
+    try:
+        server.bind(str(path))
+    finally:
+        os.umask(before)
+    server.listen(128)
+    return server
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let nobody in without a name and a role; `?view=1` lowers the role."""
+    user = request.headers.get("X-Streamspace-User", "")
+    try:
+        role = Role(request.headers.get("X-Streamspace-Role", ""))
+    except ValueError:
+        role = None
+    if not user or role is None:
+        return _error(403, "Nobody has said who you are: this socket is for the Jupyter extension.")
+    request[USER] = user
+    request[ROLE] = Role.VIEWER if request.query.get("view") == "1" else role
+    return await handler(request)
+
+
+async def viewer_socket(request: web.Request) -> web.StreamResponse:
+    """Serve the viewer socket."""
+    core = request.app[CORE]
+    limit = max(LEAST_SOCKET_MESSAGE, 4 * core.config.policy.clipboard_limit + messages.MAX_TEXT)
+    ws = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False, max_msg_size=limit, timeout=1.0, autoping=True)
+    await ws.prepare(request)
+    if len(core.viewers) >= core.config.policy.max_viewers:
+        sentence = f"This session takes {core.config.policy.max_viewers} viewers at once. Close one, then try again."
+        await ws.send_str(messages.dump(messages.Refusal("too_many_viewers", sentence).as_json()))
+        await ws.send_str(messages.dump({"type": "bye", "reason": "too_many_viewers", "message": sentence}))
+        await ws.close(code=WSCloseCode.TRY_AGAIN_LATER)
+        return ws
+    viewer = Viewer(core, ws, request[USER], request[ROLE])
+    core.join(viewer)
+    try:
+        await viewer.run()
+    finally:
+        with contextlib.suppress(ConnectionError):
+            await ws.close()
+    return ws
+
+
+async def rfb_socket(request: web.Request) -> web.StreamResponse:
+    """Serve RFB without input."""
+    core = request.app[CORE]
+    ws = web.WebSocketResponse(protocols=("binary",), compress=False, timeout=1.0)
+    await ws.prepare(request)
+    if core.rfb_viewers >= core.config.policy.max_viewers:
+        await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many viewers")
+        return ws
+    core.rfb_viewers += 1
+    try:
+        await bridge_rfb(ws, core.config.path("rfb.sock"))
+    finally:
+        core.rfb_viewers -= 1
+    return ws
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """Desktop, app, streamer, viewers."""
+    return web.json_response(request.app[CORE].status())
+
+
+async def activity(request: web.Request) -> web.StreamResponse:
+    """When the last input was seen."""
+    return web.json_response(request.app[CORE].activity.as_json())
+
+
+async def stats(request: web.Request) -> web.StreamResponse:
+    """Figures of the encoder and of each viewer."""
+    return web.json_response(request.app[CORE].stats())
+
+
+async def open_file(request: web.Request) -> web.StreamResponse:
+    """Open a file in the app; the owner's right, since the app reads it with the owner's rights."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the owner of the session opens files in it.")
+    try:
+        body = json.loads(await request.text())
+    except ValueError:
+        return _error(400, 'The body is not JSON; send {"path": "..."}.')
+    if not isinstance(body, dict) or set(body) != {"path"} or not isinstance(body["path"], str):
+        return _error(400, 'The body has exactly one field: {"path": "..."}, a string.')
+    path = body["path"]
+    if not path or len(path) > MAX_PATH or "\0" in path:
+        return _error(400, f"path has 1 to {MAX_PATH} characters and no NUL.")
+    return await _pass_on(request, "open", path=path)
+
+
+async def restart_app(request: web.Request) -> web.StreamResponse:
+    """Start the app again."""
+    if request[ROLE] is Role.VIEWER:
+        return _error(403, "You are watching: restarting the app needs control.")
+    return await _pass_on(request, "restart_app")
+
+
+async def _pass_on(request: web.Request, op: str, **arguments: str) -> web.StreamResponse:
+    try:
+        await request.app[CORE].desktop.request(op, **arguments)
+    except DesktopError as error:
+        return _error(409, str(error))
+    return web.json_response({"ok": True})
+
+
+def _error(code: int, sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=code)

@@ -1,0 +1,264 @@
+"""One viewer: its socket, what it may do, and what it holds down.
+
+Obeys `messages.permit`, leaves pictures and sound to `media`, and reaches the rest through the streamer's core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import WSMsgType, web
+
+from streamspace_hub.model import Role
+from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer.desktop_link import DesktopError
+from streamspace_proxy.streamer.frames import CursorShape
+from streamspace_proxy.streamer.input import HeldInput, InputInjector
+from streamspace_proxy.streamer.limits import RateLimit
+from streamspace_proxy.streamer.media import SinkKey, ViewerMedia
+from streamspace_proxy.streamer.messages import Message, Refusal
+from streamspace_proxy.streamer.outbox import Outbox
+from streamspace_proxy.streamer.steering import AckSteering
+
+if TYPE_CHECKING:
+    from streamspace_proxy.streamer.core import Streamer
+
+logger = logging.getLogger(__name__)
+NOT_READY: Final = "The desktop is not ready yet. Wait until its picture appears, then try again."
+
+
+def cursor_message(cursor: CursorShape) -> dict[str, Any]:
+    """Return the `cursor` message for a shape."""
+    return {
+        "type": "cursor",
+        "width": cursor.width,
+        "height": cursor.height,
+        "hot_x": cursor.hot_x,
+        "hot_y": cursor.hot_y,
+        "png": None if cursor.png is None else base64.b64encode(cursor.png).decode(),
+    }
+
+
+class Viewer:
+    """One connected browser page."""
+
+    def __init__(self, core: Streamer, ws: web.WebSocketResponse, user: str, role: Role) -> None:
+        self.id = core.new_id()
+        self.user = user
+        self.role = role
+        self._core = core
+        self._policy = core.config.policy
+        self._ws = ws
+        self._outbox = Outbox(ws)
+        self._limit = RateLimit()
+        self._held = HeldInput()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.media = ViewerMedia(core, self.id, self._outbox, self.refuse)
+        self._steering = AckSteering(self._policy.max_bitrate)
+        self.refusals = 0
+        self._ack_ms = 0.0
+        self._decode_queue = 0
+
+    # Life
+
+    async def run(self) -> None:
+        """Serve the viewer until its socket ends; leaves nothing pressed and nothing running."""
+        self._greet()
+        writer = asyncio.create_task(self._outbox.run(), name=f"{self.id}-outbox")
+        reader = asyncio.create_task(self._read(), name=f"{self.id}-reader")
+        try:
+            await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writer, reader, *self._tasks):
+                task.cancel()
+            await asyncio.gather(writer, reader, *self._tasks, return_exceptions=True)
+            await self._end()
+
+    async def goodbye(self, reason: str, message: str) -> None:
+        """Tell the viewer why, and close."""
+        self.send({"type": "bye", "reason": reason, "message": message})
+        await self._outbox.flush()
+        await self._ws.close()
+
+    async def _end(self) -> None:
+        self._release_held()
+        self.media.close()
+        self._core.leave(self)
+
+    def _greet(self) -> None:
+        core, policy = self._core, self._policy
+        self.send(
+            {
+                "type": "hello",
+                "protocol": 1,
+                "viewer": self.id,
+                "user": self.user,
+                "role": self.role.value,
+                "app": {"name": core.config.app.name, "title": core.config.app.title},
+                "policy": {
+                    "clipboard": policy.clipboard.value,
+                    "clipboard_limit": policy.clipboard_limit,
+                    "audio": policy.audio,
+                    "max_width": policy.max_width,
+                    "max_height": policy.max_height,
+                },
+                "transports": core.transports,
+                "screen": None if core.screen is None else {"width": core.screen[0], "height": core.screen[1]},
+                "ice_servers": [],
+            }
+        )
+        self.send(core.status_message())
+        if core.cursor is not None:
+            self.send(cursor_message(core.cursor))
+
+    async def _read(self) -> None:
+        async for message in self._ws:
+            if message.type is WSMsgType.TEXT:
+                self._take_text(message.data)
+            elif message.type is WSMsgType.BINARY:
+                self._take_binary(message.data)
+
+    # To the viewer
+
+    @property
+    def may_read_clipboard(self) -> bool:
+        """Whether the session's clipboard is told to this viewer."""
+        return messages.may_read_clipboard(self.role, self._policy)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Queue one JSON message."""
+        self._outbox.put(messages.dump(message))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count a refused message, and say why unless that has been said too often."""
+        self.refusals += 1
+        self._core.refusals += 1
+        if self._limit.error(time.monotonic()):
+            self.send(refusal.as_json())
+
+    # From the viewer
+
+    def _take_binary(self, raw: bytes) -> None:
+        ack = messages.parse_binary(raw)
+        if isinstance(ack, Refusal):
+            self.refuse(ack)
+            return
+        key: SinkKey = (self.id, "websocket")
+        delay = self._core.acknowledge(key, ack.frame_id)
+        if delay is None:
+            return
+        self._ack_ms, self._decode_queue = delay * 1000, ack.decode_queue
+        self._core.limit_bitrate(key, self._steering.sample(delay, time.monotonic()))
+
+    def _take_text(self, raw: str) -> None:
+        now = time.monotonic()
+        if not self._limit.message(now):
+            self.refuse(Refusal("rate_limited", "Too many messages; some were dropped."))
+            return
+        message = messages.parse_text(raw, self._policy.clipboard_limit)
+        if not isinstance(message, Refusal):
+            refusal = messages.permit(message, self.role, self._policy)
+            if refusal is None and not self._limit.kind(message.type, now):
+                refusal = Refusal("rate_limited", f"Too many {message.type} messages; this one was dropped.")
+            if refusal is None:
+                self._obey(message)
+                return
+            message = refusal
+        self.refuse(message)
+
+    def _obey(self, message: Message) -> None:
+        if isinstance(message, messages.ACTIVITY):
+            self._core.activity.touch()
+        match message:
+            case messages.Pointer() | messages.PointerRelative() | messages.Wheel() | messages.Key():
+                self._inject(message)
+            case messages.ReleaseKeys():
+                self._release_held()
+            case messages.Resize():
+                if (injector := self._injector()) is not None:
+                    # Even, as H.264 4:2:0 has it: otherwise the picture would lack the last column or row.
+                    injector.resize(message.width & ~1, message.height & ~1)
+            case messages.Clipboard():
+                self._core.display.set_clipboard(message.text)
+                self._core.share_clipboard(message.text, self)
+            case messages.Ping():
+                self.send({"type": "pong", "t": message.t, "frames": self.media.frames})
+            case messages.RestartApp():
+                self._spawn(self._restart_app())
+            case _:
+                self._obey_media(message)
+
+    def _obey_media(self, message: Message) -> None:
+        match message:
+            case messages.Start():
+                self.media.start(message.transport, message.audio)
+            case messages.Stop():
+                self.media.stop(message.transport)
+            case messages.Keyframe():
+                self.media.ask_keyframe()
+            case messages.Visibility():
+                self.media.hide(message.hidden)
+            case messages.RtcOffer():
+                self._spawn(self.media.answer(message.sdp))
+            case messages.RtcCandidate():
+                self._spawn(self.media.add_candidate(message))
+
+    # Input
+
+    def _injector(self) -> InputInjector | None:
+        injector = self._core.display.input
+        if injector is None:
+            self.refuse(Refusal("not_ready", NOT_READY))
+        return injector
+
+    def _inject(self, message: messages.Pointer | messages.PointerRelative | messages.Wheel | messages.Key) -> None:
+        injector = self._injector()
+        if injector is None:
+            return
+        match message:
+            case messages.Pointer():
+                self._held.pointer(message.buttons)
+                injector.pointer(message.x, message.y, message.buttons)
+            case messages.PointerRelative():
+                self._held.pointer(message.buttons)
+                injector.pointer_relative(message.dx, message.dy, message.buttons)
+            case messages.Wheel():
+                injector.wheel(message.x, message.y, message.dx, message.dy)
+            case messages.Key():
+                self._held.key(message.keysym, message.down)
+                injector.key(message.keysym, message.down)
+
+    def _release_held(self) -> None:
+        injector = self._core.display.input
+        for held in self._held.release():
+            if injector is not None:
+                injector.lift(held)
+
+    async def _restart_app(self) -> None:
+        try:
+            await self._core.desktop.request("restart_app")
+        except DesktopError as error:
+            self.refuse(Refusal("not_ready", str(error)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stats(self) -> dict[str, Any]:
+        """Return this viewer's part of `api/v1/stats`."""
+        return {
+            "viewer": self.id,
+            "role": self.role.value,
+            **self.media.stats(),
+            "bytes": self._outbox.sent_bytes,
+            "waiting": self._outbox.waiting,
+            "ack_ms": round(self._ack_ms, 1),
+            "decode_queue": self._decode_queue,
+            "refusals": self.refusals,
+        }

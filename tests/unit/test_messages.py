@@ -1,0 +1,202 @@
+"""The viewer protocol's messages: what is taken, what is refused and how it is said."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamspace_hub.model import ClipboardDirection, Policy, Role
+from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
+from streamspace_proxy.streamer.messages import Ack, Message, Refusal, parse_binary, parse_text, permit
+
+LIMIT = 1_048_576
+GOOD: list[dict[str, Any]] = [
+    {"type": "start", "transport": "websocket", "audio": True},
+    {"type": "stop", "transport": "rfb"},
+    {"type": "rtc_offer", "sdp": "v=0"},
+    {"type": "rtc_candidate", "candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "mid": "0"},
+    {"type": "pointer", "x": 0, "y": 65535, "buttons": 31},
+    {"type": "pointer_relative", "dx": -5, "dy": 7, "buttons": 0},
+    {"type": "wheel", "x": 1, "y": 2, "dx": -20, "dy": 20},
+    {"type": "key", "keysym": 0x1FFFFFFF, "down": False},
+    {"type": "release_keys"},
+    {"type": "clipboard", "text": "größer 🎨"},
+    {"type": "resize", "width": 1280, "height": 720},
+    {"type": "keyframe"},
+    {"type": "visibility", "hidden": True},
+    {"type": "restart_app"},
+    {"type": "ping", "t": 12.5},
+]
+
+
+def parse(message: dict[str, Any]) -> Message | Refusal:
+    return parse_text(json.dumps(message), LIMIT)
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda message: message["type"])
+def test_every_message_of_the_protocol_is_taken_as_it_is(message: dict[str, Any]) -> None:
+    parsed = parse(message)
+    assert not isinstance(parsed, Refusal), parsed
+    assert parsed.model_dump() == message
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "said"),
+    [
+        ({}, "type", "type is missing"),
+        ({"type": "reboot"}, "type", "type reboot is unknown; it is one of start"),
+        ({"type": "key", "keysym": 0, "down": True}, "keysym", "greater than or equal to 1"),
+        ({"type": "key", "keysym": 0x20000000, "down": True}, "keysym", "less than or equal to"),
+        ({"type": "key", "keysym": "97", "down": True}, "keysym", "valid integer"),
+        ({"type": "key", "keysym": 97, "down": 1}, "down", "valid boolean"),
+        ({"type": "key", "keysym": 97}, "down", "key needs the field down"),
+        ({"type": "key", "keysym": 97, "down": True, "shift": 1}, "shift", "key has no field shift"),
+        ({"type": "wheel", "x": 0, "y": 0, "dx": 0, "dy": 21}, "dy", "less than or equal to 20"),
+        ({"type": "pointer", "x": -1, "y": 0, "buttons": 0}, "x", "greater than or equal to 0"),
+        ({"type": "pointer", "x": 0, "y": 0, "buttons": 32}, "buttons", "less than or equal to 31"),
+        ({"type": "start", "transport": "pigeon"}, "transport", "'websocket', 'webrtc' or 'rfb'"),
+        ({"type": "clipboard", "text": "\ud800"}, "text", ""),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_accepted(message: dict[str, Any], field: str, said: str) -> None:
+    refusal = parse(message)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "bad_message"
+    assert said in refusal.message
+    assert refusal.field in (field, None) if field == "text" else refusal.field == field
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "nonsense", "[]", "1", "null", '"key"', "{", "[" * 10_000, '{"type": []}', '{"type": NaN}']
+)
+def test_what_is_no_message_is_refused_with_a_sentence(raw: str) -> None:
+    refusal = parse_text(raw, LIMIT)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "bad_message"
+    assert refusal.message.endswith(".")
+
+
+def test_an_error_repeats_little_of_what_was_sent() -> None:
+    refusal = parse({"type": "x" * 5000})
+    assert isinstance(refusal, Refusal)
+    assert len(refusal.message) < 400
+    refusal = parse({"type": "ping", "t": 1, "y" * 5000: 1})
+    assert isinstance(refusal, Refusal)
+    assert len(refusal.message) < 200
+
+
+def test_the_clipboard_is_measured_in_bytes_and_refused_with_both_sizes() -> None:
+    assert not isinstance(parse({"type": "clipboard", "text": "a" * LIMIT}), Refusal)
+    refusal = parse_text(json.dumps({"type": "clipboard", "text": "é" * (LIMIT // 2 + 1)}, ensure_ascii=False), LIMIT)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "too_large"
+    assert refusal.field == "text"
+    assert str(LIMIT + 2) in refusal.message
+    assert str(LIMIT) in refusal.message
+
+
+def test_ten_megabytes_are_refused_without_being_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_ADAPTER", None)
+    for body in (
+        {"type": "clipboard", "text": "a" * 10_000_000},
+        {"type": "rtc_offer", "sdp": "a" * 10_000_000},
+    ):
+        refusal = parse(body)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "too_large"
+
+
+def test_only_the_clipboard_may_be_larger_than_64_kib() -> None:
+    assert isinstance(refusal := parse({"type": "rtc_offer", "sdp": "a" * 65_536}), Refusal)
+    assert refusal.code == "too_large"
+    # Nor by pretending.
+    hidden = json.dumps({"sdp": '"clipboard"' + "a" * 65_536, "type": "rtc_offer"})
+    assert isinstance(refusal := parse_text(hidden, LIMIT), Refusal)
+    assert refusal.code == "too_large"
+
+
+@given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))
+def test_the_parser_never_raises_on_noise(raw: str | bytes) -> None:
+    assert isinstance(parse_text(raw, LIMIT), Refusal)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from([message["type"] for message in GOOD])
+FIELDS = st.sampled_from(sorted({field for message in GOOD for field in message} - {"type"}))
+
+
+@given(NAMES, st.dictionaries(FIELDS, JSON, max_size=4))
+def test_the_parser_never_raises_on_wrong_values(name: str, fields: dict[str, Any]) -> None:
+    parsed = parse_text(json.dumps({"type": name, **fields}), LIMIT)
+    if isinstance(parsed, Refusal):
+        json.dumps(parsed.as_json()).encode()
+    else:
+        assert permit(parsed, Role.OWNER, Policy()) is None or parsed.type == "resize"
+
+
+@given(st.binary(max_size=40))
+def test_binary_messages_are_acknowledgements_or_refused(raw: bytes) -> None:
+    parsed = parse_binary(raw)
+    if isinstance(parsed, Ack):
+        assert len(raw) == 8
+        assert raw == struct.pack(">BBHI", 1, 0, parsed.decode_queue, parsed.frame_id)
+    else:
+        assert parsed.code == "bad_message"
+
+
+def test_the_header_of_media_is_the_documented_one() -> None:
+    frame = EncodedFrame(b"AU", True, 7, 123_456_789_012, 640, 480)
+    assert messages.pack_video(frame, 9) == struct.pack(">BBHIQ", 1, 1, 7, 9, 123_456_789_012) + b"AU"
+    assert messages.pack_sound(OpusPacket(b"op", 5), 3) == struct.pack(">BBHIQ", 2, 0, 0, 3, 5) + b"op"
+
+
+NEEDS_CONTROL = {
+    "pointer", "pointer_relative", "wheel", "key", "release_keys", "clipboard", "resize", "restart_app",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda message: message["type"])
+@pytest.mark.parametrize("role", list(Role))
+def test_who_may_send_what(message: dict[str, Any], role: Role) -> None:
+    parsed = parse(message)
+    assert not isinstance(parsed, Refusal)
+    refusal = permit(parsed, role, Policy())
+    if role is Role.VIEWER and message["type"] in NEEDS_CONTROL:
+        assert refusal is not None
+        assert refusal.code == "forbidden"
+        assert message["type"] in refusal.message
+    else:
+        assert refusal is None
+
+
+@pytest.mark.parametrize(
+    ("direction", "sends", "reads"),
+    [("both", True, True), ("in", True, False), ("out", False, True), ("none", False, False)],
+)
+def test_the_policy_directs_the_clipboard(direction: str, sends: bool, reads: bool) -> None:
+    policy = Policy(clipboard=ClipboardDirection(direction))
+    message = parse({"type": "clipboard", "text": "x"})
+    assert not isinstance(message, Refusal)
+    assert (permit(message, Role.OWNER, policy) is None) is sends
+    assert messages.may_read_clipboard(Role.CONTROLLER, policy) is reads
+    assert not messages.may_read_clipboard(Role.VIEWER, policy)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "field"),
+    [(4000, 1000, "width"), (1000, 2200, "height"), (10, 1000, "width"), (3840, 2160, None)],
+)
+def test_the_policy_bounds_the_screen(width: int, height: int, field: str | None) -> None:
+    message = parse({"type": "resize", "width": width, "height": height})
+    assert not isinstance(message, Refusal)
+    refusal = permit(message, Role.OWNER, Policy())
+    assert (None if refusal is None else refusal.field) == field

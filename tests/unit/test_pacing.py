@@ -1,0 +1,65 @@
+"""When the capture thread captures."""
+
+from __future__ import annotations
+
+from streamspace_proxy.streamer.pacing import QUIET_SECONDS, REFINE_STEPS, Act, Pacer
+
+
+def run(pacer: Pacer, changes: list[float], until: float, *, crisp: bool = False) -> list[tuple[float, Act]]:
+    """Simulate: the screen changes at `changes`, and somebody always wants a frame. Returns what was done when."""
+    done: list[tuple[float, Act]] = []
+    now, pending, changes = 0.0, False, sorted(changes)
+    while now <= until:
+        while changes and changes[0] <= now:
+            changes.pop(0)
+            pending = True
+        pacer.requested = True
+        act, wait = pacer.decide(pending, now)
+        if act is Act.SLEEP:
+            nexts = [time for time in (changes[0] if changes else None, None if wait is None else now + wait) if time]
+            if not nexts:
+                break
+            now = max(min(nexts), now + 1e-6)
+            continue
+        done.append((now, act))
+        pacer.captured(now, pending, crisp)
+        pending = False
+    return done
+
+
+def test_nothing_is_done_while_nobody_wants_a_frame() -> None:
+    pacer = Pacer(60)
+    pacer.keyframe = True
+    assert pacer.decide(True, 5.0) == (Act.SLEEP, None)
+
+
+def test_a_quiet_screen_is_captured_the_moment_it_changes() -> None:
+    assert run(Pacer(60), [1.0, 2.5], 3.0, crisp=True)[0] == (1.0, Act.CAPTURE)
+
+
+def test_a_busy_screen_is_captured_once_per_frame_interval() -> None:
+    done = run(Pacer(60), [step / 1000 for step in range(1, 1000)], 1.0)
+    assert 59 <= len(done) <= 61
+    assert all(later - earlier >= 1 / 60 - 1e-9 for (earlier, _), (later, _) in zip(done, done[1:], strict=False))
+
+
+def test_a_picture_that_rests_becomes_crisp_and_then_there_is_silence() -> None:
+    done = run(Pacer(60), [1.0], 60.0)
+    assert [act for _, act in done] == [Act.CAPTURE] + [Act.REFINE] * REFINE_STEPS
+    assert done[1][0] - 1.0 >= QUIET_SECONDS - 1e-6
+    assert done[-1][0] < 2.0
+    assert [act for _, act in run(Pacer(60), [1.0], 60.0, crisp=True)] == [Act.CAPTURE, Act.REFINE]
+
+
+def test_a_change_interrupts_the_refining() -> None:
+    done = run(Pacer(60), [1.0, 1.3], 1.31)
+    assert done[-1] == (1.3, Act.CAPTURE)
+
+
+def test_a_keyframe_is_made_of_a_screen_that_did_not_change() -> None:
+    pacer = Pacer(60)
+    pacer.requested = pacer.keyframe = True
+    assert pacer.decide(False, 1.0) == (Act.CAPTURE, None)
+    pacer.captured(1.0, False, True)
+    pacer.requested = True
+    assert pacer.decide(False, 1.0) == (Act.SLEEP, None)
