@@ -1,0 +1,132 @@
+/**
+ * Sound: Opus packets of the viewer socket through WebCodecs into Web Audio, or WebRTC's own stream. Browsers play
+ * nothing before the user has touched the page, which `state` says.
+ */
+
+import type { MediaPacket } from './protocol';
+
+export type SoundState = 'off' | 'waiting' | 'on' | 'muted';
+
+const RATE = 48_000;
+/** Sound is played this much after it came: enough for ordinary jitter. */
+const BUFFER_S = 0.06;
+/** More than this in hand means that the page or the line stood still: what is old is skipped. */
+const MAX_AHEAD_S = 0.25;
+const MUTED_KEY = 'streamspace.muted';
+
+/** When to play the next packet, and whether to skip it. Pure. */
+export function schedule(next: number, now: number): { at: number; skip: boolean } {
+  if (next < now) {
+    return { at: now + BUFFER_S, skip: false };
+  }
+  return { at: next, skip: next - now > MAX_AHEAD_S };
+}
+
+export class Sound {
+  private context: AudioContext | null = null;
+  private decoder: AudioDecoder | null = null;
+  private next = 0;
+  private allowed = false;
+  private muted = localStorage.getItem(MUTED_KEY) === 'true';
+  private readonly element = new Audio();
+
+  constructor(private readonly onChange: () => void) {}
+
+  get state(): SoundState {
+    if (!this.allowed) {
+      return 'off';
+    }
+    if (this.muted) {
+      return 'muted';
+    }
+    const running =
+      this.context?.state === 'running' || (this.element.srcObject !== null && !this.element.paused);
+    return running ? 'on' : 'waiting';
+  }
+
+  /** Whether sound should be sent at all. */
+  get wanted(): boolean {
+    return this.allowed && !this.muted;
+  }
+
+  allow(allowed: boolean): void {
+    this.allowed = allowed;
+    this.onChange();
+  }
+
+  /** A click or key: from now on the browser lets sound play. */
+  gesture(): void {
+    if (!this.wanted) {
+      return;
+    }
+    if (this.element.srcObject && this.element.paused) {
+      this.element.play().then(this.onChange, () => undefined);
+    }
+    if (this.context === null && typeof AudioDecoder !== 'undefined') {
+      this.context = new AudioContext({ sampleRate: RATE, latencyHint: 'interactive' });
+      this.context.onstatechange = () => this.onChange();
+      this.onChange();
+    } else if (this.context?.state === 'suspended') {
+      this.context.resume().catch(() => undefined);
+    }
+  }
+
+  toggle(): void {
+    this.muted = !this.muted;
+    localStorage.setItem(MUTED_KEY, String(this.muted));
+    this.element.muted = this.muted;
+    this.gesture();
+    this.onChange();
+  }
+
+  /** One Opus packet of the viewer socket. */
+  push(packet: MediaPacket): void {
+    if (this.muted || this.context?.state !== 'running') {
+      return;
+    }
+    this.decoder ??= this.openDecoder(this.context);
+    this.decoder.decode(
+      new EncodedAudioChunk({ type: 'key', timestamp: packet.captureUs, data: packet.payload }),
+    );
+  }
+
+  /** WebRTC's sound from now on. */
+  playStream(stream: MediaStream): void {
+    this.element.srcObject = stream;
+    this.element.muted = this.muted;
+    this.element.play().then(this.onChange, this.onChange);
+  }
+
+  /** WebRTC ended: its stream is silent for good. */
+  endStream(): void {
+    this.element.srcObject = null;
+  }
+
+  private openDecoder(context: AudioContext): AudioDecoder {
+    const decoder = new AudioDecoder({
+      output: data => this.play(context, data),
+      error: () => {
+        // The next packet opens another one: a lost packet must not cost the sound.
+        this.decoder = null;
+      },
+    });
+    decoder.configure({ codec: 'opus', sampleRate: RATE, numberOfChannels: 2 });
+    return decoder;
+  }
+
+  private play(context: AudioContext, data: AudioData): void {
+    const { at, skip } = schedule(this.next, context.currentTime);
+    if (!skip) {
+      const buffer = context.createBuffer(data.numberOfChannels, data.numberOfFrames, data.sampleRate);
+      for (let channel = 0; channel < data.numberOfChannels; channel++) {
+        data.copyTo(buffer.getChannelData(channel), { planeIndex: channel, format: 'f32-planar' });
+      }
+      const source = context.createBufferSource();
+      source.buffer = buffer;
+      source.connect(context.destination);
+      source.start(at);
+      this.next = at + buffer.duration;
+    }
+    data.close();
+  }
+}

@@ -1,0 +1,108 @@
+/** Every text that a user sees, in one place so that it can be translated. */
+
+import type { GiveUpReason } from './ladder';
+import type { Role, Transport } from './protocol';
+
+const TRANSPORT_NAMES: Record<Transport, string> = { webrtc: 'WebRTC', websocket: 'WebSocket', rfb: 'noVNC' };
+
+function count(n: number, one: string, many: string): string {
+  return n === 1 ? `1 ${one}` : `${n} ${many}`;
+}
+
+function size(bytes: number): string {
+  return bytes >= 1_048_576 ? `${(bytes / 1_048_576).toFixed(1)} MiB` : `${Math.ceil(bytes / 1024)} KiB`;
+}
+
+export const strings = {
+  transport: (transport: Transport) => TRANSPORT_NAMES[transport],
+  role: (role: Role) => (role === 'viewer' ? 'View only' : ''),
+  viewers: (n: number) => count(n, 'viewer', 'viewers'),
+
+  connecting: 'Connecting …',
+  starting: (title: string) => `${title} is starting`,
+  firstPicture: 'Waiting for the first picture …',
+  reconnecting: 'Connection lost',
+  reconnectingDetail: 'Trying again. Nothing is lost: the session goes on without this page.',
+  connected: 'Connected',
+  ended: (title: string) => `${title} has ended.`,
+  endedBy: (code: number | null, signal: number | null) =>
+    signal !== null ? `It was ended by signal ${signal}.` : code ? `It ended with exit code ${code}.` : '',
+  endedViewer: 'Whoever controls this session can start it again.',
+  startAgain: 'Start again',
+  stopping: 'The session is stopping',
+  stopped: 'This session has been stopped.',
+  stoppedDetail: 'Your files are kept. Start it again from JupyterLab or from your JupyterHub home page.',
+  goHome: 'Go to JupyterHub',
+  forbidden: 'You may not see this session, or you are no longer signed in.',
+  forbiddenDetail:
+    'Load the page again to sign in. If that does not help, ask the owner to share it with you.',
+  reload: 'Load again',
+  sessionFailed: (title: string) => `${title} could not be started.`,
+  closed: 'The session closed the connection.',
+
+  noPicture: 'No picture can be shown in this browser.',
+  giveUp: (reason: GiveUpReason, forced: Transport | null, h264: boolean): string => {
+    if (reason === 'forced' && forced) {
+      const why =
+        !h264 && forced !== 'rfb'
+          ? 'this browser cannot play H.264 video here'
+          : 'it does not work from here';
+      return `The address asks for ${TRANSPORT_NAMES[forced]}, but ${why}. Remove “transport=${forced}” from the address to let the page choose.`;
+    }
+    return 'Neither WebSocket, WebRTC nor noVNC brought one. Load the page again; if that does not help, try a current Chrome, Edge or Firefox, and ask your administrator whether WebSockets pass the network.';
+  },
+  choose: 'Let the page choose',
+  insecure:
+    ' This page was loaded without encryption (http), and browsers play H.264 over WebSocket only on https pages.',
+  slowFallback:
+    'This browser cannot play H.264 video, so the picture comes by noVNC: everything works, motion is less smooth.',
+
+  unknownTransport: (name: string) =>
+    `The address asks for the transport “${name}”; it can be webrtc, websocket or rfb. The page chooses one itself.`,
+
+  toolbar: 'Desktop toolbar',
+  showToolbar: 'Show the toolbar',
+  fullscreen: 'Full screen',
+  leaveFullscreen: 'Leave full screen',
+  clipboard: 'Clipboard',
+  pointerLock: 'Lock the mouse pointer (Esc lets go)',
+  keyboard: 'On-screen keyboard',
+  statistics: 'Statistics',
+  stop: 'Stop the session',
+  stopQuestion: (title: string) => `Stop ${title}? Work that is not saved is lost.`,
+  stopRefused: 'The session could not be stopped from here. Stop it from your JupyterHub home page.',
+  soundOn: 'Sound is on: mute',
+  soundMuted: 'Sound is muted: turn on',
+  soundWaiting: 'Click to hear the sound',
+  desktopLabel: (title: string) => `${title}: keyboard and mouse go to the session. Ctrl+Alt+Shift leaves.`,
+
+  clipboardTitle: 'Clipboard of the session',
+  clipboardHint:
+    'Text that was copied in the session appears here. Text that you put here can be pasted there.',
+  clipboardOut: 'Text that was copied in the session appears here. Pasting into the session is turned off.',
+  clipboardIn: 'Text that you put here can be pasted in the session. Copying out of it is turned off.',
+  clipboardNone: 'The clipboard is turned off for this session by its administrator.',
+  copyOut: 'Copy to this computer',
+  readIn: 'Paste from this computer',
+  sendIn: 'Put into the session',
+  close: 'Close',
+  copied: 'Copied.',
+  sent: 'It can be pasted in the session now.',
+  clipboardWaiting: 'The session copied text. Click or press a key here to have it on this computer.',
+  copyRefused: 'The browser refused. Select the text and copy it with Ctrl+C.',
+  readRefused:
+    'The browser did not give access. Paste into the field with Ctrl+V, then put it into the session.',
+  tooLarge: (bytes: number, limit: number) =>
+    `The text is too large for the clipboard (${size(bytes)}; at most ${size(limit)}). Copy less at once, or move it as a file.`,
+
+  statFps: 'Pictures',
+  statFpsValue: (fps: number) => `${fps.toFixed(0)} / s`,
+  statRate: 'Data',
+  statRateValue: (bits: number) =>
+    bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mbit/s` : `${(bits / 1e3).toFixed(0)} kbit/s`,
+  statScreen: 'Screen',
+  statLatency: 'Input to picture',
+  statRoundTrip: 'Round trip',
+  statTransport: 'Transport',
+  milliseconds: (ms: number | null) => (ms === null ? '–' : `${ms.toFixed(0)} ms`),
+} as const;

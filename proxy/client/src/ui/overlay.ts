@@ -1,0 +1,137 @@
+/** What is said over the picture: starting, reconnecting, ended, failed. `overlayFor` decides, `Overlay` draws. */
+
+import type { GiveUpReason } from '../ladder';
+import type { Status } from '../protocol';
+import { strings } from '../strings';
+import { el } from './dom';
+
+/** How the page stands; also told to the JupyterLab tab around it. */
+export type PageState =
+  'connecting' | 'starting' | 'connected' | 'reconnecting' | 'ended' | 'stopped' | 'failed';
+
+/** Why the viewer socket does not open, as far as HTTP could tell. */
+export type Refusal = 'stopped' | 'forbidden' | null;
+
+export interface Situation {
+  title: string;
+  connected: boolean;
+  wasConnected: boolean;
+  refusal: Refusal;
+  /** The streamer's last words, when it closed on purpose. */
+  bye: string | null;
+  status: Status | null;
+  /** A picture is on screen. */
+  shown: boolean;
+  giveUp: { reason: GiveUpReason; sentence: string } | null;
+  mayControl: boolean;
+  hasHome: boolean;
+}
+
+export type OverlayAction = 'restart' | 'home' | 'reload' | 'choose';
+
+export interface OverlayContent {
+  state: PageState;
+  /** Null: nothing lies over the picture. */
+  title: string | null;
+  detail?: string;
+  busy?: boolean;
+  action?: OverlayAction;
+}
+
+/** What to say in `situation`. */
+export function overlayFor(situation: Situation): OverlayContent {
+  return situation.connected ? whileConnected(situation) : whileApart(situation);
+}
+
+function whileApart({ refusal, hasHome, bye, wasConnected }: Situation): OverlayContent {
+  if (refusal === 'stopped') {
+    const content = { state: 'stopped', title: strings.stopped, detail: strings.stoppedDetail } as const;
+    return hasHome ? { ...content, action: 'home' } : content;
+  }
+  if (refusal === 'forbidden') {
+    return { state: 'failed', title: strings.forbidden, detail: strings.forbiddenDetail, action: 'reload' };
+  }
+  if (bye !== null) {
+    return { state: 'reconnecting', title: bye || strings.closed, busy: true };
+  }
+  return wasConnected
+    ? { state: 'reconnecting', title: strings.reconnecting, detail: strings.reconnectingDetail, busy: true }
+    : { state: 'connecting', title: strings.connecting, busy: true };
+}
+
+function whileConnected({ title, status, giveUp, shown, mayControl }: Situation): OverlayContent {
+  if (status === null) {
+    return { state: 'connecting', title: strings.connecting, busy: true };
+  }
+  switch (status.state) {
+    case 'starting':
+      return { state: 'starting', title: strings.starting(title), detail: status.message, busy: true };
+    case 'failed':
+      return { state: 'failed', title: strings.sessionFailed(title), detail: status.message };
+    case 'stopping':
+      return { state: 'stopped', title: strings.stopping, detail: status.message, busy: true };
+    case 'running':
+      break;
+  }
+  if (status.app.state === 'exited') {
+    const how = strings.endedBy(status.app.exit_code, status.app.signal);
+    const content = { state: 'ended', title: strings.ended(title) } as const;
+    return mayControl
+      ? { ...content, detail: how, action: 'restart' }
+      : { ...content, detail: `${how} ${strings.endedViewer}`.trim() };
+  }
+  if (giveUp) {
+    const content = { state: 'failed', title: strings.noPicture, detail: giveUp.sentence } as const;
+    return { ...content, action: giveUp.reason === 'forced' ? 'choose' : 'reload' };
+  }
+  return shown
+    ? { state: 'connected', title: null }
+    : { state: 'starting', title: strings.starting(title), detail: strings.firstPicture, busy: true };
+}
+
+const LABELS: Record<OverlayAction, string> = {
+  restart: strings.startAgain,
+  home: strings.goHome,
+  reload: strings.reload,
+  choose: strings.choose,
+};
+
+export class Overlay {
+  readonly element = el('div', { class: 'ss-overlay', 'aria-live': 'polite', hidden: true });
+  private current = '';
+
+  constructor(private readonly onAction: (action: OverlayAction) => void) {}
+
+  show(content: OverlayContent): void {
+    const key = JSON.stringify(content);
+    if (key === this.current) {
+      return;
+    }
+    this.current = key;
+    this.element.hidden = content.title === null;
+    this.element.dataset['state'] = content.state;
+    if (content.title === null) {
+      this.element.replaceChildren();
+      return;
+    }
+    this.element.replaceChildren(
+      el(
+        'div',
+        { class: 'ss-card' },
+        content.busy ? el('div', { class: 'ss-spinner' }) : null,
+        el('h1', {}, content.title),
+        content.detail ? el('p', {}, content.detail) : null,
+        content.action ? this.button(content.action) : null,
+      ),
+    );
+  }
+
+  private button(action: OverlayAction): HTMLButtonElement {
+    const button = el('button', { type: 'button', class: 'ss-primary' }, LABELS[action]);
+    button.addEventListener('click', () => {
+      button.disabled = true;
+      this.onAction(action);
+    });
+    return button;
+  }
+}
