@@ -20,6 +20,9 @@ from streamspace_hub.model import Role
 from streamspace_proxy.extension.roles import Server, Viewer, Visitor, role_for
 
 
+SIGN_IN = "Sign in first: this request carries no valid cookie or token."
+
+
 class Refusal(web.HTTPError):
     """A request that is turned down with a sentence for whoever sent it."""
 
@@ -59,7 +62,7 @@ class AuthorisedHandler(JupyterHandler):
 
     async def turn_away(self) -> None:
         """Answer a visitor whom nobody knows; pages override it to send them to sign in."""
-        raise Refusal(403, "Sign in first: this request carries no valid cookie or token.")
+        raise Refusal(403, SIGN_IN)
 
     async def _role(self) -> Role | None:
         hub_user = getattr(self.current_user, "hub_user", None)
@@ -80,14 +83,16 @@ class AuthorisedHandler(JupyterHandler):
 
     def get_login_url(self) -> str:
         """Refuse instead of redirecting: a script or a socket cannot sign in."""
-        raise Refusal(403, "Sign in first: this request carries no valid cookie or token.")
+        raise Refusal(403, SIGN_IN)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with JSON: a sentence, and the field that is wrong where there is one."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, Refusal) and error.retry_after is not None:
             self.set_header("Retry-After", str(error.retry_after))
-        body = {"message": sentence_for(error, status_code)}
+        # The sockets' own refusal of strangers has no words.
+        stranger = status_code == 403 and getattr(error, "log_message", None) is None
+        body = {"message": SIGN_IN if stranger else sentence_for(error, status_code)}
         if isinstance(error, Refusal) and error.field:
             body["field"] = error.field
         self.write_json(body)

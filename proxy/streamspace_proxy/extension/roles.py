@@ -47,6 +47,8 @@ def role_for(visitor: Visitor, server: Server) -> Role | None:
     Being a hub admin, or a service that may reach every server, gives no role: whoever looks at somebody's screen
     does so by a scope that was granted for just that.
     """
+    if not server.owner:
+        return None
     if visitor.kind == "user" and visitor.name == server.owner:
         return Role.OWNER
     if _holds(CONTROL_SCOPE, visitor, server):

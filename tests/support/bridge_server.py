@@ -1,0 +1,56 @@
+"""A server that holds nothing but the bridge, in front of one streamer: Jupyter's own sign-in, and our routes.
+
+`python -m tests.support.bridge_server SOCKET PORT PATIENCE [TITLE]`; the token is `secret`, the app's name `gimp`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from jupyter_server.auth import AllowAllAuthorizer, IdentityProvider
+from streamspace_proxy.extension.routes import here_routes
+from streamspace_proxy.extension.sessions import OpenSession
+from streamspace_proxy.extension.streamer_link import StreamerLink
+from tornado import web
+
+TOKEN = "secret"
+TITLE = 'GIMP </script><script>alert("x")</script>'
+
+
+class OneApp:
+    """The finder of the one session."""
+
+    def __init__(self, session: OpenSession) -> None:
+        self.session = session
+
+    def find(self, name: str) -> OpenSession | None:
+        return self.session if name == self.session.app else None
+
+    def all(self) -> Iterable[OpenSession]:
+        return (self.session,)
+
+
+def make_application(link: StreamerLink, title: str) -> web.Application:
+    identity = IdentityProvider(token=TOKEN)
+    sessions = OneApp(OpenSession("gimp", title, link))
+    return web.Application(
+        [(f"/base{pattern}", handler, given) for pattern, handler, given in here_routes("/base/", sessions)],
+        base_url="/base/",
+        identity_provider=identity,
+        authorizer=AllowAllAuthorizer(identity_provider=identity),
+        cookie_secret=b"x" * 32,
+        xsrf_cookies=False,
+        login_url="/base/login",
+    )
+
+
+async def serve(socket: str, port: int, patience: float, title: str = TITLE) -> None:
+    make_application(StreamerLink(Path(socket), patience), title).listen(port, "127.0.0.1")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]))
