@@ -91,7 +91,7 @@ def x_server(*arguments: str, geometry: str = "800x600", cookie: bytes | None = 
         [
             "Xtigervnc", "-displayfd", str(writer), "-auth", str(server_auth), "-geometry", geometry, "-depth", "24",
             "-rfbunixpath", str(folder / "rfb.sock"), "-rfbport", "-1", "-SecurityTypes", "None",
-            "-SendCutText=0", "-AcceptCutText=0", "-nolisten", "tcp", "-noreset", *arguments,
+            "-SendCutText=0", "-AcceptCutText=0", "-nolisten", "tcp", "-noreset", "-extension", "SECURITY", *arguments,
         ],
         pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=(folder / "x.log").open("wb"), start_new_session=True,
     )  # fmt: skip
