@@ -7,11 +7,14 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import xcffib.xproto
+from streamspace_proxy.streamer import x11
 
 from tests.support.running import Running, describe, output, run_desktop
 
@@ -40,6 +43,55 @@ async def test_the_app_fills_the_screen_without_a_frame_and_follows_it() -> None
                 break
             await asyncio.sleep(0.05)
         assert await geometry(running, "main window") == {"x": 0, "y": 0, "width": 1024, "height": 768}
+
+
+def unmaximise(environment: dict[str, str]) -> None:
+    """Ask the window manager, as an app does, for the remembered size of the active window (EWMH)."""
+    connection = x11.connect(environment["DISPLAY"], Path(environment["XAUTHORITY"]))
+    core, root = connection.core, connection.get_setup().roots[0].root
+
+    def atom(name: str) -> int:
+        number: int = core.InternAtom(False, len(name), name).reply().atom
+        return number
+
+    active = core.GetProperty(False, root, atom("_NET_ACTIVE_WINDOW"), xcffib.xproto.Atom.WINDOW, 0, 1).reply()
+    window = active.value.to_atoms()[0]
+    both = [atom("_NET_WM_STATE_MAXIMIZED_VERT"), atom("_NET_WM_STATE_MAXIMIZED_HORZ")]
+    event = struct.pack("<BBHII5I", 33, 32, 0, window, atom("_NET_WM_STATE"), 0, *both, 1, 0)
+    mask = xcffib.xproto.EventMask.SubstructureRedirect | xcffib.xproto.EventMask.SubstructureNotify
+    core.SendEvent(False, root, mask, event)
+    connection.flush()
+    core.GetInputFocus().reply()  # the server has it
+    connection.disconnect()
+
+
+async def test_the_app_goes_on_filling_the_screen_when_it_asks_for_less() -> None:
+    """GIMP restores a remembered size, and title bars that apps draw themselves have a button to minimise."""
+    async with run_desktop("xterm", "-T", "main window", "-b", "0", "-e", "sleep", "1000") as running:
+        await running.running()
+        for _ in range(3):
+            unmaximise(await running.environment())
+            await asyncio.sleep(0.3)
+            await fills_the_screen(running)
+            await running.x("xdotool", "search", "--onlyvisible", "--name", "main window", "windowminimize")
+            await asyncio.sleep(0.3)
+            await fills_the_screen(running)
+
+
+async def fills_the_screen(running: Running) -> None:
+    said = await running.x("xprop", "-name", "main window", "_NET_WM_STATE", "WM_STATE")
+    assert "_NET_WM_STATE_MAXIMIZED_VERT" in said
+    assert "_NET_WM_STATE_MAXIMIZED_HORZ" in said
+    assert "window state: Normal" in said
+    assert await geometry(running, "main window") == {"x": 0, "y": 0, "width": 1280, "height": 720}
+
+
+async def test_an_app_may_be_full_screen() -> None:
+    async with run_desktop("xterm", "-fullscreen", "-T", "main window", "-e", "sleep", "1000") as running:
+        await running.running()
+        await asyncio.sleep(0.3)
+        said = await running.x("xprop", "-name", "main window", "_NET_WM_STATE")
+        assert "_NET_WM_STATE_FULLSCREEN" in said
 
 
 async def test_dialogs_keep_their_frame_and_size() -> None:

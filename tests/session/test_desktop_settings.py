@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamspace_proxy.desktop import settings, status, xauth, xclient
+from streamspace_proxy.desktop import screen, settings, status, x11, xauth
 from streamspace_proxy.desktop.processes import Exit
 
 
@@ -102,7 +102,7 @@ def test_the_root_window_is_found_behind_vendor_and_formats() -> None:
     vendor = b"Somebody"
     setup = struct.pack("<IIIIHHBBBBBBBB4x", 0, 0, 0, 0, len(vendor), 0, 1, 2, 0, 0, 32, 32, 8, 255)
     setup += vendor + bytes(16) + struct.pack("<I", 0x519)
-    assert xclient.root_window(setup) == 0x519
+    assert x11.root_window(setup) == 0x519
 
 
 MAP = struct.pack("<BxHIIB", 19, 0, 1, 2, 0).ljust(32, b"\0")
@@ -121,7 +121,28 @@ MAP = struct.pack("<BxHIIB", 19, 0, 1, 2, 0).ljust(32, b"\0")
     ],
 )
 def test_a_window_that_comes_up_is_told_from_other_events(event: bytes, up: bool) -> None:
-    assert xclient.is_window_up(event, 1) is up
+    assert x11.is_window_up(event, 1) is up
+
+
+ADD = (screen.STATE, (1, screen.TALL, screen.WIDE, 2))
+RAISE = (screen.ACTIVE, (2,))
+
+
+@pytest.mark.parametrize(
+    ("state", "messages"),
+    [
+        ({screen.UNDECORATED}, [ADD]),
+        ({screen.UNDECORATED, screen.TALL}, [ADD]),
+        ({screen.UNDECORATED, screen.TALL, screen.WIDE}, []),
+        ({screen.UNDECORATED, screen.TALL, screen.WIDE, screen.HIDDEN}, [RAISE]),
+        ({screen.UNDECORATED, screen.HIDDEN}, [RAISE, ADD]),
+        ({screen.UNDECORATED, screen.FULLSCREEN}, []),
+        (set(), []),  # a dialog
+        ({screen.HIDDEN}, []),
+    ],
+)
+def test_only_the_apps_own_windows_are_made_to_fill_the_screen(state: set[str], messages: list[object]) -> None:
+    assert screen.corrections(state) == messages
 
 
 @pytest.mark.parametrize(

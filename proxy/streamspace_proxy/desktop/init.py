@@ -20,6 +20,7 @@ from streamspace_proxy.desktop import programs, status
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.logs import CappedLog, keep_capped
 from streamspace_proxy.desktop.processes import Child, ProcessTable, adopt_orphans, die_with_parent
+from streamspace_proxy.desktop.screen import look_after_screen
 from streamspace_proxy.desktop.settings import (
     Settings,
     SettingsError,
@@ -29,7 +30,6 @@ from streamspace_proxy.desktop.settings import (
     takes_files,
 )
 from streamspace_proxy.desktop.xauth import write_authority
-from streamspace_proxy.desktop.xclient import watch_screen
 
 START_LIMIT = 20.0
 """Seconds that the X server gets to come up."""
@@ -173,7 +173,7 @@ class Desktop:
         if self.settings.window_mode == "app":
             self._start_manager()
         ready = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(watch_screen(display, cookie, ready, self._window_up))
+        self._watch = asyncio.create_task(look_after_screen(display, cookie, ready, self._window_up))
         # The bus comes after the screen because services that it starts inherit its environment.
         await asyncio.gather(self._start_bus(), self._wait_for_sound(), ready)
         self.status.display = display
