@@ -42,8 +42,9 @@ PACKAGES = packages()
 setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
+    include_package_data=False,
     package_data={
-        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "templates/*.html", "demo/*.py"],
+        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "demo/jupyter/labconfig/*.json"],
         "streamspace_spawner": ["py.typed"],
         "streamspace_proxy": ["py.typed", "static/**/*", "desktop/data/*"],
     },

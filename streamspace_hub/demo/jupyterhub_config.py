@@ -27,11 +27,8 @@ c.Authenticator.admin_users = {ADMIN}
 
 c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
-# JupyterLab asks whether it may fetch news at its first start; the demo keeps quiet, and offline.
-c.Spawner.args = [
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-]
+# JupyterLab asks at its first start whether it may fetch news; the demo keeps quiet, and offline.
+c.Spawner.environment = {"JUPYTER_CONFIG_PATH": run["jupyter_config"]}
 
 streamspace_hub.install(c)
 if run["account_template"]:

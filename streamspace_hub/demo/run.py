@@ -77,6 +77,7 @@ def _start_hub(settings: DemoSettings) -> subprocess.Popen[bytes]:
         "folder": str(settings.folder),
         "password": settings.password,
         "account_template": settings.account_template if settings.as_root else None,
+        "jupyter_config": str(Path(__file__).with_name("jupyter")),
         "hub_port": free_port(),
         "proxy_api_port": free_port(),
     }
