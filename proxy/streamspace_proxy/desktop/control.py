@@ -40,7 +40,7 @@ class Controlled(Protocol):
 
 
 def parse_request(line: bytes) -> dict[str, Any]:
-    """Check one line; raises RefusedError with a sentence that names what is wrong."""
+    """Decode one line into a request with an integer `id`; raises RefusedError with a sentence."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -50,6 +50,11 @@ def parse_request(line: bytes) -> dict[str, Any]:
     number = request.get("id")
     if not isinstance(number, int) or isinstance(number, bool):
         raise RefusedError("`id` must be an integer.")
+    return request
+
+
+def check_fields(request: dict[str, Any]) -> None:
+    """Check everything but `op`; raises RefusedError with a sentence that names the field."""
     fields = {"id", "op"}
     if request.get("op") == "open":
         fields.add("path")
@@ -57,7 +62,6 @@ def parse_request(line: bytes) -> dict[str, Any]:
             raise RefusedError("`path` must be a string.")
     if unknown := sorted(set(request) - fields):
         raise RefusedError(f"Unknown field `{unknown[0][:40]}`; known are {', '.join(sorted(fields))}.")
-    return request
 
 
 class ControlServer:
@@ -117,6 +121,7 @@ class ControlServer:
         try:
             request = parse_request(line)
             number = request["id"]
+            check_fields(request)
             operation = self._operations.get(request["op"]) if isinstance(request.get("op"), str) else None
             if operation is None:
                 raise RefusedError(f"`op` must be one of {', '.join(sorted(self._operations))}.")

@@ -18,6 +18,7 @@ from typing import Any
 
 from streamspace_proxy.desktop import programs, status
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
+from streamspace_proxy.desktop.home import make_home_files
 from streamspace_proxy.desktop.logs import CappedLog, keep_capped
 from streamspace_proxy.desktop.processes import Child, ProcessTable, adopt_orphans, die_with_parent
 from streamspace_proxy.desktop.screen import look_after_screen
@@ -251,7 +252,10 @@ class Desktop:
     def _run_command(self, files: Sequence[str]) -> Child:
         argv = expand(self.settings.command, files)
         home = self.settings.home
-        return self._run("app", argv, log=self._app_log, cwd=home if os.path.isdir(home) else "/")
+        if not os.path.isdir(home):
+            return self._run("app", argv, log=self._app_log)
+        make_home_files(Path(home), self.settings.home_files, self._log.write)
+        return self._run("app", argv, log=self._app_log, cwd=home)
 
     def _window_up(self) -> None:
         if self._app is not None and self._app.alive:

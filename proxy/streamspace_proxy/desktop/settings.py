@@ -37,6 +37,7 @@ class Settings:
     environment: Mapping[str, str]
     window_mode: str
     packages: tuple[str, ...]
+    home_files: Mapping[str, str]
     runtime_dir: Path
     open: str | None = None
     inherited: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,13 @@ def _text_list(template: Mapping[str, Any], key: str, least: int) -> tuple[str, 
     if not isinstance(value, list) or len(value) < least or not all(isinstance(x, str) and x for x in value):
         raise SettingsError(f"STREAMSPACE_TEMPLATE: `{key}` must be a list of at least {least} non-empty strings.")
     return tuple(value)
+
+
+def _text_mapping(template: Mapping[str, Any], key: str) -> dict[str, str]:
+    value = template.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(x, str) for x in value.values()):
+        raise SettingsError(f"STREAMSPACE_TEMPLATE: `{key}` must map names to strings.")
+    return value
 
 
 def read_runtime_dir(environ: Mapping[str, str]) -> Path:
@@ -92,9 +100,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"STREAMSPACE_TEMPLATE must hold an app template as JSON: {error}.") from error
     if not isinstance(template, dict):
         raise SettingsError("STREAMSPACE_TEMPLATE must hold an app template as a JSON object.")
-    extra = template.get("environment", {})
-    if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):
-        raise SettingsError("STREAMSPACE_TEMPLATE: `environment` must map names to strings.")
     mode = template.get("window_mode", "app")
     if mode not in ("app", "desktop"):
         raise SettingsError("STREAMSPACE_TEMPLATE: `window_mode` must be `app` or `desktop`.")
@@ -105,9 +110,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         title=str(template.get("title") or command[0]),
         command=command,
-        environment=extra,
+        environment=_text_mapping(template, "environment"),
         window_mode=mode,
         packages=_text_list(template, "packages", 0),
+        home_files=_text_mapping(template, "home_files"),
         runtime_dir=runtime_dir,
         open=opened,
         inherited=without_secrets(environ),
