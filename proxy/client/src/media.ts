@@ -240,7 +240,8 @@ export class Media extends Emitter<MediaEvents> {
         return new WebRtcTransport({
           ...events,
           iceServers: this.hello?.ice_servers ?? [],
-          audio: this.hello?.policy.audio === true && wantsSound(),
+          audio: this.hello?.policy.audio === true,
+          wantsSound,
           sound: stream => this.emit('sound', stream),
         });
       case 'rfb':

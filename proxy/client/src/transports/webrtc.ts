@@ -7,7 +7,10 @@ import type { PictureTransport, TransportEvents } from './types';
 
 export interface WebRtcTransportOptions extends TransportEvents {
   iceServers: RTCIceServer[];
+  /** Whether there is sound at all: a connection made without cannot get it later. */
   audio: boolean;
+  /** Whether sound should be sent from the start. */
+  wantsSound: () => boolean;
   /** The session's sound. */
   sound: (stream: MediaStream) => void;
 }
@@ -23,6 +26,8 @@ export class WebRtcTransport implements PictureTransport {
 
   private peer: RTCPeerConnection | null = null;
   private bytes = 0;
+  /** Not sent yet: the streamer takes candidates once it has answered. */
+  private candidates: RTCIceCandidate[] = [];
   private firstFrameTimer = 0;
   private disconnectedTimer = 0;
   private statsTimer = 0;
@@ -73,7 +78,9 @@ export class WebRtcTransport implements PictureTransport {
 
   async answer(sdp: string): Promise<void> {
     try {
-      await this.peer?.setRemoteDescription({ type: 'answer', sdp });
+      const peer = this.peer;
+      await peer?.setRemoteDescription({ type: 'answer', sdp });
+      this.sendCandidates(peer);
     } catch (error) {
       this.options.failed(`answer refused: ${String(error)}`);
     }
@@ -85,12 +92,20 @@ export class WebRtcTransport implements PictureTransport {
       // Told to the streamer before `setLocalDescription` begins to gather: no candidate may overtake it.
       if (peer === this.peer && offer.sdp) {
         this.options.send({ type: 'rtc_offer', sdp: offer.sdp });
-        this.options.send({ type: 'start', transport: 'webrtc', audio: this.options.audio });
+        this.options.send({ type: 'start', transport: 'webrtc', audio: this.options.wantsSound() });
         await peer.setLocalDescription(offer);
       }
     } catch (error) {
       if (peer === this.peer) {
         this.options.failed(`offer failed: ${String(error)}`);
+      }
+    }
+  }
+
+  private sendCandidates(peer: RTCPeerConnection | null): void {
+    if (peer?.remoteDescription && peer === this.peer) {
+      for (const { candidate, sdpMid } of this.candidates.splice(0)) {
+        this.options.send({ type: 'rtc_candidate', candidate, mid: sdpMid ?? '0' });
       }
     }
   }

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import type { Status } from '../src/protocol';
+import { overlayFor, type Situation } from '../src/ui/overlay';
+
+const app = { state: 'running', pid: 7, exit_code: null, signal: null, restarts: 0 } as const;
+const running: Status = { type: 'status', state: 'running', message: '', app };
+const calm: Situation = {
+  title: 'GIMP',
+  connected: true,
+  wasConnected: true,
+  refusal: null,
+  bye: null,
+  status: running,
+  shown: true,
+  giveUp: null,
+  mayControl: true,
+  hasHome: true,
+};
+
+const cases: [name: string, change: Partial<Situation>, expected: Record<string, unknown>][] = [
+  ['nothing lies over a picture', {}, { state: 'connected', title: null }],
+  ['the first connection', { connected: false, wasConnected: false }, { state: 'connecting', busy: true }],
+  ['a lost connection', { connected: false }, { state: 'reconnecting', busy: true }],
+  [
+    'the streamer’s last words',
+    { connected: false, bye: 'Too many.' },
+    { state: 'reconnecting', title: 'Too many.' },
+  ],
+  ['a stopped session', { connected: false, refusal: 'stopped' }, { state: 'stopped', action: 'home' }],
+  ['no way in', { connected: false, refusal: 'forbidden' }, { state: 'failed', action: 'reload' }],
+  [
+    'the desktop’s own progress',
+    { status: { ...running, state: 'starting', message: 'Starting the screen.' } },
+    { state: 'starting', detail: 'Starting the screen.', busy: true },
+  ],
+  [
+    'a desktop that cannot start says why',
+    { status: { ...running, state: 'failed', message: 'Xtigervnc is not installed.' } },
+    { state: 'failed', detail: 'Xtigervnc is not installed.' },
+  ],
+  ['waiting for a picture', { shown: false }, { state: 'starting', busy: true }],
+  [
+    'an app that ended',
+    { status: { ...running, app: { ...app, state: 'exited', exit_code: 3 } } },
+    { state: 'ended', title: 'GIMP has ended.', detail: 'It ended with exit code 3.', action: 'restart' },
+  ],
+  [
+    'no transport left',
+    { shown: false, giveUp: { reason: 'nothing_left', sentence: 'Try this.' } },
+    { state: 'failed', detail: 'Try this.', action: 'reload' },
+  ],
+  [
+    'a forced transport that cannot work',
+    { shown: false, giveUp: { reason: 'forced', sentence: 'Remove it.' } },
+    { state: 'failed', action: 'choose' },
+  ],
+];
+
+describe('what is said over the picture', () => {
+  it.each(cases)('%s', (_, change, expected) => {
+    expect(overlayFor({ ...calm, ...change })).toMatchObject(expected);
+  });
+
+  it('offers a watcher no restart', () => {
+    const ended = { ...running, app: { ...app, state: 'exited' } } as const;
+    expect(overlayFor({ ...calm, mayControl: false, status: ended })).not.toHaveProperty('action');
+  });
+
+  it('offers no way home where there is no hub', () => {
+    const content = overlayFor({ ...calm, connected: false, refusal: 'stopped', hasHome: false });
+    expect(content).not.toHaveProperty('action');
+  });
+});
