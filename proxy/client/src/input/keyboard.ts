@@ -31,7 +31,7 @@ export class Keyboard {
   private readonly held = new Map<string, number>();
   private waitingPaste: { code: string; keysym: number } | null = null;
   /** A Control press that may turn out to be the first half of AltGr. */
-  private pendingControl = 0;
+  private pendingControl: ReturnType<typeof setTimeout> | null = null;
 
   constructor(private readonly options: KeyboardOptions) {}
 
@@ -48,8 +48,7 @@ export class Keyboard {
 
   /** Lift everything: the page lost the keyboard, or the connection came back. */
   releaseAll(): void {
-    window.clearTimeout(this.pendingControl);
-    this.pendingControl = 0;
+    this.dropPendingControl();
     this.waitingPaste = null;
     this.held.clear();
     this.options.send({ type: 'release_keys' });
@@ -96,7 +95,7 @@ export class Keyboard {
     }
     event.preventDefault();
     if (this.options.windows && event.code === 'ControlLeft' && !event.repeat && !this.held.has(event.code)) {
-      this.pendingControl = window.setTimeout(() => this.flushPendingControl(), ALTGR_MS);
+      this.pendingControl = setTimeout(() => this.flushPendingControl(), ALTGR_MS);
       return;
     }
     this.pressWithMacRules(event, keysym);
@@ -162,17 +161,22 @@ export class Keyboard {
 
   private settlePendingControl(event: KeyboardEvent): void {
     if (this.pendingControl && (event.key === 'AltGraph' || event.code === 'AltRight')) {
-      window.clearTimeout(this.pendingControl);
-      this.pendingControl = 0;
+      this.dropPendingControl();
     } else if (event.code !== 'ControlLeft') {
       this.flushPendingControl();
     }
   }
 
+  private dropPendingControl(): void {
+    if (this.pendingControl) {
+      clearTimeout(this.pendingControl);
+      this.pendingControl = null;
+    }
+  }
+
   private flushPendingControl(): void {
     if (this.pendingControl) {
-      window.clearTimeout(this.pendingControl);
-      this.pendingControl = 0;
+      this.dropPendingControl();
       this.press('ControlLeft', CONTROL_L);
     }
   }
