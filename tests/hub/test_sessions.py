@@ -1,0 +1,156 @@
+"""Sessions through a real hub's REST API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.hub import AS_ROOT, TempHub, processes_of
+
+pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
+
+APP = {"app": "test-app"}
+
+
+def kept(model: dict[str, Any]) -> dict[str, Any]:
+    """Return what the hub keeps of a session."""
+    state: dict[str, Any] = model["state"]["streamspace"]
+    return state
+
+
+async def test_starts_and_stops_without_leaving_anything(hub: TempHub) -> None:
+    user = hub.users[0]
+    model = await hub.start_server(user, "one", APP)
+    marker, folder = kept(model)["marker"], Path(kept(model)["folder"])
+    assert kept(model)["app"] == "test-app"
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (kept(model)["uid"], 0o700)
+    assert {os.stat(f"/proc/{pid}").st_uid for pid in processes_of(marker)} <= {kept(model)["uid"], 0}
+    assert len(processes_of(marker)) >= 4
+    await hub.stop_server(user, "one")
+    assert processes_of(marker) == []
+    assert not folder.exists()
+    assert (await hub.api("DELETE", f"/users/{user}/servers/one")).status_code == 204, "stopping twice is no error"
+
+
+async def test_opens_on_the_viewer_page(hub: TempHub) -> None:
+    user = hub.users[0]
+    async with hub.session(user):
+        reply = await hub.get(f"/user/{user}/one/", token=await hub.user_token(user))
+        assert reply.status_code == 302
+        assert reply.headers["location"] == f"/user/{user}/one/streamspace/"
+
+
+async def test_a_server_with_an_apps_name_is_the_app(hub: TempHub) -> None:
+    async with hub.session(hub.users[0], "test-app", {}) as model:
+        assert kept(model)["app"] == "test-app"
+
+
+async def test_a_plain_start_repeats_the_app(hub: TempHub) -> None:
+    user = hub.users[0]
+    async with hub.session(user, "drawing"):
+        pass
+    reply = await hub.api("POST", f"/users/{user}/servers/drawing")
+    assert reply.status_code in (201, 202)
+    assert kept(await hub.until_ready(user, "drawing"))["app"] == "test-app"
+    await hub.stop_server(user, "drawing")
+
+
+async def test_the_body_of_a_newer_client_means_the_same(hub: TempHub) -> None:
+    user = hub.users[0]
+    reply = await hub.api("POST", f"/users/{user}/servers/one", json={"user_options": APP})
+    assert reply.status_code in (201, 202)
+    assert kept(await hub.until_ready(user, "one"))["app"] == "test-app"
+    await hub.stop_server(user, "one")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"app": "tset-app"}, ["no app `tset-app`", "test-app"]),
+        ({"app": 7}, ["`app`", "text"]),
+        ({"app": "test-app", "colour": "red"}, ["`colour`", "app, open"]),
+        ({"app": "test-app", "open": "../x"}, ["`open`", "below your home"]),
+    ],
+)
+async def test_bad_options_get_a_sentence(hub: TempHub, options: dict[str, Any], words: list[str]) -> None:
+    user = hub.users[0]
+    reply = await hub.request_start(user, "bad", options)
+    assert reply.status_code == 400
+    assert all(word in reply.json()["message"] for word in words), reply.text
+    assert "Traceback" not in reply.text
+    assert await hub.server(user, "bad") is None
+
+
+async def test_progress_is_plain_sentences(hub: TempHub) -> None:
+    user = hub.users[0]
+    start = asyncio.create_task(hub.request_start(user, "one", APP))
+    reply = None
+    while reply is None or reply.status_code != 200:  # until the hub has begun
+        reply = await hub.api("GET", f"/users/{user}/servers/one/progress")
+    assert (await start).status_code in (201, 202)
+    events = [json.loads(line.removeprefix("data: ")) for line in reply.text.splitlines() if line.startswith("data: ")]
+    messages = [event["message"] for event in events]
+    assert "Starting a desktop with Test app." in messages
+    assert events[-1]["ready"]
+    assert [event["progress"] for event in events] == sorted(event["progress"] for event in events)
+    await hub.stop_server(user, "one")
+
+
+async def test_the_first_process_killed_ends_the_session(hub: TempHub) -> None:
+    user = hub.users[0]
+    model = await hub.start_server(user, "one", APP)
+    os.kill(model["state"]["pid"], signal.SIGKILL)
+    await hub.until_gone(user, "one")
+    assert processes_of(kept(model)["marker"]) == []
+    assert not Path(kept(model)["folder"]).exists()
+
+
+async def test_users_are_kept_apart(hub: TempHub) -> None:
+    ann, bob = hub.users
+    tokens = {user: await hub.user_token(user) for user in (ann, bob)}
+    async with hub.session(ann) as hers, hub.session(bob) as his:
+        for user, other in ((ann, bob), (bob, ann)):
+            assert (await hub.get(f"/user/{user}/one/", token=tokens[user])).status_code == 302
+            assert (await hub.get(f"/user/{other}/one/streamspace/", token=tokens[user])).status_code == 403
+            assert (await hub.api("DELETE", f"/users/{other}/servers/one", token=tokens[user])).status_code == 404
+        if AS_ROOT:
+            assert kept(hers)["uid"] != kept(his)["uid"]
+            assert min(kept(hers)["uid"], kept(his)["uid"]) >= 1000
+            look = ["ls", kept(hers)["folder"]]
+            assert subprocess.run(look, check=False, user=kept(his)["uid"], capture_output=True).returncode != 0
+        async with hub.session(ann, "two") as third:
+            pass
+        assert processes_of(kept(third)["marker"]) == []
+        assert processes_of(kept(hers)["marker"])
+        assert processes_of(kept(his)["marker"]), "the stop of one session leaves the others alone"
+
+
+async def test_a_sessions_token_does_the_least(hub: TempHub) -> None:
+    user = hub.users[0]
+    async with hub.session(user):
+        listed = (await hub.api("GET", f"/users/{user}/tokens")).json()["api_tokens"]
+        scopes = next(token["scopes"] for token in listed if token["note"] == f"Server at /user/{user}/one/")
+        assert {scope for scope in scopes if not scope.startswith("read:users:")} == {
+            f"access:servers!server={user}/one",
+            f"delete:servers!server={user}/one",
+            f"users:activity!user={user}",
+        }
+
+
+async def test_viewers_scopes_are_held_by_users_and_asked_for_by_sessions(hub: TempHub) -> None:
+    user = hub.users[0]
+    me = (await hub.api("GET", "/user", token=await hub.user_token(user))).json()["scopes"]
+    assert {f"custom:streamspace:{right}!user={user}" for right in ("view", "control")} <= set(me)
+    async with hub.session(user) as model:
+        if AS_ROOT:
+            environment = Path(f"/proc/{model['state']['pid']}/environ").read_text()
+            variables = dict(line.split("=", 1) for line in environment.split("\0") if line)
+            allowed = json.loads(variables["JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"])
+            assert set(allowed) == {"custom:streamspace:view!server", "custom:streamspace:control!server"}

@@ -1,0 +1,138 @@
+"""`install(c)` adds to a configuration and takes nothing from it."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from typing import Any
+
+import jupyterhub
+import pytest
+from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
+from traitlets.config import Config
+
+from streamspace_hub import install
+from streamspace_hub._install import SPAWNER, InstallError
+
+USER_SCOPES = {"custom:streamspace:control!user", "custom:streamspace:view!user"}
+
+
+def user_scopes(c: Config) -> list[str]:
+    """Return the scopes that the hub will give to every user."""
+    for role in c.JupyterHub.get("load_roles", []):
+        if role["name"] == "user":
+            return list(role["scopes"])
+    return ["self", *c.JupyterHub.extra_user_scopes]
+
+
+def test_turns_all_on_in_an_empty_configuration() -> None:
+    c = Config()
+    install(c)
+    assert c.JupyterHub.spawner_class == SPAWNER
+    assert c.JupyterHub.allow_named_servers is True
+    assert set(c.JupyterHub.custom_scopes) == {"custom:streamspace:view", "custom:streamspace:control"}
+    assert set(user_scopes(c)) == {"self", *USER_SCOPES}
+
+
+def test_twice_is_once() -> None:
+    c = Config()
+    install(c, catalog_dirs=["/etc/apps"])
+    once = copy.deepcopy(c)
+    install(c, catalog_dirs=["/other"])
+    assert c == once
+
+
+@pytest.mark.parametrize(
+    "name", ["localprocess", "default", "jupyterhub.spawner.LocalProcessSpawner", LocalProcessSpawner]
+)
+def test_extends_the_hubs_default_spawner(name: Any) -> None:
+    c = Config()
+    c.JupyterHub.spawner_class = name
+    install(c)
+    assert c.JupyterHub.spawner_class == SPAWNER
+
+
+@pytest.mark.parametrize("name", ["simple", SimpleLocalProcessSpawner, "no.such.Spawner"])
+def test_another_spawner_is_never_overwritten(name: Any) -> None:
+    c = Config()
+    c.JupyterHub.spawner_class = name
+    with pytest.raises(InstallError, match="which cannot"):
+        install(c)
+    assert c.JupyterHub.spawner_class == name
+
+
+def test_a_class_derived_from_ours_stays() -> None:
+    from streamspace_spawner import LocalStreamSpaceSpawner
+
+    class Mine(LocalStreamSpaceSpawner):
+        pass
+
+    for spawner in (Mine, "streamspace_spawner.local.LocalStreamSpaceSpawner"):
+        c = Config()
+        c.JupyterHub.spawner_class = spawner
+        install(c)
+        assert c.JupyterHub.spawner_class is spawner
+
+
+def test_named_servers_switched_off_on_purpose_is_a_contradiction() -> None:
+    c = Config()
+    c.JupyterHub.allow_named_servers = False
+    with pytest.raises(InstallError, match="allow_named_servers is False"):
+        install(c)
+
+
+def test_scopes_and_roles_are_merged() -> None:
+    c = Config()
+    c.JupyterHub.custom_scopes = {
+        "custom:mine": {"description": "mine"},
+        "custom:streamspace:view": {"description": "x"},
+    }
+    c.JupyterHub.load_roles = [{"name": "staff", "users": ["ann"]}, {"name": "user", "scopes": ["self", "shares!user"]}]
+    before = copy.deepcopy(c.JupyterHub.load_roles)
+    install(c)
+    assert c.JupyterHub.custom_scopes["custom:mine"] == {"description": "mine"}
+    assert c.JupyterHub.custom_scopes["custom:streamspace:view"] == {"description": "x"}
+    assert c.JupyterHub.load_roles[0] == before[0]
+    assert set(user_scopes(c)) == {"self", "shares!user", *USER_SCOPES}
+
+
+def test_a_user_role_without_scopes_keeps_the_hubs_own() -> None:
+    c = Config()
+    c.JupyterHub.load_roles = [{"name": "user", "description": "everybody"}]
+    install(c)
+    assert set(user_scopes(c)) == {"self", *USER_SCOPES}
+
+
+def test_configuration_written_with_append_is_kept() -> None:
+    c = Config()
+    c.JupyterHub.load_roles.append({"name": "staff"})
+    c.JupyterHub.custom_scopes.update({"custom:mine": {"description": "mine"}})
+    install(c)
+    roles = c.JupyterHub.load_roles
+    roles = roles.get_value([]) if hasattr(roles, "get_value") else roles
+    assert roles[0] == {"name": "staff"}
+    assert "custom:mine" in c.JupyterHub.custom_scopes
+
+
+@pytest.mark.skipif(jupyterhub.version_info[0] < 6, reason="a trait of JupyterHub 6")
+def test_extra_user_scopes_are_kept() -> None:
+    c = Config()
+    c.JupyterHub.extra_user_scopes = ["shares!user"]
+    install(c)
+    assert set(user_scopes(c)) == {"self", "shares!user", *USER_SCOPES}
+
+
+def test_options_do_not_overwrite_the_configuration() -> None:
+    c = Config()
+    c.StreamSpace.catalog_dirs = ["/mine"]
+    install(c, catalog_dirs=["/other"], default_policy={"clipboard": "none"})
+    assert c.StreamSpace.catalog_dirs == ["/mine"]
+    assert c.StreamSpace.default_policy == {"clipboard": "none"}
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import sys, streamspace_hub; print([m for m in ('pydantic', 'jupyterhub', 'traitlets') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

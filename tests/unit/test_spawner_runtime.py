@@ -1,0 +1,62 @@
+"""Runtime folders: private, short, not to be led astray."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from streamspace_spawner import runtime
+from streamspace_spawner.accounts import Account, own_account
+
+
+def account() -> Account:
+    own = own_account()
+    return Account("x", 54321, 54321, (), "/", "/bin/sh") if own.uid == 0 else own
+
+
+def test_folder_and_log_belong_to_the_account_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "id.1"
+    log = runtime.make(str(folder), account())
+    os.write(log, b"first\nlast\n")
+    for path, mode in ((folder, 0o700), (folder / "session.log", 0o600)):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (account().uid, mode)
+    assert runtime.tail(log) == ["first", "last"]
+    os.close(log)
+    runtime.remove(str(folder))
+    runtime.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_what_was_there_is_removed_first(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "id.1"
+    os.close(runtime.make(str(folder), account()))
+    (folder / "old").touch()
+    os.close(runtime.make(str(folder), account()))
+    assert [path.name for path in folder.iterdir()] == ["session.log"]
+
+
+def test_too_long_for_sockets(tmp_path: Path) -> None:
+    with pytest.raises(runtime.RuntimeFolderError, match="runtime_root"):
+        runtime.make(str(tmp_path / ("x" * 100) / "id.1"), account())
+
+
+def test_a_root_that_others_prepared_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    for root in ("link", "open"):
+        with pytest.raises(runtime.RuntimeFolderError, match="runtime_root"):
+            runtime.make(str(tmp_path / root / "id.1"), account())
+    assert not list(target.iterdir())
+
+
+def test_default_root(tmp_path: Path) -> None:
+    uid = os.geteuid() or 12345
+    assert runtime.default_root(0, {"XDG_RUNTIME_DIR": str(tmp_path)}) == "/run/streamspace"
+    assert runtime.default_root(12345, {"XDG_RUNTIME_DIR": "/"}) == "/tmp/streamspace-12345"
+    assert runtime.default_root(12345, {}) == "/tmp/streamspace-12345"
+    if os.geteuid() != 0:
+        assert runtime.default_root(uid, {"XDG_RUNTIME_DIR": str(tmp_path)}) == f"{tmp_path}/streamspace"

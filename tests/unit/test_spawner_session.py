@@ -1,0 +1,94 @@
+"""What user options make of a server: a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamspace_spawner.session import SessionPlan, SessionRefused, plan_session
+
+from streamspace_hub.catalog import Catalog, load_catalog
+from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+def plan(catalog: Catalog, options: dict[str, Any], name: str = "", **policy: Any) -> SessionPlan | None:
+    return plan_session(options, name, catalog, PolicyDefaults(**policy))
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "app"),
+    [
+        ({"app": "gimp"}, "", "gimp"),
+        ({"app": "gimp"}, "pictures", "gimp"),
+        ({"app": "gimp"}, "desktop", "gimp"),
+        ({"app": ["gimp"]}, "", "gimp"),  # a form field
+        ({}, "gimp", "gimp"),
+        ({}, "", None),
+        ({}, "lab-2", None),
+        ({"image": "x", "profile": "y"}, "", None),
+        ({"image": "x"}, "gimp", None),  # the admin's own form decides
+    ],
+)
+def test_options_decide_between_session_and_ordinary_server(
+    catalog: Catalog, options: dict[str, Any], name: str, app: str | None
+) -> None:
+    planned = plan(catalog, options, name)
+    assert (planned and planned.template.name) == app
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "words"),
+    [
+        ({"app": "gmip"}, "unknown_app", ["gmip", "gimp"]),
+        ({"app": "nothing-like-it"}, "unknown_app", ["nothing-like-it", "Choose one of", "gimp", "desktop"]),
+        ({"app": 5}, "bad_options", ["`app`", "text"]),
+        ({"app": None}, "bad_options", ["`app`", "text"]),
+        ({"app": {}}, "bad_options", ["`app`", "text"]),
+        ({"app": ["gimp", "desktop"]}, "bad_options", ["`app`", "text"]),
+        ({"app": "GIMP !"}, "bad_options", ["`app`", "lower-case"]),
+        ({"app": ""}, "bad_options", ["`app`"]),
+        ({"app": "gimp", "file": "x"}, "bad_options", ["`file`", "app, open"]),
+        ({"app": "gimp", "x" * 1000: 1}, "bad_options", ["xxx...", "app, open"]),
+        ({"open": "x.png"}, "bad_options", ["`app`", "missing"]),
+        ({"app": "gimp", "open": 3}, "bad_options", ["`open`", "text"]),
+        ({"app": "gimp", "open": "/etc/passwd"}, "bad_options", ["`open`", "below your home"]),
+        ({"app": "gimp", "open": "../other/x"}, "bad_options", ["`open`", "below your home"]),
+        ({"app": "gimp", "open": "a\0b"}, "bad_options", ["`open`", "below your home"]),
+        ({"app": "gimp", "open": ""}, "bad_options", ["`open`", "below your home"]),
+    ],
+)
+def test_bad_options_are_refused_with_a_sentence(
+    catalog: Catalog, options: dict[str, Any], reason: str, words: list[str]
+) -> None:
+    with pytest.raises(SessionRefused) as refused:
+        plan(catalog, options)
+    assert refused.value.reason == reason
+    assert refused.value.status == 400
+    assert all(word in refused.value.message for word in words), refused.value.message
+    assert len(refused.value.message) < 300
+
+
+def test_template_wins_over_the_admins_policy_and_that_over_the_built_in(tmp_path: Path) -> None:
+    (tmp_path / "kiosk.yaml").write_text("name: kiosk\ntitle: Kiosk\ncommand: [xterm]\npolicy:\n  clipboard: none\n")
+    planned = plan(load_catalog([tmp_path]), {"app": "kiosk"}, clipboard="in", max_fps=24)
+    assert planned is not None
+    assert (planned.policy.clipboard, planned.policy.max_fps) == ("none", 24)
+    assert planned.policy.max_viewers == Policy().max_viewers
+
+
+def test_environment_is_the_contracts(catalog: Catalog) -> None:
+    planned = plan(catalog, {"app": "gimp", "open": "pictures/a cat.png"})
+    assert planned is not None
+    variables = planned.environment(marker="abc.1", home="/home/ann")
+    assert AppTemplate.model_validate_json(variables["STREAMSPACE_TEMPLATE"]) == catalog.get("gimp").template
+    assert Policy.model_validate_json(variables["STREAMSPACE_POLICY"]) == planned.policy
+    assert variables["STREAMSPACE_OPEN"] == "/home/ann/pictures/a cat.png"
+    assert variables["STREAMSPACE_SESSION"] == "abc.1"
+    assert json.loads(variables["STREAMSPACE_TEMPLATE"])["command"]
