@@ -25,6 +25,8 @@ ICON_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*\.svg$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 ARGUMENT_PATTERN = r"^[^\x00]*$"
+# Relative, and no step begins with two dots or is empty
+HOME_FILE_PATTERN = r"^(\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*/)*\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
 
 PATTERN_MEANINGS = {
     NAME_PATTERN: "lower-case letters, digits and single hyphens, beginning with a letter, e.g. `text-editor`",
@@ -36,6 +38,7 @@ PATTERN_MEANINGS = {
     VARIABLE_PATTERN: "the name of an environment variable: letters, digits and `_`, not beginning with a digit",
     LINE_PATTERN: "a single line without control characters",
     ARGUMENT_PATTERN: "text without NUL characters",
+    HOME_FILE_PATTERN: "a path inside the user's home, such as `.config/gimp/gimprc`",
 }
 """What each pattern of the models accepts, in words for error messages."""
 
@@ -48,7 +51,10 @@ IconFile = Annotated[str, StringConstraints(pattern=ICON_PATTERN, max_length=128
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=128)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN, strip_whitespace=True)]
 Argument = Annotated[str, StringConstraints(pattern=ARGUMENT_PATTERN, max_length=4096)]
+HomeFile = Annotated[str, StringConstraints(pattern=HOME_FILE_PATTERN, max_length=255)]
 
+HOME_FILES_LIMIT = 32 * 1024
+"""Bytes of `home_files` together: a template travels to its session in one environment variable, at most 128 KiB."""
 FILE_CODES = ("%f", "%F")
 RESERVED_VARIABLES = ("STREAMSPACE_", "JUPYTERHUB_")
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -169,6 +175,11 @@ class AppTemplate(BaseModel):
     environment: dict[VariableName, Argument] = Field(
         default_factory=dict, description="Extra environment variables of the app."
     )
+    home_files: dict[HomeFile, Argument] = Field(
+        default_factory=dict,
+        description="Files (path inside the home: text) made before the app starts where they do not exist, "
+        "e.g. settings that switch off a first-run dialog.",
+    )
     window_mode: WindowMode = Field(
         default=WindowMode.APP,
         description="`app`: one maximised window. `desktop`: the command brings its own window manager.",
@@ -196,6 +207,14 @@ class AppTemplate(BaseModel):
         if reserved:
             raise ValueError(f"{reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_")
         return environment
+
+    @field_validator("home_files")
+    @classmethod
+    def _home_files_fit_into_the_environment(cls, files: dict[str, str]) -> dict[str, str]:
+        size = sum(len(path.encode()) + len(text.encode()) for path, text in files.items())
+        if size > HOME_FILES_LIMIT:
+            raise ValueError(f"the files hold {size} bytes together; at most {HOME_FILES_LIMIT} are accepted")
+        return files
 
     @model_validator(mode="after")
     def _files_reach_the_app(self) -> Self:
