@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamspace_hub.model import ClipboardDirection, Policy, Role
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Ack, Message, Refusal, parse_binary, parse_text, permit
+
+from streamspace_hub.model import ClipboardDirection, Policy, Role
 
 LIMIT = 1_048_576
 GOOD: list[dict[str, Any]] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from streamspace_proxy.streamer.pacing import QUIET_SECONDS, REFINE_STEPS, Act, Pacer
 
 
@@ -40,7 +42,7 @@ def test_a_quiet_screen_is_captured_the_moment_it_changes() -> None:
 def test_a_busy_screen_is_captured_once_per_frame_interval() -> None:
     done = run(Pacer(60), [step / 1000 for step in range(1, 1000)], 1.0)
     assert 59 <= len(done) <= 61
-    assert all(later - earlier >= 1 / 60 - 1e-9 for (earlier, _), (later, _) in zip(done, done[1:], strict=False))
+    assert all(later - earlier >= 1 / 60 - 1e-9 for (earlier, _), (later, _) in pairwise(done))
 
 
 def test_a_picture_that_rests_becomes_crisp_and_then_there_is_silence() -> None:

@@ -11,10 +11,9 @@ import logging
 import time
 from collections import deque
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from streamspace_proxy.streamer.activity import ActivityClock
-from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.broadcast import Broadcast
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
@@ -24,6 +23,9 @@ from streamspace_proxy.streamer.media import SinkKey
 from streamspace_proxy.streamer.messages import Transport
 from streamspace_proxy.streamer.steering import MIN_BITRATE
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
+
+if TYPE_CHECKING:
+    from streamspace_proxy.streamer.audio import AudioSource
 
 logger = logging.getLogger(__name__)
 RATE_WINDOW: Final = 2.0
@@ -36,7 +38,7 @@ class Streamer:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.activity = ActivityClock()
-        self.audio = AudioSource(config.path("pulse.sock"))
+        self._audio: AudioSource | None = None
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
@@ -76,6 +78,15 @@ class Streamer:
             self._plan_timer.cancel()
         await self.desktop.close()
         await self.display.close()
+
+    @property
+    def audio(self) -> AudioSource:
+        """The session's sound; its codec is loaded when the first viewer wants to listen."""
+        if self._audio is None:
+            from streamspace_proxy.streamer.audio import AudioSource
+
+            self._audio = AudioSource(self.config.path("pulse.sock"))
+        return self._audio
 
     # Viewers
 
@@ -183,7 +194,7 @@ class Streamer:
 
     def on_detached(self) -> None:
         """See `DisplayListener`."""
-        self.video = None
+        self.video = self.screen = None
         self._frame_pending = False
 
     def on_format(self, video: VideoFormat) -> None:
@@ -248,7 +259,7 @@ class Streamer:
             "desktop": self.desktop.status,
             "app": {"name": self.config.app.name, "title": self.config.app.title},
             "screen": None if self.screen is None else {"width": self.screen[0], "height": self.screen[1]},
-            "ready": self.display.engine is not None,
+            "ready": self.display.engine is not None and self.screen is not None,
             "transports": self.transports,
             "viewers": [
                 {"viewer": viewer.id, "user": viewer.user, "role": viewer.role.value}

@@ -6,7 +6,6 @@ Knows the protocol's `start` and `stop` rules, and nothing of roles: media is ev
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from streamspace_proxy.streamer.core import Streamer
     from streamspace_proxy.streamer.webrtc import WebRtcPeer
 
-logger = logging.getLogger(__name__)
 SinkKey = tuple[str, Transport]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("websocket", "webrtc", "rfb")
 
@@ -42,6 +40,8 @@ class ViewerMedia:
         self._peer: WebRtcPeer | None = None
         self._peer_state = ""
         self._peer_wanted = False
+        # Candidates wait for the offer that they belong to.
+        self._signalling = asyncio.Lock()
         self._transports: set[Transport] = set()
         self.frames = 0
 
@@ -163,39 +163,37 @@ class ViewerMedia:
 
     async def answer(self, sdp: str) -> None:
         """Carry out `rtc_offer`: a connection of its own for each offer."""
-        # Loading aiortc takes hundreds of milliseconds: off the loop.
-        webrtc = await asyncio.to_thread(_load_webrtc)
-        self._drop_peer()
-        key: SinkKey = (self._id, "webrtc")
-        peer: WebRtcPeer = webrtc.WebRtcPeer(
-            ice_servers=[],
-            request_keyframe=lambda: self._core.ask_keyframe(key),
-            on_bitrate=lambda bitrate: self._core.limit_bitrate(key, bitrate),
-            on_state=lambda state: self._peer_changed(peer, state),
-        )
-        self._peer = peer
-        try:
-            answer = await peer.answer(sdp, audio=self._audio_allowed)
-        except Exception as error:  # aiortc raises whatever its parsers meet
-            logger.warning("%s: WebRTC offer refused: %r", self._id, error)
-            if self._peer is peer:
-                self._drop_peer()
-            self._refuse(
-                Refusal("transport_failed", "WebRTC could not be set up from this offer; other transports can.", "sdp")
+        async with self._signalling:
+            # Loading aiortc takes hundreds of milliseconds: off the loop, and only for those who want it.
+            webrtc = await asyncio.to_thread(_load_webrtc)
+            self._drop_peer()
+            key: SinkKey = (self._id, "webrtc")
+            peer: WebRtcPeer = webrtc.WebRtcPeer(
+                ice_servers=[],
+                request_keyframe=lambda: self._core.ask_keyframe(key),
+                on_bitrate=lambda bitrate: self._core.limit_bitrate(key, bitrate),
+                on_state=lambda state: self._peer_changed(peer, state),
             )
-            return
-        self._send({"type": "rtc_answer", "sdp": answer})
+            self._peer = peer
+            try:
+                answer = await peer.answer(sdp, audio=self._audio_allowed)
+            except webrtc.WebRtcError as error:
+                self._drop_peer()
+                self._refuse(Refusal("transport_failed", f"WebRTC: {error}.", "sdp"))
+            else:
+                self._send({"type": "rtc_answer", "sdp": answer})
 
     async def add_candidate(self, message: messages.RtcCandidate) -> None:
         """Carry out `rtc_candidate`."""
-        if self._peer is None:
-            self._refuse(Refusal("bad_message", "rtc_candidate comes after rtc_offer.", "candidate"))
-            return
-        try:
-            await self._peer.add_candidate(message.candidate, message.mid)
-        except Exception as error:
-            logger.warning("%s: ICE candidate refused: %r", self._id, error)
-            self._refuse(Refusal("bad_message", "candidate is not an ICE candidate.", "candidate"))
+        async with self._signalling:
+            if self._peer is None:
+                self._refuse(Refusal("bad_message", "rtc_candidate comes after rtc_offer.", "candidate"))
+                return
+            webrtc = _load_webrtc()
+            try:
+                await self._peer.add_candidate(message.candidate, message.mid)
+            except webrtc.WebRtcError as error:
+                self._refuse(Refusal("bad_message", f"WebRTC: {error}.", "candidate"))
 
     def _peer_changed(self, peer: WebRtcPeer, state: str) -> None:
         if peer is not self._peer:

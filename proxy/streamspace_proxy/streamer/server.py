@@ -166,4 +166,4 @@ async def _pass_on(request: web.Request, op: str, **arguments: str) -> web.Strea
 
 
 def _error(code: int, sentence: str) -> web.Response:
-    return web.json_response({"error": sentence}, status=code)
+    return web.json_response({"message": sentence}, status=code)

@@ -76,8 +76,11 @@ class Viewer:
         finally:
             for task in (writer, reader, *self._tasks):
                 task.cancel()
-            await asyncio.gather(writer, reader, *self._tasks, return_exceptions=True)
-            await self._end()
+            results = await asyncio.gather(writer, reader, *self._tasks, return_exceptions=True)
+            for error in results:
+                if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+                    logger.error("%s: a task failed", self.id, exc_info=error)
+            self._end()
 
     async def goodbye(self, reason: str, message: str) -> None:
         """Tell the viewer why, and close."""
@@ -85,7 +88,7 @@ class Viewer:
         await self._outbox.flush()
         await self._ws.close()
 
-    async def _end(self) -> None:
+    def _end(self) -> None:
         self._release_held()
         self.media.close()
         self._core.leave(self)

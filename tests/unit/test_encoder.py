@@ -1,0 +1,141 @@
+"""Pixels in, H.264 out: what a browser's decoder relies on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from streamspace_proxy.streamer.encoder import H264Encoder, Picture, codec_string, level_for
+from streamspace_proxy.streamer.screen import Rect
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+SPS, PPS, IDR = 7, 8, 5
+
+
+def noise(width: int, height: int, seed: int = 0) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 4), dtype=np.uint8)
+
+
+def units(data: bytes) -> list[bytes]:
+    """The NAL units of an Annex B access unit."""
+    return [unit for unit in data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit]
+
+
+def kinds(data: bytes) -> set[int]:
+    return {unit[0] & 31 for unit in units(data)}
+
+
+def whole(picture: Picture) -> Rect:
+    return Rect(0, 0, picture.width, picture.height)
+
+
+def encoded(width: int, height: int, fps: int = 60, bitrate: int = 8_000_000) -> tuple[Picture, H264Encoder]:
+    picture = Picture(width, height)
+    picture.update(noise(width, height), whole(picture))
+    return picture, H264Encoder(picture.width, picture.height, fps, bitrate)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fps", "level", "codec"),
+    [
+        (1280, 720, 60, 40, "avc1.42e028"),
+        (1920, 1080, 30, 40, "avc1.42e028"),
+        (1920, 1080, 60, 42, "avc1.42e02a"),
+        (2560, 1440, 60, 51, "avc1.42e033"),
+        (3840, 2160, 30, 51, "avc1.42e033"),
+        (3840, 2160, 60, 52, "avc1.42e034"),
+        (7680, 4320, 60, 61, "avc1.42e03d"),
+    ],
+)
+def test_the_level_is_the_lowest_that_allows_size_and_rate(
+    width: int, height: int, fps: int, level: int, codec: str
+) -> None:
+    assert level_for(width, height, fps) == level
+    assert codec_string(level) == codec
+
+
+def test_keyframes_stand_alone_and_come_only_when_asked_for() -> None:
+    picture, encoder = encoded(320, 200)
+    wanted = [False, False, False, True, False] + [False] * 400
+    frames = [encoder.encode(picture, keyframe) for keyframe in wanted]
+    assert [frame.keyframe for frame in frames[:5]] == [True, False, False, True, False]
+    assert not any(frame.keyframe for frame in frames[5:])
+    for frame in frames:
+        assert ({SPS, PPS, IDR} <= kinds(frame.data)) is frame.keyframe
+        assert frame.data.startswith((b"\0\0\1", b"\0\0\0\1"))
+
+
+@pytest.mark.parametrize(("width", "height", "fps"), [(640, 480, 60), (1920, 1080, 60)])
+def test_the_stream_is_what_its_codec_string_says(width: int, height: int, fps: int) -> None:
+    picture, encoder = encoded(width, height, fps)
+    sps = next(unit for unit in units(encoder.encode(picture, True).data) if unit[0] & 31 == SPS)
+    profile, constraints, level = sps[1:4]
+    assert profile == 66
+    assert constraints & 0b0100_0000, "constraint_set1: Constrained Baseline"
+    assert encoder.codec == f"avc1.42e0{level:02x}"
+
+
+def test_every_picture_comes_out_at_once_and_decodes() -> None:
+    picture, encoder = encoded(321, 201)
+    decoder = av.CodecContext.create("h264", "r")
+    for _ in range(5):
+        frames = decoder.decode(av.Packet(encoder.encode(picture, False).data))
+        assert len(frames) == 1, "no reordering, no delay"
+        assert (frames[0].width, frames[0].height) == (320, 200)
+        assert (frames[0].colorspace, frames[0].color_range) == (1, 1)
+
+
+def test_converting_what_changed_gives_what_converting_everything_gives() -> None:
+    before, after = noise(640, 480, 1), noise(640, 480, 1)
+    after[100:211, 50:303] = noise(253, 111, 2)
+    part, full = Picture(640, 480), Picture(640, 480)
+    part.update(before, Rect(0, 0, 640, 480))
+    part.update(after, Rect(50, 100, 303, 211))
+    full.update(after, Rect(0, 0, 640, 480))
+    one, other = part.frame().to_ndarray().astype(int), full.frame().to_ndarray().astype(int)
+    assert np.abs(one - other).max() <= 1
+
+
+def test_black_and_white_are_limited_range() -> None:
+    picture = Picture(64, 64)
+    for value, luma in ((0, 16), (255, 235)):
+        picture.update(np.full((64, 64, 4), value, np.uint8), Rect(0, 0, 64, 64))
+        planes = picture.frame().to_ndarray()
+        assert np.abs(planes[:64].astype(int) - luma).max() <= 1
+        assert np.abs(planes[64:].astype(int) - 128).max() <= 1
+
+
+def test_the_ceiling_can_be_lowered_and_raised_without_a_keyframe() -> None:
+    picture = Picture(640, 480)
+    encoder = H264Encoder(640, 480, 60, 8_000_000)
+
+    texture = smooth_noise(900)
+
+    def megabits(bitrate: int) -> float:
+        encoder.set_bitrate(bitrate)
+        sizes: list[int] = []
+        for step in range(60):
+            part = (texture[::-1] if step % 2 else texture)[5 * step : 5 * step + 480, 4 * step : 4 * step + 640]
+            picture.update(np.repeat(part[:, :, None], 4, axis=2), whole(picture))
+            frame = encoder.encode(picture, False)
+            assert not frame.keyframe or first is None
+            sizes.append(len(frame.data))
+        return 8 * sum(sizes[30:]) * 2 / 1e6
+
+    first: float | None = None
+    first = megabits(4_000_000)
+    low, again = megabits(500_000), megabits(4_000_000)
+    assert 2.5 < first < 4.5
+    assert low < 0.65
+    assert again > 2.5
+
+
+def smooth_noise(size: int) -> Pixels:
+    """A texture that costs bits at every quality, unlike noise, which has a floor of its own."""
+    noise = np.random.default_rng(0).normal(size=(size, size))
+    down, across = np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None, :]
+    texture = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-400 * (down**2 + across**2))).real
+    pixels: Pixels = np.clip(127 + 60 * texture / texture.std(), 0, 255).astype(np.uint8)
+    return pixels
