@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamspace_proxy.extension.roles import Server, Visitor, lowered, role_for
 
 from streamspace_hub.model import Role
-from streamspace_proxy.extension.roles import Server, Visitor, lowered, role_for
 
 GIMP = Server("alice", "gimp")
 ACCESS = "access:servers!server=alice/gimp"

@@ -19,7 +19,6 @@ from tornado import web
 from streamspace_hub.model import Role
 from streamspace_proxy.extension.roles import Server, Viewer, Visitor, role_for
 
-
 SIGN_IN = "Sign in first: this request carries no valid cookie or token."
 
 
