@@ -10,10 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import xcffib.xproto
+from streamspace_proxy.desktop import screen
 from streamspace_proxy.streamer import x11
 
 from tests.support.running import Running, describe, output, run_desktop
@@ -45,8 +47,8 @@ async def test_the_app_fills_the_screen_without_a_frame_and_follows_it() -> None
         assert await geometry(running, "main window") == {"x": 0, "y": 0, "width": 1024, "height": 768}
 
 
-def unmaximise(environment: dict[str, str]) -> None:
-    """Ask the window manager, as an app does, for the remembered size of the active window (EWMH)."""
+def ask_for_state(environment: dict[str, str], action: int, *states: str) -> None:
+    """Ask the window manager, as an app does, to add (1) or remove (0) states of the active window (EWMH)."""
     connection = x11.connect(environment["DISPLAY"], Path(environment["XAUTHORITY"]))
     core, root = connection.core, connection.get_setup().roots[0].root
 
@@ -54,10 +56,16 @@ def unmaximise(environment: dict[str, str]) -> None:
         number: int = core.InternAtom(False, len(name), name).reply().atom
         return number
 
-    active = core.GetProperty(False, root, atom("_NET_ACTIVE_WINDOW"), xcffib.xproto.Atom.WINDOW, 0, 1).reply()
-    window = active.value.to_atoms()[0]
-    both = [atom("_NET_WM_STATE_MAXIMIZED_VERT"), atom("_NET_WM_STATE_MAXIMIZED_HORZ")]
-    event = struct.pack("<BBHII5I", 33, 32, 0, window, atom("_NET_WM_STATE"), 0, *both, 1, 0)
+    found: tuple[int, ...] = ()
+    for _ in range(100):  # the window has the focus a moment after it is up
+        reply = core.GetProperty(False, root, atom("_NET_ACTIVE_WINDOW"), xcffib.xproto.Atom.WINDOW, 0, 1).reply()
+        found = reply.value.to_atoms()
+        if any(found):
+            break
+        time.sleep(0.02)
+    window = found[0]
+    first, second = [*(atom(state) for state in states), 0][:2]
+    event = struct.pack("<BBHII5I", 33, 32, 0, window, atom("_NET_WM_STATE"), action, first, second, 1, 0)
     mask = xcffib.xproto.EventMask.SubstructureRedirect | xcffib.xproto.EventMask.SubstructureNotify
     core.SendEvent(False, root, mask, event)
     connection.flush()
@@ -70,7 +78,7 @@ async def test_the_app_goes_on_filling_the_screen_when_it_asks_for_less() -> Non
     async with run_desktop("xterm", "-T", "main window", "-b", "0", "-e", "sleep", "1000") as running:
         await running.running()
         for _ in range(3):
-            unmaximise(await running.environment())
+            ask_for_state(await running.environment(), 0, screen.TALL, screen.WIDE)
             await asyncio.sleep(0.3)
             await fills_the_screen(running)
             await running.x("xdotool", "search", "--onlyvisible", "--name", "main window", "windowminimize")
@@ -87,11 +95,16 @@ async def fills_the_screen(running: Running) -> None:
 
 
 async def test_an_app_may_be_full_screen() -> None:
-    async with run_desktop("xterm", "-fullscreen", "-T", "main window", "-e", "sleep", "1000") as running:
+    async with run_desktop("xterm", "-T", "main window", "-e", "sleep", "1000") as running:
         await running.running()
-        await asyncio.sleep(0.3)
-        said = await running.x("xprop", "-name", "main window", "_NET_WM_STATE")
-        assert "_NET_WM_STATE_FULLSCREEN" in said
+        ask_for_state(await running.environment(), 1, "_NET_WM_STATE_FULLSCREEN")
+        for _ in range(30):
+            said = await running.x("xprop", "-name", "main window", "_NET_WM_STATE")
+            if "_NET_WM_STATE_FULLSCREEN" in said:
+                break
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
+        assert "_NET_WM_STATE_FULLSCREEN" in await running.x("xprop", "-name", "main window", "_NET_WM_STATE")
 
 
 async def test_dialogs_keep_their_frame_and_size() -> None:
@@ -236,6 +249,21 @@ async def test_the_programs_get_an_environment_of_their_own() -> None:
         assert os.readlink(f"/proc/{app}/cwd") == str(running.home)
         assert list(running.home.glob(".config/*")) == []
         assert list(running.home.glob(".cache/*")) == []
+
+
+async def test_a_templates_files_are_put_into_the_home_once() -> None:
+    files = {".config/app/rc": "from the template", "mine": "from the template", "../outside": "no"}
+    async with run_desktop(
+        "sh", "-c", "cat .config/app/rc mine; echo changed > mine; exec xterm", home_files=files
+    ) as running:
+        await running.running()
+        assert (running.runtime_dir / "app.log").read_text().startswith("from the templatefrom the template")
+        os.kill((await running.status())["app"]["pid"], signal.SIGKILL)
+        await running.until(lambda status: status["app"]["state"] == "exited")
+        await running.request("restart_app")
+        await running.running()
+        assert (running.home / "mine").read_text() == "changed\n"
+        assert not (running.home.parent / "outside").exists()
 
 
 async def test_files_are_opened_at_the_start_and_later(tmp_path: Path) -> None:
