@@ -13,11 +13,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from streamspace_proxy.desktop import programs, status
+from streamspace_proxy.desktop.announcement import announcement
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.home import make_home_files
 from streamspace_proxy.desktop.logs import CappedLog, keep_capped
@@ -340,50 +341,6 @@ class Desktop:
                 asyncio.get_running_loop().call_later(0.2, again)
 
         child.ended.add_done_callback(ended)
-
-
-class Announcement:
-    """A pipe on which a program says, in one line, that it is ready."""
-
-    def __init__(self, reader: int, writer: int) -> None:
-        self.reader, self.writer = reader, writer
-
-    def close_writer(self) -> None:
-        """Leave the writing end to the program alone, so that its end is seen as end of file."""
-        if self.writer >= 0:
-            os.close(self.writer)
-            self.writer = -1
-
-    async def read(self, limit: float) -> str:
-        """Return the line; empty when the program ended or `limit` seconds passed without one."""
-        self.close_writer()
-        loop = asyncio.get_running_loop()
-        said = b""
-        deadline = loop.time() + limit
-        while not said.endswith(b"\n") and loop.time() < deadline:
-            readable = asyncio.Event()
-            loop.add_reader(self.reader, readable.set)
-            try:
-                await asyncio.wait_for(readable.wait(), deadline - loop.time())
-            except TimeoutError:
-                return ""
-            finally:
-                loop.remove_reader(self.reader)
-            if not (part := os.read(self.reader, 4096)):
-                return ""
-            said += part
-        return said.decode().strip()
-
-
-@contextlib.contextmanager
-def announcement() -> Iterator[Announcement]:
-    """Make a pipe for one announcement."""
-    pipe = Announcement(*os.pipe2(os.O_CLOEXEC))
-    try:
-        yield pipe
-    finally:
-        pipe.close_writer()
-        os.close(pipe.reader)
 
 
 async def live(settings: Settings) -> None:
