@@ -1,0 +1,286 @@
+"""One viewer's WebRTC connection: ready video and sound packets in, RTP out. aiortc negotiates, encrypts and sends.
+
+Knows nothing of messages and roles. Importing this module imports aiortc, which takes a while: do it off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import OperationError
+from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import candidate_from_sdp
+
+from streamspace_proxy.streamer import webrtc_hooks
+from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
+from streamspace_proxy.streamer.webrtc_steering import RtcpSteering, SendRate
+
+logger = logging.getLogger(__name__)
+webrtc_hooks.install()
+
+# Baseline first: what the encoder makes. Browsers decode any level under either.
+PROFILES: Final = ("42e01f", "42001f")
+MAX_VIDEO_QUEUE: Final = 6
+MAX_AUDIO_QUEUE: Final = 25
+MAX_CANDIDATES: Final = 64
+CONNECT_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 5.0
+KEYFRAME_INTERVAL: Final = 0.25
+
+
+class WebRtcError(Exception):
+    """The viewer's offer or candidate cannot be used; the text is one sentence."""
+
+
+class _PacketTrack(MediaStreamTrack):
+    """A bounded queue from which aiortc's sender takes."""
+
+    def __init__(self, kind: str, limit: int, on_first: Callable[[], None]) -> None:
+        self.kind = kind
+        super().__init__()
+        self.flowing = False
+        self._limit = limit
+        self._queue: deque[EncodedFrame | OpusPacket] = deque()
+        self._filled = asyncio.Event()
+        self._on_first = on_first
+
+    def put(self, packet: EncodedFrame | OpusPacket) -> bool:
+        """Queue a packet; False: there was no room, and what was queued is thrown away too."""
+        if len(self._queue) >= self._limit:
+            self._queue.clear()
+            return False
+        self._queue.append(packet)
+        self._filled.set()
+        return True
+
+    async def recv(self) -> Any:
+        """Return the next packet; aiortc hands what is no raw frame to the sender's packer."""
+        if not self.flowing:
+            self.flowing = True
+            self._on_first()
+        while not self._queue:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._filled.clear()
+            await self._filled.wait()
+        return self._queue.popleft()
+
+
+class WebRtcPeer:
+    """Answers one offer. All callbacks come on the event loop.
+
+    `on_state` gets `connecting`, `connected`, and at the end `failed` or `closed`, either of which means that it is
+    over. `on_bitrate` gets what the viewer's network seems to take, in bit/s.
+    """
+
+    def __init__(
+        self,
+        ice_servers: Sequence[dict[str, Any]],
+        request_keyframe: Callable[[], None],
+        on_bitrate: Callable[[int], None],
+        on_state: Callable[[str], None],
+    ) -> None:
+        # Never None: then aiortc would ask a public STUN server.
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[RTCIceServer(**server) for server in ice_servers])
+        )
+        self._connection.on("connectionstatechange", self._state_changed)
+        self._request_keyframe = request_keyframe
+        self._on_bitrate = on_bitrate
+        self._on_state = on_state
+        self._pacer = webrtc_hooks.BurstPacer()
+        self._packer = webrtc_hooks.VideoPacker(self._estimated)
+        self._steering = RtcpSteering()
+        self._rate = SendRate()
+        self._video_track = _PacketTrack("video", MAX_VIDEO_QUEUE, self._want_keyframe)
+        self._audio_track: _PacketTrack | None = None
+        self._video: Any = None
+        self._awaiting_keyframe = True
+        self._keyframe_asked = 0.0
+        self._candidates = 0
+        self._sent = self._dropped = 0
+        self._state = "new"
+        self._bitrate: int | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def state(self) -> str:
+        """One of `new`, `connecting`, `connected`, `failed`, `closed`."""
+        return self._state
+
+    async def answer(self, offer_sdp: str, audio: bool) -> str:
+        """Return the answer to a browser's offer, all candidates included. Raises `WebRtcError`."""
+        if self._video is not None:
+            raise WebRtcError("this connection has its answer already; make a new one")
+        video = self._connection.addTransceiver(self._video_track, direction="sendonly")
+        self._video = video.sender
+        # Before the remote description: otherwise VP8 is agreed on, and H.264 sent under its name.
+        video.setCodecPreferences(_h264())
+        webrtc_hooks.hook_video(video.sender, self._packer, self._want_keyframe)
+        webrtc_hooks.observe_reports(video.sender, self._reported)
+        if audio and "\nm=audio" in offer_sdp:
+            self._add_audio()
+        try:
+            offer = RTCSessionDescription(sdp=_without_mdns(offer_sdp), type="offer")
+            await self._connection.setRemoteDescription(offer)
+            if video.mid is None:
+                raise WebRtcError("the offer has no video section")
+            webrtc_hooks.pace(video.sender, self._pacer)
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except OperationError as error:
+            raise WebRtcError("the browser offers no H.264 that can be sent; use another transport") from error
+        except WebRtcError:
+            raise
+        except Exception as error:  # aiortc parses with asserts, indexes and int(): anything may come out
+            raise WebRtcError(f"the offer is not a usable session description ({type(error).__name__})") from error
+        self._deadline = asyncio.get_running_loop().call_later(CONNECT_SECONDS, self._give_up)
+        return str(self._connection.localDescription.sdp)
+
+    async def add_candidate(self, candidate: str, mid: str | None) -> None:
+        """Add one of the browser's ICE candidates (the SDP attribute's value; empty: that was all)."""
+        value = candidate.removeprefix("candidate:").strip()
+        if not value:
+            await self._connection.addIceCandidate(None)
+            return
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            raise WebRtcError(f"too many candidates; at most {MAX_CANDIDATES} are accepted")
+        try:
+            parsed = candidate_from_sdp(value)
+        except (AssertionError, ValueError, IndexError) as error:
+            raise WebRtcError("the candidate is not in the form of RFC 8839") from error
+        if _is_mdns(parsed.ip):
+            return
+        parsed.sdpMid = mid if mid is not None else "0"
+        with contextlib.suppress(ValueError):  # after the end of candidates: late, and needless
+            await self._connection.addIceCandidate(parsed)
+
+    def send_video(self, frame: EncodedFrame) -> None:
+        """Queue a frame. A viewer that does not keep up loses frames up to the next keyframe, which is asked for."""
+        if not self._video_track.flowing:
+            return
+        if self._awaiting_keyframe and not frame.keyframe:
+            self._dropped += 1
+            self._want_keyframe()
+        elif self._video_track.put(frame):
+            self._awaiting_keyframe = False
+            self._sent += 1
+        else:
+            self._dropped += 1 + MAX_VIDEO_QUEUE
+            self._awaiting_keyframe = True
+            self._want_keyframe()
+
+    def send_audio(self, packet: OpusPacket) -> None:
+        """Queue sound; what does not fit is lost, as old sound is worth nothing."""
+        if self._audio_track is not None and self._audio_track.flowing:
+            self._audio_track.put(packet)
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures of this connection."""
+        figures = {} if self._video is None else webrtc_hooks.sender_figures(self._video)
+        return {
+            "state": self._state,
+            "frames": self._sent,
+            "dropped": self._dropped,
+            "estimate": self._packer.target_bitrate,
+            "target_bitrate": self._steering.bitrate,
+            **figures,
+        }
+
+    async def close(self) -> None:
+        """End the connection; no callback comes afterwards."""
+        self._closed = True
+        self._state = "closed"
+        if self._deadline is not None:
+            self._deadline.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.close()
+        except TimeoutError:
+            logger.warning("webrtc: a connection did not close in %s s", CLOSE_SECONDS)
+
+    def _add_audio(self) -> None:
+        self._audio_track = _PacketTrack("audio", MAX_AUDIO_QUEUE, lambda: None)
+        audio: RTCRtpTransceiver = self._connection.addTransceiver(self._audio_track, direction="sendonly")
+        audio.setCodecPreferences([c for c in RTCRtpSender.getCapabilities("audio").codecs if c.name == "opus"])
+        # In a stream of its own: within one stream the browser holds video back until it fits the buffered sound.
+        audio.sender._stream_id = str(uuid.uuid4())
+        webrtc_hooks.hook_sender(audio.sender, webrtc_hooks.AudioPacker())
+
+    def _want_keyframe(self) -> None:
+        now = time.monotonic()
+        if not self._closed and now - self._keyframe_asked >= KEYFRAME_INTERVAL:
+            self._keyframe_asked = now
+            self._request_keyframe()
+
+    def _estimated(self, estimate: int) -> None:
+        self._steer(self._steering.remb(estimate, self._sent_rate(), time.monotonic()))
+
+    def _reported(self, lost: float, round_trip: float | None) -> None:
+        self._steer(self._steering.report(lost, round_trip, self._sent_rate(), time.monotonic()))
+
+    def _sent_rate(self) -> float:
+        assert self._video is not None
+        sent = webrtc_hooks.sender_figures(self._video)["bytes"]
+        return self._rate.update(int(sent or 0), time.monotonic())
+
+    def _steer(self, bitrate: int) -> None:
+        self._pacer.set_bitrate(bitrate)
+        if not self._closed and bitrate != self._bitrate:
+            self._bitrate = bitrate
+            self._on_bitrate(bitrate)
+
+    def _state_changed(self) -> None:
+        self._set_state(str(self._connection.connectionState))
+
+    def _give_up(self) -> None:
+        if self._state != "connected":
+            self._set_state("failed")
+
+    def _set_state(self, state: str) -> None:
+        # After a failure aiortc may still say "closed": the first word is the one that counts.
+        if self._closed or self._state in (state, "failed"):
+            return
+        self._state = state
+        if state == "connected":
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._steer(self._steering.bitrate)
+        self._on_state(state)
+
+
+def _h264() -> list[Any]:
+    capabilities = RTCRtpSender.getCapabilities("video").codecs
+    h264 = [codec for codec in capabilities if codec.name == "H264"]
+    h264.sort(key=lambda codec: PROFILES.index(codec.parameters["profile-level-id"]))
+    return [*h264, *(codec for codec in capabilities if codec.name == "rtx")]
+
+
+def _is_mdns(host: str) -> bool:
+    """Whether a browser hides its address. Resolving it takes multicast and a second, and is not needed.
+
+    The browser's own checks reach our host candidates, and show where they come from (RFC 8445 section 7.3.1.3).
+    """
+    return host.endswith(".local")
+
+
+def _without_mdns(sdp: str) -> str:
+    lines = sdp.splitlines(keepends=True)
+    return "".join(line for line in lines if not (line.startswith("a=candidate:") and ".local " in line))

@@ -1,0 +1,199 @@
+"""What aiortc 1.16 lacks for live desktops, added from outside through its private parts.
+
+Each hook is small, is covered by a test in tests/session/test_webrtc.py that fails without it, and is the reason why
+aiortc is pinned exactly. Knows nothing of viewers and of what is streamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import aioice.ice
+from aiortc import rtcrtpsender, rtp
+from aiortc.codecs import HEADER_EXTENSIONS
+from aiortc.codecs.base import Encoder
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+
+PLAYOUT_DELAY_URI: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+NO_DELAY: Final = bytes(3)  # minimum and maximum of 12 bits each, in units of 10 ms
+HISTORY_PACKETS: Final = 1024
+VIDEO_CLOCK, AUDIO_CLOCK = 90_000, 48_000
+OPUS_SAMPLES: Final = 960
+# Sound that comes later than this is after a pause, and no jitter.
+PAUSE_SAMPLES: Final = 3 * OPUS_SAMPLES
+
+BURST_BYTES: Final = 32 * 1024
+PACE_MIN, PACE_MAX = 16_000_000, 64_000_000
+PACE_FACTOR: Final = 4
+MIN_SLEEP: Final = 0.002
+
+
+def install() -> None:
+    """Apply what holds for the whole process. Doing it again changes nothing."""
+    # 128 packets are one keyframe: what is lost behind it could not be sent again.
+    rtcrtpsender.RTP_HISTORY_SIZE = HISTORY_PACKETS  # type: ignore[attr-defined]
+    # A dead viewer is noticed after 4 x 1.5 s instead of 6 x 5.5 s (RFC 7675 asks for checks every 5 s at least).
+    aioice.ice.CONSENT_INTERVAL = 1
+    aioice.ice.CONSENT_FAILURES = 4
+    extensions = HEADER_EXTENSIONS["video"]
+    if all(extension.uri != PLAYOUT_DELAY_URI for extension in extensions):
+        extensions.append(RTCRtpHeaderExtensionParameters(id=4, uri=PLAYOUT_DELAY_URI))
+
+
+class NoPlayoutDelay(rtp.HeaderExtensionsMap):
+    """Tells the browser in every packet to show a frame when it is whole, instead of holding it against jitter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._id: int | None = None
+
+    def configure(self, parameters: RTCRtpParameters) -> None:
+        """Note under which id the extension was agreed on, if at all."""
+        super().configure(parameters)
+        self._id = next((item.id for item in parameters.headerExtensions if item.uri == PLAYOUT_DELAY_URI), None)
+
+    def set(self, values: rtp.HeaderExtensions) -> tuple[int, bytes]:
+        """Return the serialised extensions of one packet."""
+        profile, packed = super().set(values)
+        if self._id is None:
+            return profile, packed
+        items = rtp.unpack_header_extensions(profile, packed)
+        return rtp.pack_header_extensions([*items, (self._id, NO_DELAY)])
+
+
+class VideoPacker(H264Encoder):
+    """Stands where aiortc's encoder would be: cuts ready access units into RTP payloads, and hears of REMB."""
+
+    def __init__(self, on_bitrate: Callable[[int], None]) -> None:
+        super().__init__()
+        self._on_bitrate = on_bitrate
+        self._estimate = 0
+        self._first_us: int | None = None
+
+    def pack(self, packet: Any) -> tuple[list[bytes], int]:
+        """Return the payloads and the RTP timestamp of an `EncodedFrame`."""
+        if self._first_us is None:
+            self._first_us = packet.capture_us
+        timestamp = (packet.capture_us - self._first_us) * VIDEO_CLOCK // 1_000_000
+        return self._packetize(self._split_bitstream(packet.data)), timestamp
+
+    @property
+    def target_bitrate(self) -> int:
+        """What the browser last estimated, in bit/s; 0 before it has."""
+        return self._estimate
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._estimate = bitrate
+        self._on_bitrate(bitrate)
+
+
+class AudioPacker(Encoder):
+    """Stands where aiortc's encoder would be: ready Opus packets, timestamps without the capture's jitter."""
+
+    def __init__(self) -> None:
+        self._first_us: int | None = None
+        self._next = 0
+
+    def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        """Never: only ready packets come."""
+        raise NotImplementedError
+
+    def pack(self, packet: Any) -> tuple[list[bytes], int]:
+        """Return the payload and the RTP timestamp of an `OpusPacket`."""
+        if self._first_us is None:
+            self._first_us = packet.capture_us
+        captured = (packet.capture_us - self._first_us) * AUDIO_CLOCK // 1_000_000
+        if captured - self._next > PAUSE_SAMPLES:
+            self._next = captured
+        timestamp = self._next
+        self._next += OPUS_SAMPLES
+        return [packet.data], timestamp
+
+
+class BurstPacer:
+    """Lets a normal frame through at once and spreads a keyframe over some milliseconds. Pure: time is an argument.
+
+    A burst of a hundred packets overflows the buffers of home routers and Wi-Fi, and the lost ones cost a round trip.
+    """
+
+    def __init__(self) -> None:
+        self._credit = float(BURST_BYTES)
+        self._at = 0.0
+        self.rate = float(PACE_MAX)
+        """bit/s."""
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Pace relative to what the viewer's network takes, in bit/s."""
+        self.rate = float(min(PACE_MAX, max(PACE_MIN, PACE_FACTOR * bitrate)))
+
+    def delay(self, size: int, now: float) -> float:
+        """Return how many seconds a packet of `size` bytes has to wait at `now`."""
+        bytes_per_second = self.rate / 8
+        self._credit = min(BURST_BYTES, self._credit + (now - self._at) * bytes_per_second) - size
+        self._at = now
+        return max(0.0, -self._credit / bytes_per_second)
+
+
+def observe_reports(sender: Any, on_report: Callable[[float, float | None], None]) -> None:
+    """Hear of each receiver report on this sender: share of packets lost, and the round trip in seconds."""
+    handle: Callable[[Any], Awaitable[None]] = sender._handle_rtcp_packet
+
+    async def observed(packet: Any) -> None:
+        for report in getattr(packet, "reports", ()):
+            if report.ssrc != sender._ssrc:
+                continue
+            round_trip = None
+            if report.dlsr and report.lsr == sender._RTCRtpSender__lsr:
+                round_trip = max(0.0, time.time() - sender._RTCRtpSender__lsr_time - report.dlsr / 65536)
+            on_report(report.fraction_lost / 256, round_trip)
+        await handle(packet)
+
+    sender._handle_rtcp_packet = observed
+
+
+def hook_sender(sender: Any, packer: Encoder) -> None:
+    """Let ready packets through `packer`; it must be done before anything is sent."""
+    sender._RTCRtpSender__encoder = packer
+
+
+def hook_video(sender: Any, packer: VideoPacker, on_keyframe: Callable[[], None]) -> None:
+    """All that a video sender needs, except pacing."""
+    hook_sender(sender, packer)
+    sender._send_keyframe = on_keyframe
+    sender._RTCRtpSender__rtp_header_extensions_map = NoPlayoutDelay()
+
+
+def pace(sender: Any, pacer: BurstPacer) -> None:
+    """Pace the sender's frames; only once its transport is final, that is after the remote description.
+
+    What others send on the same transport (sound, RTCP, what is sent again) does not wait.
+    """
+    transport = sender.transport
+    send: Callable[[bytes], Awaitable[None]] = transport._send_rtp
+    loop = asyncio.get_running_loop()
+
+    async def paced(data: bytes) -> None:
+        if asyncio.current_task() is sender._RTCRtpSender__rtp_task:
+            seconds = pacer.delay(len(data), loop.time())
+            if seconds >= MIN_SLEEP:
+                await asyncio.sleep(seconds)
+        await send(data)
+
+    transport._send_rtp = paced
+
+
+def sender_figures(sender: Any) -> dict[str, float | int | None]:
+    """Return what aiortc knows of a sender, without waiting: getStats is a coroutine."""
+    remote = sender._RTCRtpSender__stats.get(f"remote-inbound-rtp_{id(sender)}")
+    rtt = sender._RTCRtpSender__rtt
+    return {
+        "packets": sender._RTCRtpSender__packet_count,
+        "bytes": sender._RTCRtpSender__octet_count,
+        "lost": None if remote is None else remote.packetsLost,
+        "rtt_ms": None if rtt is None else round(rtt * 1000, 1),
+    }
