@@ -161,7 +161,7 @@ def decode(units: list[bytes]) -> Pixels:
     decoder.thread_count = 1  # frame threads would hold pictures back
     for unit in units:
         for picture in decoder.decode(av.Packet(unit)):
-            assert (picture.colorspace, picture.color_range) == (1, 1), "BT.709, limited range, as it is encoded"
+            assert (picture.colorspace, picture.color_range) == (6, 1), "BT.601, limited range, as converted"
     assert picture is not None
     return np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
 

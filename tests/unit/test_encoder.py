@@ -7,6 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from streamspace_proxy.streamer import colour
 from streamspace_proxy.streamer.encoder import H264Encoder, Picture, codec_string, level_for
 from streamspace_proxy.streamer.screen import Rect
 
@@ -84,27 +85,49 @@ def test_every_picture_comes_out_at_once_and_decodes() -> None:
         frames = decoder.decode(av.Packet(encoder.encode(picture, False).data))
         assert len(frames) == 1, "no reordering, no delay"
         assert (frames[0].width, frames[0].height) == (320, 200)
-        assert (frames[0].colorspace, frames[0].color_range) == (1, 1)
+        assert (frames[0].colorspace, frames[0].color_range) == (colour.MATRIX, 1)
 
 
-def test_converting_what_changed_gives_what_converting_everything_gives() -> None:
-    before, after = noise(640, 480, 1), noise(640, 480, 1)
+CONVERTERS = pytest.mark.parametrize("convert", [colour.with_libyuv, colour.make_swscale()], ids=["libyuv", "swscale"])
+
+
+@pytest.fixture(autouse=True)
+def _libyuv_is_here(request: pytest.FixtureRequest) -> None:
+    if request.node.name.endswith("[libyuv]") and colour.make_converter() is not colour.with_libyuv:
+        pytest.skip("libyuv0 is not installed")
+
+
+@CONVERTERS
+def test_converting_what_changed_gives_what_converting_everything_gives(convert: colour.Converter) -> None:
+    before, after = noise(641, 481, 1), noise(641, 481, 1)
     after[100:211, 50:303] = noise(253, 111, 2)
-    part, full = Picture(640, 480), Picture(640, 480)
-    part.update(before, Rect(0, 0, 640, 480))
+    part, full = Picture(641, 481, convert), Picture(641, 481, convert)
+    part.update(before, Rect(0, 0, 641, 481))
     part.update(after, Rect(50, 100, 303, 211))
-    full.update(after, Rect(0, 0, 640, 480))
+    full.update(after, Rect(0, 0, 641, 481))
     one, other = part.frame().to_ndarray().astype(int), full.frame().to_ndarray().astype(int)
     assert np.abs(one - other).max() <= 1
 
 
-def test_black_and_white_are_limited_range() -> None:
-    picture = Picture(64, 64)
-    for value, luma in ((0, 16), (255, 235)):
-        picture.update(np.full((64, 64, 4), value, np.uint8), Rect(0, 0, 64, 64))
-        planes = picture.frame().to_ndarray()
-        assert np.abs(planes[:64].astype(int) - luma).max() <= 1
-        assert np.abs(planes[64:].astype(int) - 128).max() <= 1
+@CONVERTERS
+@pytest.mark.parametrize(
+    ("bgr", "yuv"),
+    [
+        ((0, 0, 0), (16, 128, 128)),
+        ((255, 255, 255), (235, 128, 128)),
+        ((0, 0, 255), (82, 90, 240)),
+        ((0, 255, 0), (145, 54, 34)),
+        ((255, 0, 0), (41, 240, 110)),
+    ],
+)
+def test_colours_are_bt601_limited_range(
+    convert: colour.Converter, bgr: tuple[int, int, int], yuv: tuple[int, int, int]
+) -> None:
+    picture = Picture(64, 64, convert)
+    picture.update(np.full((64, 64, 4), (*bgr, 0), np.uint8), Rect(0, 0, 64, 64))
+    planes = picture.frame().to_ndarray().reshape(-1)
+    means = [planes[:4096].mean(), planes[4096:5120].mean(), planes[5120:].mean()]
+    assert np.abs(np.array(means) - yuv).max() <= 1.5
 
 
 def test_the_ceiling_can_be_lowered_and_raised_without_a_keyframe() -> None:

@@ -42,7 +42,8 @@ def test_a_quiet_screen_is_captured_the_moment_it_changes() -> None:
 def test_a_busy_screen_is_captured_once_per_frame_interval() -> None:
     done = run(Pacer(60), [step / 1000 for step in range(1, 1000)], 1.0)
     assert 59 <= len(done) <= 61
-    assert all(later - earlier >= 1 / 60 - 1e-9 for (earlier, _), (later, _) in pairwise(done))
+    # Changes come at whole milliseconds here: a late frame may be followed by one that is on the beat again.
+    assert all(later - earlier >= 1 / 60 - 0.002 for (earlier, _), (later, _) in pairwise(done))
 
 
 def test_a_picture_that_rests_becomes_crisp_and_then_there_is_silence() -> None:

@@ -96,6 +96,7 @@ class Streamer:
 
     def join(self, viewer: Viewer) -> None:
         """Take a viewer in."""
+        viewer.greet()  # `hello` comes before all else
         self.viewers[viewer.id] = viewer
         self._announce_viewers()
 

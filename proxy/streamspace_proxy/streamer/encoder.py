@@ -1,10 +1,10 @@
-"""Pixels in, H.264 out: colour conversion of what changed, and libx264 through PyAV.
+"""Pixels in, H.264 out: libx264 through PyAV, over a picture of which only what changed is converted.
 
 For one thread. Knows nothing of X and of viewers. Constrained Baseline, Annex B, no periodic keyframes, one access
 unit for each picture and no delay.
 
 Sizes: 4:2:0 has one colour sample for 2 x 2 pixels, so sizes are even; the last column or row of an odd screen is cut.
-Colours: BT.709, limited range, and flagged so in the stream.
+Colours: as `colour` converts them, and flagged so in the stream.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any, Final
 import av
 import numpy as np
 from av.video.frame import PictureType
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 
+from streamspace_proxy.streamer import colour
 from streamspace_proxy.streamer.screen import Rect
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -69,7 +70,7 @@ def encoder_threads(width: int, height: int) -> int:
 class Picture:
     """The screen as I420, kept between frames so that only what changed is converted."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, convert: colour.Converter | None = None) -> None:
         self.width = width & ~1
         self.height = height & ~1
         size = self.width * self.height
@@ -78,33 +79,16 @@ class Picture:
         self._y = self._planes[:size].reshape(self.height, self.width)
         self._u = self._planes[size : size + size // 4].reshape(half)
         self._v = self._planes[size + size // 4 :].reshape(half)
-        self._scaler = VideoReformatter()
+        self._convert = convert or colour.make_converter()
 
     def update(self, pixels: Pixels, changed: Rect) -> None:
         """Convert the changed rectangle of `pixels` (height x width x BGRX)."""
         rect = changed.snapped(SNAP, self.width, self.height)
         if rect.empty:
             return
-        width, height = rect.right - rect.left, rect.bottom - rect.top
-        source = av.VideoFrame.from_numpy_buffer(pixels[rect.top : rect.bottom, rect.left : rect.right], format="bgra")
-        converted = self._scaler.reformat(
-            source,
-            width,
-            height,
-            "yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.AREA,
-            threads=1,
-        )
-        y = (slice(rect.top, rect.bottom), slice(rect.left, rect.right))
-        colour = (slice(rect.top // 2, rect.bottom // 2), slice(rect.left // 2, rect.right // 2))
-        for target, plane, place in zip(
-            (self._y, self._u, self._v), converted.planes, (y, colour, colour), strict=True
-        ):
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            target[place] = rows[: plane.height, : plane.width]
+        place = (slice(rect.top, rect.bottom), slice(rect.left, rect.right))
+        half = (slice(rect.top // 2, rect.bottom // 2), slice(rect.left // 2, rect.right // 2))
+        self._convert(pixels[place], self._y[place], self._u[half], self._v[half])
 
     def frame(self) -> av.VideoFrame:
         """Return it as a frame that shares its memory: use it up before the next `update`."""
@@ -134,7 +118,7 @@ class H264Encoder:
         context.qmin = BEST_QUANTISER
         context.thread_count = encoder_threads(width, height)
         context.color_range = ColorRange.MPEG
-        context.colorspace = Colorspace.ITU709
+        context.colorspace = colour.MATRIX
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709
         context.options = {

@@ -52,7 +52,9 @@ class Pacer:
 
     def captured(self, now: float, changed: bool, crisp: bool) -> None:
         """Note that a frame was made at `now`; `crisp`: encoding it again would add nothing."""
-        self._last = now
+        due = self._last + self._interval
+        # Timers wake a little late: keep to the beat, or 60 frames become 57.
+        self._last = due if due <= now < due + self._interval / 4 else now
         self.requested = False
         self.keyframe = False
         if changed:

@@ -68,7 +68,6 @@ class Viewer:
 
     async def run(self) -> None:
         """Serve the viewer until its socket ends; leaves nothing pressed and nothing running."""
-        self._greet()
         writer = asyncio.create_task(self._outbox.run(), name=f"{self.id}-outbox")
         reader = asyncio.create_task(self._read(), name=f"{self.id}-reader")
         try:
@@ -93,7 +92,8 @@ class Viewer:
         self.media.close()
         self._core.leave(self)
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Say what the session is, before anything else is said."""
         core, policy = self._core, self._policy
         self.send(
             {
