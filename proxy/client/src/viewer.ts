@@ -161,6 +161,9 @@ export class Viewer {
   private listen(): void {
     this.media.on('transport', () => {
       this.situation.shown ||= this.media.transport !== null;
+      if (this.media.transport !== null) {
+        this.resizer.ask();
+      }
       this.announceFallback();
       this.events.emit('transport', this.media.transport);
       this.refresh();

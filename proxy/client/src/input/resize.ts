@@ -21,9 +21,6 @@ export class Resizer {
   /** From now on sizes are asked for, up to `limit`; null: not (view only, or not connected). */
   allow(limit: Size | null): void {
     this.limit = limit;
-    if (limit) {
-      this.ask();
-    }
   }
 
   private changed(): void {
@@ -32,7 +29,8 @@ export class Resizer {
     this.timer = window.setTimeout(() => this.ask(), SETTLE_MS);
   }
 
-  private ask(): void {
+  /** Ask now: the session is ready to be resized. */
+  ask(): void {
     const stage = { width: this.stage.clientWidth, height: this.stage.clientHeight };
     // A tab in the background of JupyterLab has no size: keep the session's.
     if (this.limit && stage.width > 0 && stage.height > 0) {

@@ -52,11 +52,8 @@ export class WebRtcTransport implements PictureTransport {
     peer.ontrack = event => this.track(event);
     peer.onicecandidate = ({ candidate }) => {
       if (candidate?.candidate) {
-        this.options.send({
-          type: 'rtc_candidate',
-          candidate: candidate.candidate,
-          mid: candidate.sdpMid ?? '0',
-        });
+        this.candidates.push(candidate);
+        this.sendCandidates(peer);
       }
     };
     peer.onconnectionstatechange = () => this.connectionChanged(peer);
