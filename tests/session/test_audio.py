@@ -1,0 +1,201 @@
+"""Sound from a real PulseAudio: what is played is what the packets hold."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+from streamspace_proxy.streamer.audio import AudioSource
+from streamspace_proxy.streamer.frames import OpusPacket
+
+from tests.support.xserver import end, wait_for
+
+
+class SoundServer:
+    """PulseAudio as the desktop starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "pulse.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.environment = {
+            **os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PULSE_COOKIE": "/dev/null",
+            "PULSE_STATE_PATH": str(folder), "PULSE_RUNTIME_PATH": str(folder),
+        }  # fmt: skip
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit",
+                "--realtime=no", "--high-priority=no", "--log-level=error",
+                "-L", "module-null-sink sink_name=streamspace rate=48000 channels=2",
+                "-L", f"module-native-protocol-unix socket={self.socket} auth-cookie-enabled=0",
+            ],
+            env=self.environment, start_new_session=True, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(self.socket.exists, "the sound server")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            end(self.process)
+            self.process = None
+            self.socket.unlink(missing_ok=True)
+
+    async def play(self, frequency: float, seconds: float) -> None:
+        """Play a tone, left and right at different levels, through the sound server."""
+        path = self.folder / f"{frequency}.wav"
+        count = int(48000 * seconds)
+        tone = np.sin(2 * np.pi * frequency * np.arange(count) / 48000)
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(48000)
+            file.writeframes(np.stack([tone * 16000, tone * 4000], axis=1).astype("<i2").tobytes())
+        player = await asyncio.create_subprocess_exec(
+            "paplay", f"--server=unix:{self.socket}", "--latency-msec=20", str(path), env=self.environment
+        )
+        async with asyncio.timeout(20):
+            assert await player.wait() == 0
+
+
+@pytest.fixture
+def server() -> Iterator[SoundServer]:
+    folder = Path(tempfile.mkdtemp(prefix="ss-", dir="/tmp"))
+    server = SoundServer(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def decode(packets: list[OpusPacket]) -> np.ndarray:
+    """Decode to samples x 2 in -1..1."""
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.sample_rate, decoder.layout, decoder.format = 48000, "stereo", "s16"
+    frames = [frame for packet in packets for frame in decoder.decode(av.Packet(packet.data))]
+    return np.concatenate([frame.to_ndarray().reshape(-1, 2) for frame in frames]) / 32768
+
+
+def loudest(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * 48000 / len(samples))
+
+
+async def test_a_tone_is_heard_in_its_pitch_and_on_its_sides(server: SoundServer) -> None:
+    server.start()
+    packets: list[OpusPacket] = []
+    unsubscribe = AudioSource(server.socket).subscribe(packets.append)
+    await asyncio.sleep(0.5)
+    await server.play(1000, 1.0)
+    unsubscribe()
+    sound = decode(packets)
+    middle = sound[len(sound) // 2 - 6000 : len(sound) // 2 + 6000]
+    assert abs(loudest(middle[:, 0]) - 1000) < 10
+    left, right = np.abs(middle).max(axis=0)
+    assert 3 < left / right < 5
+    assert 0.4 < left < 0.6
+    gaps = np.diff([packet.capture_us for packet in packets])
+    assert 19_000 < np.median(gaps) < 21_000
+
+
+async def test_sound_arrives_within_a_tenth_of_a_second(server: SoundServer) -> None:
+    server.start()
+    arrivals: list[float] = []
+    unsubscribe = AudioSource(server.socket).subscribe(lambda packet: arrivals.append(time.monotonic()))
+    await asyncio.sleep(3)  # an idle null sink has made silence for two seconds ahead when the recorder comes
+    assert arrivals == [], "silence from the start is not sent"
+    started = time.monotonic()
+    command = ("pactl", f"--server=unix:{server.socket}", "load-module", "module-sine", "sink=streamspace")
+    loader = await asyncio.create_subprocess_exec(*command, env=server.environment, stdout=subprocess.DEVNULL)
+    await loader.wait()
+    while not arrivals and time.monotonic() < started + 5:
+        await asyncio.sleep(0.005)
+    unsubscribe()
+    print(f"start of the sound to packet, with pactl: {1000 * (arrivals[0] - started):.0f} ms")
+    assert arrivals[0] - started < 0.15
+
+
+async def test_silence_costs_no_packets_after_a_while(server: SoundServer) -> None:
+    server.start()
+    packets: list[OpusPacket] = []
+    unsubscribe = AudioSource(server.socket).subscribe(packets.append)
+    await asyncio.sleep(0.3)
+    await server.play(500, 0.3)
+    await asyncio.sleep(1.5)
+    before = len(packets)
+    assert before > 15
+    await asyncio.sleep(0.5)
+    assert len(packets) == before
+    await server.play(700, 0.3)
+    assert len(packets) > before + 10
+    unsubscribe()
+
+
+async def test_it_records_only_while_somebody_listens(server: SoundServer) -> None:
+    server.start()
+
+    def recorders() -> list[str]:
+        return [child.name() for child in psutil.Process().children() if child.name() == "parec"]
+
+    source = AudioSource(server.socket)
+    assert recorders() == []
+    first, second = source.subscribe(lambda _: None), source.subscribe(lambda _: None)
+    await asyncio.sleep(0.3)
+    assert len(recorders()) == 1
+    first()
+    first()
+    await asyncio.sleep(0.2)
+    assert len(recorders()) == 1
+    second()
+    await asyncio.to_thread(wait_for, lambda: not recorders(), "the end of parec")
+    await asyncio.to_thread(
+        wait_for, lambda: all(thread.name != "audio" for thread in threading.enumerate()), "the end of the thread"
+    )
+
+
+async def test_without_a_sound_server_it_waits_quietly_and_hears_it_when_it_comes(
+    server: SoundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    packets: list[OpusPacket] = []
+    unsubscribe = AudioSource(server.socket).subscribe(packets.append)
+    await asyncio.sleep(0.7)
+    await asyncio.to_thread(server.start)
+    await asyncio.sleep(1.5)
+    await server.play(800, 0.4)
+    assert packets
+    await asyncio.to_thread(server.stop)
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(server.start)
+    await asyncio.sleep(1.5)
+    before = len(packets)
+    await server.play(800, 0.4)
+    assert len(packets) > before
+    unsubscribe()
+    assert all(record.levelname == "INFO" for record in caplog.records)
+
+
+async def test_listening_leaves_no_file_in_the_home_folder(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start()
+    home = server.folder / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    packets: list[OpusPacket] = []
+    unsubscribe = AudioSource(server.socket).subscribe(packets.append)
+    await asyncio.sleep(0.3)
+    await server.play(800, 0.2)
+    unsubscribe()
+    assert packets
+    assert list(home.iterdir()) == []
