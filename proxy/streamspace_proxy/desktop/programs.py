@@ -28,6 +28,8 @@ def x_server(settings: Settings, display_fd: int) -> list[str]:
         *("-nolisten", "tcp"),
         *("-geometry", "1280x720", "-depth", "24", "-dpi", "96"),
         "-noreset",
+        # Else XFIXES hides the shape of a pointer whose maker has ended (xsetroot) from the streamer.
+        *("-extension", "SECURITY"),
         # No screen saver: nobody could see why the picture went black.
         *("-s", "0", "-dpms"),
         # Auto-repeat in ms, so that it does not depend on the network.
