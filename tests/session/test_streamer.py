@@ -455,6 +455,12 @@ async def test_clipboard_travels_both_ways_and_only_as_the_policy_says() -> None
         assert (await owner.message("clipboard"))["text"] == "from inside"
         assert (await other.message("clipboard"))["text"] == "from inside"
         assert not watcher.of("clipboard")
+        large = running.x.start("xclip", "-selection", "clipboard", "-i", stdin=-1)
+        assert large.stdin is not None
+        large.stdin.write(b"a" * 1_100_000)
+        large.stdin.close()
+        assert (await owner.message("error"))["code"] == "too_large"
+        assert not watcher.of("error")
 
 
 def paste(running: Running) -> str:

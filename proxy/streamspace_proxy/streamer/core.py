@@ -11,21 +11,19 @@ import logging
 import time
 from collections import deque
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from streamspace_proxy.streamer.activity import ActivityClock
+from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.broadcast import Broadcast
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
 from streamspace_proxy.streamer.display import Display, VideoFormat
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.media import SinkKey
-from streamspace_proxy.streamer.messages import Transport
+from streamspace_proxy.streamer.messages import Refusal, Transport
 from streamspace_proxy.streamer.steering import MIN_BITRATE
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
-
-if TYPE_CHECKING:
-    from streamspace_proxy.streamer.audio import AudioSource
 
 logger = logging.getLogger(__name__)
 RATE_WINDOW: Final = 2.0
@@ -38,7 +36,7 @@ class Streamer:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.activity = ActivityClock()
-        self._audio: AudioSource | None = None
+        self.audio = AudioSource(config.path("pulse.sock"))
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
@@ -78,15 +76,6 @@ class Streamer:
             self._plan_timer.cancel()
         await self.desktop.close()
         await self.display.close()
-
-    @property
-    def audio(self) -> AudioSource:
-        """The session's sound; its codec is loaded when the first viewer wants to listen."""
-        if self._audio is None:
-            from streamspace_proxy.streamer.audio import AudioSource
-
-            self._audio = AudioSource(self.config.path("pulse.sock"))
-        return self._audio
 
     # Viewers
 
@@ -228,6 +217,14 @@ class Streamer:
     def on_clipboard(self, text: str) -> None:
         """See `DisplayListener`."""
         self.share_clipboard(text, None)
+
+    def on_clipboard_too_large(self) -> None:
+        """See `DisplayListener`."""
+        limit = self.config.policy.clipboard_limit
+        sentence = f"What was copied in the session is larger than {limit} bytes. Copy less, or save it as a file."
+        for viewer in self.viewers.values():
+            if viewer.may_read_clipboard:
+                viewer.send(Refusal("too_large", sentence).as_json())
 
     def share_clipboard(self, text: str, source: Viewer | None) -> None:
         """Tell all viewers that may know the session's clipboard, but the one that set it."""

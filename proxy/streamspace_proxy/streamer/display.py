@@ -50,6 +50,9 @@ class DisplayListener(Protocol):
     def on_clipboard(self, text: str) -> None:
         """Take the session's new clipboard text."""
 
+    def on_clipboard_too_large(self) -> None:
+        """Learn that a program copied more than the policy's limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
@@ -169,7 +172,11 @@ class Display:
         self._cursor = CursorWatcher(display, self._xauthority, self._listener.on_cursor)
         self._cursor.start()
         self._clipboard = ClipboardBridge(
-            display, self._xauthority, self._policy.clipboard_limit, self._listener.on_clipboard
+            display,
+            self._xauthority,
+            self._policy.clipboard_limit,
+            self._listener.on_clipboard,
+            self._listener.on_clipboard_too_large,
         )
         self._clipboard.start()
 
