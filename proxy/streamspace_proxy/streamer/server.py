@@ -53,16 +53,21 @@ def make_app(core: Streamer) -> web.Application:
 
 
 def listen(path: Path) -> socket.socket:
-    """Return a listening unix socket of mode 0600 at `path`; a dead one is replaced."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+    """Return a listening unix socket of mode 0600 at `path`; a dead one is replaced.
+
+    It takes its name only when it listens: whoever finds it can connect. The first name is not longer than the second,
+    since a socket's path may have 107 bytes.
+    """
+    unnamed = path.with_name(".streamer")
+    unnamed.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     before = os.umask(0o177)
     try:
-        server.bind(str(path))
+        server.bind(str(unnamed))
     finally:
         os.umask(before)
     server.listen(128)
+    unnamed.rename(path)
     return server
 
 
