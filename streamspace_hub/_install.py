@@ -55,6 +55,7 @@ def install(
     for name, value in (("catalog_dirs", catalog_dirs), ("default_policy", default_policy)):
         if value is not None and name not in c.StreamSpace:
             setattr(c.StreamSpace, name, value)
+    _check_policy(c)
 
 
 def _use_spawner(c: Any) -> None:
@@ -102,6 +103,20 @@ def _allow_named_servers(c: Any) -> None:
             "Remove that line, or set it to True."
         )
     c.JupyterHub.allow_named_servers = True
+
+
+def _check_policy(c: Any) -> None:
+    """Complain while the hub starts, and not when the first user does."""
+    from pydantic import ValidationError
+
+    from streamspace_hub.model import PolicyDefaults
+    from streamspace_hub.model.explain import explain
+
+    try:
+        PolicyDefaults.model_validate(_value(c.StreamSpace, "default_policy", {}))
+    except ValidationError as error:
+        complaint = explain(error, PolicyDefaults)[0]
+        raise InstallError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
 
 
 def _define_scopes(c: Any) -> None:

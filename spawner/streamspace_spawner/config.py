@@ -11,6 +11,7 @@ from traitlets import Dict, List, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
+from streamspace_hub.model.explain import explain
 
 
 class StreamSpace(LoggingConfigurable):
@@ -55,12 +56,8 @@ class StreamSpace(LoggingConfigurable):
         try:
             PolicyDefaults.model_validate(fields)
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            accepted = ", ".join(PolicyDefaults.model_fields)
-            field = ".".join(map(str, problem["loc"]))
-            raise TraitError(
-                f"StreamSpace.default_policy: {field}: {problem['msg']} (accepted fields: {accepted})"
-            ) from None
+            complaint = explain(error, PolicyDefaults)[0]
+            raise TraitError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
         return fields
 
     @property

@@ -168,6 +168,10 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         variables = super().get_env()
         if self.plan is not None:
             variables["STREAMSPACE_RUNTIME_DIR"] = self.session_state["folder"]
+        else:
+            # On its own machine the proxy is where it listens; from any other there is no telling.
+            listens = str(self.user.settings["proxy"].public_url)
+            variables.setdefault("STREAMSPACE_PROXY_URL", listens.replace("://:", f"://{LOOPBACK}:"))
         return variables
 
     async def move_certs(self, paths: dict[str, str]) -> dict[str, str]:
@@ -252,6 +256,11 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             self.session_state = {**self.session_state, "start": stat.start}
 
     def _launch_refusal(self, program: str, error: OSError) -> web.HTTPError:
+        if error.filename == self.account.home:
+            text = (
+                f"The home folder {error.filename} cannot be entered ({error.strerror}). An administrator can tell why."
+            )
+            return refusal(text, reason="home", status=503)
         path = shutil.which(program) or program
         closed = accounts.unreachable_part(path, self.account) if os.path.exists(path) else None
         if closed:

@@ -8,9 +8,11 @@ import pwd
 import socket
 import subprocess
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.hub import AS_ROOT, TempHub, new_user, processes_of, temp_hub
 
@@ -67,10 +69,10 @@ def desktop_of(marker: str) -> dict[int, str]:
     return {pid: name for pid, name in names.items() if name in ("Xtigervnc", "xterm", "openbox")}
 
 
-async def until_desktop(marker: str) -> dict[int, str]:
-    """Wait until the desktop is up; return its programs by pid."""
+async def until_desktop(marker: str, count: int = 3) -> dict[int, str]:
+    """Wait until `count` programs of the desktop are up; return them by pid."""
     deadline = time.monotonic() + 30
-    while len(desktop := desktop_of(marker)) < 3:
+    while len(desktop := desktop_of(marker)) < count:
         assert time.monotonic() < deadline, desktop
         await asyncio.sleep(0.05)
     return desktop
@@ -87,74 +89,101 @@ async def until_running(hub: TempHub) -> Path:
     raise AssertionError(hub.log)
 
 
-async def refused(hub: TempHub, server: str = "one", app: str = "test-app") -> str:
-    """Return the sentence with which a start is refused, and see that nothing else happened."""
-    user = hub.users[0]
-    reply = await hub.request_start(user, server, {"app": app})
-    assert reply.status_code >= 400, reply.text
-    assert await hub.server(user, server) is None
-    assert "Traceback" not in reply.text
-    assert not list((hub.folder / "run").glob("*"))
-    return str(reply.json()["message"])
-
-
-async def test_no_x_server() -> None:
-    # `which` alone looks at this PATH: nothing gets as far as being started.
-    async with temp_hub(extra='c.Spawner.environment = {"PATH": "/nonexistent"}') as hub:
-        assert "install tigervnc-standalone-server" in await refused(hub)
-
-
-async def test_program_that_is_not_installed() -> None:
-    async with temp_hub() as hub:
-        (hub.folder / "apps" / "none.yaml").write_text("name: none\ntitle: Nonesuch\ncommand: [no-such-program-here]\n")
-        assert "Nonesuch is not installed" in await refused(hub, app="none")
-
-
-async def test_port_taken() -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def faulty() -> AsyncIterator[TempHub]:
+    """A hub on which each server's name says what is wrong with its machine."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        async with temp_hub(extra=f"c.Spawner.port = {port}") as hub:
-            assert f"Port {port} is taken" in await refused(hub)
+        async with temp_hub(new_user(), new_user(), "root", extra=FAULTS.format(port=taken.getsockname()[1])) as hub:
+            yield hub
 
 
-async def test_session_that_ends_at_its_start() -> None:
-    extra = """
-class Broken(streamspace_spawner.LocalStreamSpaceSpawner):
+FAULTS = """
+import streamspace_spawner
+
+class Faulty(streamspace_spawner.LocalStreamSpaceSpawner):
     def get_env(self):
-        return super().get_env() | {"STREAMSPACE_TEMPLATE": "{"}
-c.JupyterHub.spawner_class = Broken
+        wrong = {{"bad-template": {{"STREAMSPACE_TEMPLATE": "{{"}}, "bad-python": {{"PYTHONHOME": "/nonexistent"}}}}
+        return super().get_env() | wrong.get(self.name, {{}})
+
+def spoil(spawner):
+    # `which` alone looks at this PATH: nothing gets as far as being started.
+    settings = {{
+        "no-x": {{"environment": {{"PATH": "/nonexistent"}}}},
+        "port": {{"port": {port}}},
+        "long": {{"runtime_root": "/tmp/" + 100 * "x"}},
+        "no-account": {{"create_accounts": False}},
+    }}
+    for name, value in settings.get(spawner.name, {{}}).items():
+        setattr(spawner, name, value)
+
+c.JupyterHub.spawner_class = Faulty
+c.Spawner.pre_spawn_hook = spoil
 """
-    async with temp_hub(extra="import streamspace_spawner" + extra) as hub:
-        assert "STREAMSPACE_TEMPLATE must hold" in await refused(hub)
 
 
+async def refusal(hub: TempHub, server: str, app: str = "test-app", user: str = "") -> str:
+    """Return the sentence with which a start is refused, and see that nothing is left of it."""
+    user = user or hub.users[0]
+    reply = await hub.request_start(user, server, {"app": app})
+    assert reply.status_code in (403, 503), reply.text
+    assert await hub.server(user, server) is None
+    assert not list((hub.folder / "run").glob("*"))
+    message = str(reply.json()["message"])
+    assert "Traceback" not in message
+    assert message.endswith(".")
+    return message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        ("no-x", "install tigervnc-standalone-server"),
+        ("port", "is taken by another program"),
+        ("long", "runtime_root"),
+        ("bad-template", "STREAMSPACE_TEMPLATE must hold"),
+        ("bad-python", "Test app ended while it was starting"),
+    ],
+)
+async def test_machine_that_is_not_up_to_it(faulty: TempHub, server: str, words: str) -> None:
+    assert words in await refusal(faulty, server)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_program_that_is_not_installed(faulty: TempHub) -> None:
+    (faulty.folder / "apps" / "none.yaml").write_text("name: none\ntitle: Nonesuch\ncommand: [no-such-program-here]\n")
+    assert "Nonesuch is not installed" in await refusal(faulty, "one", app="none")
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.skipif(not AS_ROOT, reason="only root keeps users apart")
-async def test_without_an_account_or_a_home() -> None:
-    user = new_user()
-    async with temp_hub(user, extra="c.LocalStreamSpaceSpawner.create_accounts = False") as hub:
-        assert f"no system account '{user}'" in await refused(hub)
-        subprocess.run(["useradd", "--no-create-home", "--home-dir", f"{hub.folder}/no", user], check=True)
-        assert f"{hub.folder}/no" in await refused(hub)
+async def test_account_that_is_missing_or_homeless_or_root(faulty: TempHub) -> None:
+    user = faulty.users[1]  # whom no other test has given an account
+    assert "never run as root" in await refusal(faulty, "one", user="root")
+    lab = await faulty.request_start("root", "")
+    assert lab.status_code == 403
+    assert "never run as root" in lab.json()["message"]
+
+    assert f"no system account '{user}'" in await refusal(faulty, "no-account", user=user)
+    subprocess.run(["useradd", "--no-create-home", "--home-dir", f"{faulty.folder}/no", user], check=True)
+    assert f"{faulty.folder}/no" in await refusal(faulty, "no-account", user=user)
+    subprocess.run(["userdel", user], check=True)
+
+    async with faulty.session(user):
+        assert pwd.getpwnam(user).pw_dir == f"{faulty.folder}/home/{user}"
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root keeps users apart")
-async def test_never_as_root() -> None:
-    async with temp_hub(extra='c.LocalStreamSpaceSpawner.account_template = "root"') as hub:
-        assert "never run as root" in await refused(hub)
-        reply = await hub.request_start(hub.users[0], "")
-        assert reply.status_code == 403
-        assert "never run as root" in reply.json()["message"]
-
-
-@pytest.mark.skipif(not AS_ROOT, reason="only root keeps users apart")
-async def test_accounts_are_made_at_the_first_start() -> None:
-    async with temp_hub() as hub:
-        user = hub.users[0]
-        with pytest.raises(KeyError):
-            pwd.getpwnam(user)
-        await hub.start_server(user, "one", APP)
-        assert pwd.getpwnam(user).pw_dir == f"{hub.folder}/home/{user}"
-        await hub.stop_server(user, "one")
+@pytest.mark.skipif(not AS_ROOT, reason="becomes an ordinary user")
+async def test_run_by_an_ordinary_user_all_is_that_users() -> None:
+    nobody = pwd.getpwnam("nobody")
+    async with temp_hub("ann", run_as=nobody.pw_uid) as hub:
+        async with hub.session("ann") as model:
+            assert model["state"]["streamspace"]["uid"] == nobody.pw_uid
+            marker = model["state"]["streamspace"]["marker"]
+            await until_desktop(marker, 2)  # nobody's shell, and so its xterm, ends at once
+        assert processes_of(marker) == []
+        assert not list((hub.folder / "run").iterdir())
+        assert hub.log.count("Sessions share the files of the user 'nobody'") == 1
 
 
 async def test_contradiction_in_the_configuration_ends_the_hub_with_a_sentence() -> None:
@@ -163,8 +192,9 @@ async def test_contradiction_in_the_configuration_ends_the_hub_with_a_sentence()
             pass
 
 
-async def test_wrong_setting_ends_the_hub_or_the_start_with_a_sentence() -> None:
-    async with temp_hub(extra='c.StreamSpace.default_policy = {"clipbord": "in"}') as hub:
-        reply = await hub.request_start(hub.users[0], "one", APP)
-        assert reply.status_code >= 400
-        assert "clipbord" in hub.log
+async def test_wrong_policy_ends_the_hub_with_a_sentence() -> None:
+    with pytest.raises(
+        AssertionError, match="default_policy: clipbord: there is no such field; did you mean `clipboard`"
+    ):
+        async with temp_hub(extra='c.StreamSpace.default_policy = {"clipbord": "in"}'):
+            pass

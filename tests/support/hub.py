@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 NODE_TOOLS = ROOT / "build" / "node" / "node_modules" / ".bin"
 LIMIT = 60.0
 AS_ROOT = os.geteuid() == 0
+USER_PREFIX = "ss-test-"
 HUB_MAJOR = jupyterhub.version_info[0]
 
 TEMPLATE = """\
@@ -67,9 +68,10 @@ streamspace_hub.install(c)
 class TempHub:
     """A running hub, seen as an administrator's script sees it."""
 
-    def __init__(self, folder: Path, users: Sequence[str], extra: str) -> None:
+    def __init__(self, folder: Path, users: Sequence[str], extra: str, run_as: int | None = None) -> None:
         self.folder = folder
         self.users = list(users)
+        self._run_as = run_as
         port, hub_port, proxy_port = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.token = secrets.token_hex(16)
@@ -97,10 +99,11 @@ class TempHub:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"],
                 cwd=self.folder,
-                env={**environment, "PATH": path},
+                env={**environment, "PATH": path, **({} if self._run_as is None else {"HOME": str(self.folder)})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                user=self._run_as,
             )
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:
@@ -205,13 +208,19 @@ class TempHub:
 
 
 @asynccontextmanager
-async def temp_hub(*users: str, extra: str = "") -> AsyncIterator[TempHub]:
-    """Run a hub with `users` (made up if none are named) and the lines `extra` in its configuration."""
+async def temp_hub(*users: str, extra: str = "", run_as: int | None = None) -> AsyncIterator[TempHub]:
+    """Run a hub with `users` (made up if none are named) and the lines `extra` in its configuration.
+
+    `run_as` is the uid that it runs under, ours if None.
+    """
     if shutil.which("configurable-http-proxy", path=f"{NODE_TOOLS}:{os.environ['PATH']}") is None:
         raise RuntimeError("npm install --prefix build/node configurable-http-proxy@5 first (`make` does it)")
     folder = Path(tempfile.mkdtemp(prefix="ss-", dir="/tmp"))
     folder.chmod(0o755)
-    hub = TempHub(folder, users or [new_user()], extra)
+    hub = TempHub(folder, users or [new_user()], extra, run_as)
+    if run_as is not None:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, run_as, -1)
     try:
         await hub.start()
         for user in hub.users:
@@ -226,7 +235,7 @@ async def temp_hub(*users: str, extra: str = "") -> AsyncIterator[TempHub]:
 
 def new_user() -> str:
     """Return the name of a user that nobody else has."""
-    return f"ss-test-{secrets.token_hex(4)}"
+    return f"{USER_PREFIX}{secrets.token_hex(4)}"
 
 
 def processes_of(marker: str) -> list[int]:
@@ -254,6 +263,8 @@ def free_ports(count: int) -> list[int]:
 
 def _remove(hub: TempHub) -> None:
     for user in hub.users:
+        if not user.startswith(USER_PREFIX):
+            continue
         with suppress(KeyError):
             pwd.getpwnam(user)
             subprocess.run(["userdel", "--", user], check=False, capture_output=True)
