@@ -99,7 +99,7 @@ def _compose(text: str) -> Node:
         node = _Loader(text).get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"holds the character U+{ord(str(error.character)):04X}, which YAML does not allow; remove it."
+        message = f"holds the character U+{ord(text[error.position]):04X}, which YAML does not allow; remove it."
         raise DocumentError(message, line) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax(error) from None

@@ -51,6 +51,7 @@ IconFile = Annotated[str, StringConstraints(pattern=ICON_PATTERN, max_length=128
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=128)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN, strip_whitespace=True)]
 Argument = Annotated[str, StringConstraints(pattern=ARGUMENT_PATTERN, max_length=4096)]
+FileText = Annotated[str, StringConstraints(pattern=ARGUMENT_PATTERN)]
 HomeFile = Annotated[str, StringConstraints(pattern=HOME_FILE_PATTERN, max_length=255)]
 
 HOME_FILES_LIMIT = 32 * 1024
@@ -175,7 +176,7 @@ class AppTemplate(BaseModel):
     environment: dict[VariableName, Argument] = Field(
         default_factory=dict, description="Extra environment variables of the app."
     )
-    home_files: dict[HomeFile, Argument] = Field(
+    home_files: dict[HomeFile, FileText] = Field(
         default_factory=dict,
         description="Files (path inside the home: text) made before the app starts where they do not exist, "
         "e.g. settings that switch off a first-run dialog.",
