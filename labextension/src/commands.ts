@@ -10,6 +10,7 @@ import type { Widget } from '@lumino/widgets';
 import { appIcon, tileIcon } from './icons';
 import type { Model } from './model';
 import { selectedFile } from './openwith';
+import { phase } from './start';
 import type { Tabs } from './tabs';
 import { CommandIDs, type App } from './tokens';
 import { tileCaption, tileLabel } from './words';
@@ -145,9 +146,13 @@ function addShow({ app, model, tabs, trans }: Parts): void {
 
 function addStop({ app, model, tabs, trans }: Parts): void {
   const target = (args: ReadonlyPartialJSONObject) => {
-    const name = args.name === undefined ? tabs.current?.name : text(args.name);
-    const title = args.title === undefined ? tabs.current?.options.title : text(args.title);
-    return name === undefined ? null : { name, title: title ?? name };
+    if (args.name !== undefined) {
+      return { name: text(args.name), title: text(args.title) || text(args.name) };
+    }
+    const desktop = tabs.current;
+    return desktop && phase(desktop.state) !== 'over'
+      ? { name: desktop.name, title: desktop.options.title }
+      : null;
   };
   app.commands.addCommand(CommandIDs.stop, {
     label: args => {

@@ -71,7 +71,8 @@ function words(step: Props['step'], title: string, trans: TranslationBundle): [s
       const message = step.kind === 'failed' ? step.message : '';
       return [
         trans.__('%1 could not be started', title),
-        message || trans.__('The connection to the server was lost. Try again in a moment.'),
+        message ||
+          trans.__('Try again in a moment. If that does not help, ask whoever looks after this server.'),
         trans.__('Try again'),
       ];
     }

@@ -18,6 +18,9 @@ export interface Places {
   readonly palette: ICommandPalette | null;
 }
 
+/** JupyterLab's own sections: notebooks 0, consoles 20, the rest 100. Before 4.6 it orders ours by name. */
+const AFTER_NOTEBOOKS = 10;
+
 /** Keep one entry for each app in each place, for as long as the page lives. */
 export function addEntries(places: Places, model: Model, trans: TranslationBundle): void {
   const category = trans.__('Desktop apps');
@@ -30,7 +33,7 @@ export function addEntries(places: Places, model: Model, trans: TranslationBundl
     model.apps.forEach((app, rank) => {
       const item = { command: CommandIDs.launch, args: { app: app.name } };
       if (places.launcher) {
-        entries.add(places.launcher.add({ ...item, category, rank }));
+        entries.add(places.launcher.add({ ...item, category, categoryRank: AFTER_NOTEBOOKS, rank }));
       }
       if (app.installed) {
         menu?.addItem({ ...item, args: { ...item.args, plain: true } });

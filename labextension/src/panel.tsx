@@ -5,11 +5,14 @@ import {
   ReactWidget,
   refreshIcon,
   SidePanel,
+  stopIcon,
+  Toolbar,
   ToolbarButton,
   UseSignal,
 } from '@jupyterlab/ui-components';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
+import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
 import { appIcon, desktopsIcon } from './icons';
@@ -32,7 +35,7 @@ export class SessionPanel extends SidePanel {
     actions: SessionActions,
     translator: ITranslator,
   ) {
-    super({ translator });
+    super({ content: new Panel(), translator });
     const trans = translator.load('streamspace');
     this.id = 'streamspace-sessions';
     this.addClass('streamspace-Sessions');
@@ -42,7 +45,8 @@ export class SessionPanel extends SidePanel {
     this.node.setAttribute('aria-label', trans.__('Desktop sessions'));
     const heading = ReactWidget.create(<h2>{trans.__('Desktop sessions')}</h2>);
     heading.addClass('streamspace-Sessions-heading');
-    this.header.addWidget(heading);
+    this.toolbar.addItem('heading', heading);
+    this.toolbar.addItem('spacer', Toolbar.createSpacerItem());
     this.toolbar.addItem(
       'refresh',
       new ToolbarButton({ icon: refreshIcon, onClick: actions.refresh, tooltip: trans.__('Refresh') }),
@@ -131,35 +135,41 @@ function SessionRow({
   stop,
 }: ListProps & { session: Session }): React.ReactElement {
   const app = model.app(session.app);
+  const leaving = session.state === 'stopping';
   return (
     <li data-state={session.state}>
-      <LabIcon.resolveReact
-        icon={app ? appIcon(app) : desktopsIcon}
-        className="streamspace-Sessions-icon"
-        tag="span"
-        aria-hidden="true"
-      />
-      <div className="streamspace-Sessions-words">
-        <strong>{session.title}</strong>
-        <span>{stateSince(session, new Date(), trans)}</span>
-      </div>
       <button
         type="button"
-        className="jp-mod-styled jp-mod-reject"
-        aria-label={trans.__('Stop %1', session.title)}
-        disabled={session.state === 'stopping'}
-        onClick={() => stop(session)}
+        className="streamspace-Sessions-open"
+        aria-label={trans.__('Open %1', session.title)}
+        title={
+          session.state === 'sleeping'
+            ? trans.__('Wake up %1', session.title)
+            : trans.__('Open %1', session.title)
+        }
+        disabled={leaving}
+        onClick={() => open(session)}
       >
-        {trans.__('Stop')}
+        <LabIcon.resolveReact
+          icon={app ? appIcon(app) : desktopsIcon}
+          className="streamspace-Sessions-icon"
+          tag="span"
+          aria-hidden="true"
+        />
+        <span className="streamspace-Sessions-words">
+          <strong>{session.title}</strong>
+          <span>{stateSince(session, new Date(), trans)}</span>
+        </span>
       </button>
       <button
         type="button"
-        className="jp-mod-styled jp-mod-accept"
-        aria-label={trans.__('Open %1', session.title)}
-        disabled={session.state === 'stopping'}
-        onClick={() => open(session)}
+        className="streamspace-Sessions-stop"
+        aria-label={trans.__('Stop %1', session.title)}
+        title={trans.__('Stop %1', session.title)}
+        disabled={leaving}
+        onClick={() => stop(session)}
       >
-        {trans.__('Open')}
+        <stopIcon.react tag="span" stylesheet="menuItem" aria-hidden="true" />
       </button>
     </li>
   );

@@ -33,8 +33,8 @@ export function phase(state: SessionState): 'waiting' | 'live' | 'asleep' | 'ove
   }
 }
 
-/** How often a progress stream that broke off is asked for again before giving up. */
-const RECONNECTS = 5;
+/** Longest wait before a progress stream that broke off is asked for again, in seconds. */
+const LONGEST_PAUSE = 5;
 
 /** Start the app (or wake it, or find it running) and yield the steps until there is a picture or a failure. */
 export async function* launch(api: Api, request: LaunchRequest, signal: AbortSignal): AsyncGenerator<Step> {
@@ -50,22 +50,19 @@ export async function* attach(api: Api, name: string, signal: AbortSignal): Asyn
 
 async function* follow(api: Api, found: Session | undefined, signal: AbortSignal): AsyncGenerator<Step> {
   let session = found;
-  for (let attempt = 0; attempt <= RECONNECTS; attempt++) {
-    if (!session || phase(session.state) !== 'waiting') {
-      yield settled(session);
-      return;
-    }
+  for (let attempt = 0; session && phase(session.state) === 'waiting'; attempt++) {
     for await (const step of watch(api, session, signal)) {
       yield step;
       if (step.kind !== 'progress') {
         return;
       }
     }
-    // The stream ended without a verdict (a proxy's time limit, a restarted hub): where does the session stand?
-    await pause(attempt * 1000, signal);
+    // The stream ended without a verdict (a proxy's time limit, a restarted hub): where does the session stand? Who
+    // says that it is still starting also knows when that has taken too long.
+    await pause(1000 * Math.min(attempt, LONGEST_PAUSE), signal);
     session = await find(api, session.name);
   }
-  yield { kind: 'failed', message: '' };
+  yield settled(session);
 }
 
 async function* watch(api: Api, session: Session, signal: AbortSignal): AsyncGenerator<Step> {

@@ -48,10 +48,9 @@ export function stateSince(session: Session, now: Date, trans: TranslationBundle
   if (!time || Number.isNaN(time.getTime())) {
     return label;
   }
+  const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
   const today = time.toDateString() === now.toDateString();
-  const format: Intl.DateTimeFormatOptions = today
-    ? { timeStyle: 'short' }
-    : { dateStyle: 'medium', timeStyle: 'short' };
+  const format = today ? clock : { ...clock, day: 'numeric' as const, month: 'short' as const };
   return trans.__('%1 since %2', label, new Intl.DateTimeFormat(undefined, format).format(time));
 }
 
