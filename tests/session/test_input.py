@@ -179,7 +179,7 @@ async def test_resize_changes_the_root_window(server: XServer, injector: InputIn
         assert f"dimensions:    {wanted} pixels" in geometry
 
 
-@pytest.mark.parametrize("layout", ["us", "de"])
+@pytest.mark.parametrize("layout", ["us", "de", "ru", "gr"])
 async def test_text_of_any_script_arrives_whatever_the_layout(
     server: XServer, injector: InputInjector, layout: str
 ) -> None:
@@ -192,6 +192,31 @@ async def test_text_of_any_script_arrives_whatever_the_layout(
     text = "Hello, World! 123 @#{}\nпривет Ж\nΓειά ω\nnaïve café €5\n日本語\nß|~\\\n"
     await type_text(injector, text)
     deadline = time.monotonic() + 10
+    while typed.read_text() != text and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert typed.read_text() == text
+
+
+async def test_hundreds_of_characters_that_no_layout_has_arrive(server: XServer, injector: InputInjector) -> None:
+    """As an input method commits them: all at once, far more than the keymap has free keycodes."""
+    typed = server.folder / "typed"
+    server.start("xterm", "-u8", "-geometry", "80x24+0+0", "-e", "sh", "-c", f"cat > {typed}")
+    await asyncio.to_thread(wait_for, typed.exists, "xterm")
+    injector.pointer(100, 100, 0)
+    await asyncio.sleep(0.5)
+    alphabet = "".join(chr(0x0430 + number) + chr(0x0410 + number) for number in range(32))
+    lines = [
+        alphabet,
+        *("".join(chr(0x4E00 + 60 * line + number) for number in range(60)) for line in range(4)),
+        alphabet,
+    ]
+    for line in lines:
+        for character in line + "\n":
+            keysym = 0xFF0D if character == "\n" else 0x1000000 | ord(character)
+            injector.key(keysym, True)
+            injector.key(keysym, False)
+    text = "".join(line + "\n" for line in lines)
+    deadline = time.monotonic() + 20
     while typed.read_text() != text and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     assert typed.read_text() == text
@@ -217,7 +242,8 @@ async def test_keys_come_and_go_after_the_x_server_has_closed_the_connection(
     while not injector.connected and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     injector.key(0x62, True)
-    await watcher.wait([("KeyPress", 38), ("KeyRelease", 38), ("KeyPress", 56)])
+    # 50 is the Shift that each new connection begins with
+    await watcher.wait([("KeyPress", 38), ("KeyRelease", 38), ("KeyPress", 50), ("KeyRelease", 50), ("KeyPress", 56)])
 
 
 async def test_a_stopped_x_server_does_not_stop_the_loop_and_input_returns(

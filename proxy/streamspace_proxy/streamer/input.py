@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from streamspace_proxy.streamer import x11
+from streamspace_proxy.streamer.keymap import KeymapRoom
+from streamspace_proxy.streamer.limits import TokenBucket
 from streamspace_proxy.streamer.rfb_client import RfbClient
 from streamspace_proxy.streamer.xtest import XTestPointer
 
@@ -24,9 +28,15 @@ logger = logging.getLogger(__name__)
 X_BUTTONS: Final = {1: 1, 2: 2, 4: 3, 8: 8, 16: 9}
 RFB_BUTTONS: Final = 1 | 2 | 4
 WHEEL_UP, WHEEL_DOWN, WHEEL_LEFT, WHEEL_RIGHT = 1 << 3, 1 << 4, 1 << 5, 1 << 6
+SHIFT_L: Final = 0xFFE1
 HANDSHAKE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 MAX_COORDINATE: Final = 65535
+# New characters need room in the keymap, which must be made in time (`keymap`): so many at once, so many a second.
+NEW_KEYSYMS_BURST, NEW_KEYSYMS_PER_SECOND = 12, 200
+REMEMBERED_KEYSYMS: Final = 24
+MAX_WAITING: Final = 4096
+WAIT_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,10 @@ class InputInjector:
         # A button is lifted by the device that pressed it: X counts them for each device.
         self._rfb_held = 0
         self._xtest_held = 0
+        self._keymap = KeymapRoom(display, xauthority)
+        self._known: OrderedDict[int, None] = OrderedDict()
+        self._new_keysyms = TokenBucket(NEW_KEYSYMS_PER_SECOND, NEW_KEYSYMS_BURST)
+        self._waiting: deque[tuple[int | None, Callable[[], None]]] = deque()
 
     async def connect(self) -> None:
         """Connect; afterwards a lost connection is made again by itself. Raises `OSError` when there is no X server."""
@@ -103,7 +117,12 @@ class InputInjector:
             return
         self._drop_connections()
         self._rfb, self._xtest = rfb, xtest
+        self._keymap.start()
         self._rfb_held = self._xtest_held = 0
+        # With the first key of a device X makes that device's keymap everybody's, after the event: were it a new
+        # keysym, programs would look it up in the old one.
+        for down in (True, False):
+            rfb.key(SHIFT_L, down)
 
     @property
     def connected(self) -> bool:
@@ -112,19 +131,68 @@ class InputInjector:
 
     def key(self, keysym: int, down: bool) -> None:
         """Press or release the key with this X11 keysym."""
-        if self._rfb is not None:
-            self._rfb.key(keysym, down)
+        self._in_turn(keysym if down else None, lambda: self._key(keysym, down))
 
     def pointer(self, x: int, y: int, buttons: int) -> None:
         """Move to framebuffer pixel (x, y) with the protocol's button mask."""
+        self._in_turn(None, lambda: self._pointer(x, y, buttons))
+
+    def pointer_relative(self, dx: int, dy: int, buttons: int) -> None:
+        """Move by (dx, dy) pixels, as under pointer lock, with the protocol's button mask."""
+        self._in_turn(None, lambda: self._pointer_relative(dx, dy, buttons))
+
+    def wheel(self, x: int, y: int, dx: int, dy: int) -> None:
+        """Turn the wheel at (x, y) by whole steps: positive is right and down."""
+        self._in_turn(None, lambda: self._wheel(x, y, dx, dy))
+
+    def lift(self, held: Lift) -> None:
+        """Let go of what `HeldInput.release` named."""
+        self._in_turn(None, lambda: self._lift(held))
+
+    def _in_turn(self, keysym: int | None, act: Callable[[], None]) -> None:
+        """Do it now, or after what waits for room in the keymap; `keysym`: a key that is pressed."""
+        if not self._waiting and self._has_room(keysym):
+            act()
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append((keysym, act))
+            if len(self._waiting) == 1:
+                asyncio.get_running_loop().call_later(WAIT_SECONDS, self._go_on)
+        else:
+            # Leaving out a release would leave a key held: the end of the connection lifts them all.
+            self._waiting.clear()
+            if self._rfb is not None:
+                self._rfb.close()
+
+    def _go_on(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            self._waiting.popleft()[1]()
+        if self._waiting:
+            asyncio.get_running_loop().call_later(WAIT_SECONDS, self._go_on)
+
+    def _has_room(self, keysym: int | None) -> bool:
+        """Whether this keysym can be pressed now: it is in every keymap, was used of late, or there is room for it."""
+        if keysym is None or not _needs_keycode(keysym):
+            return True
+        if keysym not in self._known and not self._new_keysyms.take(time.monotonic()):
+            return False
+        self._known[keysym] = None
+        self._known.move_to_end(keysym)
+        if len(self._known) > REMEMBERED_KEYSYMS:
+            self._known.popitem(last=False)
+        return True
+
+    def _key(self, keysym: int, down: bool) -> None:
+        if self._rfb is not None:
+            self._rfb.key(keysym, down)
+
+    def _pointer(self, x: int, y: int, buttons: int) -> None:
         self._position = (_coordinate(x), _coordinate(y))
         self._lift_xtest(buttons)
         self._rfb_held = buttons & RFB_BUTTONS & ~self._xtest_held
         self._send_pointer(self._rfb_held)
         self._press_xtest(buttons & ~RFB_BUTTONS)
 
-    def pointer_relative(self, dx: int, dy: int, buttons: int) -> None:
-        """Move by (dx, dy) pixels, as under pointer lock, with the protocol's button mask."""
+    def _pointer_relative(self, dx: int, dy: int, buttons: int) -> None:
         if self._xtest is not None and (dx or dy):
             self._xtest.motion(dx, dy)
             self._position = (_coordinate(self._position[0] + dx), _coordinate(self._position[1] + dy))
@@ -134,18 +202,16 @@ class InputInjector:
             self._send_pointer(self._rfb_held)
         self._press_xtest(buttons & ~self._rfb_held)
 
-    def wheel(self, x: int, y: int, dx: int, dy: int) -> None:
-        """Turn the wheel at (x, y) by whole steps: positive is right and down."""
+    def _wheel(self, x: int, y: int, dx: int, dy: int) -> None:
         self._position = (_coordinate(x), _coordinate(y))
         for steps, backward, forward in ((dy, WHEEL_UP, WHEEL_DOWN), (dx, WHEEL_LEFT, WHEEL_RIGHT)):
             for _ in range(abs(steps)):
                 self._send_pointer(self._rfb_held | (forward if steps > 0 else backward))
                 self._send_pointer(self._rfb_held)
 
-    def lift(self, held: Lift) -> None:
-        """Let go of what `HeldInput.release` named."""
+    def _lift(self, held: Lift) -> None:
         if held.keysym is not None:
-            self.key(held.keysym, False)
+            self._key(held.keysym, False)
             return
         self._lift_xtest(0)
         if self._rfb_held:
@@ -162,6 +228,8 @@ class InputInjector:
         self._closed = True
         if self._reconnecting is not None:
             self._reconnecting.cancel()
+        self._waiting.clear()
+        self._keymap.close()
         self._drop_connections()
 
     def _send_pointer(self, mask: int) -> None:
@@ -206,6 +274,11 @@ class InputInjector:
                     return
         finally:
             self._reconnecting = None
+
+
+def _needs_keycode(keysym: int) -> bool:
+    """Whether a layout may lack it: neither ASCII nor one of the function and modifier keys (0xfe00 to 0xffff)."""
+    return not (0x20 <= keysym < 0x7F or 0xFE00 <= keysym <= 0xFFFF)
 
 
 def _coordinate(value: int) -> int:

@@ -33,17 +33,20 @@ class XThread(ABC):
         self._display = display
         self._xauthority = xauthority
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake_read = self._wake_write = -1
         self._lock = threading.Lock()
         self._posted: deque[Callable[[], None]] = deque()
         self._closing = False
-        self._ended = False
+        self._running = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread, which connects; callbacks will come on the running event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        """Start the thread, which connects; callbacks will come on the running event loop. Once is enough."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._running = True
+            self._thread.start()
 
     def close(self) -> None:
         """Let the thread end its connection and itself; does not wait. No callback comes afterwards."""
@@ -83,7 +86,7 @@ class XThread(ABC):
 
     def _wake(self) -> None:
         with self._lock, contextlib.suppress(BlockingIOError):  # full: it will wake
-            if not self._ended:
+            if self._running:
                 os.write(self._wake_write, b"\0")
 
     def _run(self) -> None:
@@ -100,7 +103,7 @@ class XThread(ABC):
             logger.exception("%s: the thread failed", self._thread.name)
         finally:
             with self._lock:
-                self._ended = True
+                self._running = False
                 os.close(self._wake_read)
                 os.close(self._wake_write)
 
