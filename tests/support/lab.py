@@ -13,6 +13,8 @@ def sign_in(page: Page, demo: Demo, user: str = "demo") -> None:
     page.fill("#username_input", user)
     page.fill("#password_input", demo.password)
     page.click("#login_submit")
+    page.wait_for_url(f"**/user/{user}/lab**", timeout=60_000)
+    page.goto(f"{demo.url}/user/{user}/lab?reset")  # else the tabs of the last visit come back
     page.wait_for_selector(".jp-LauncherCard", timeout=60_000)
     tile(page, "Desktop").wait_for(timeout=30_000)
 

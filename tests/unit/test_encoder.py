@@ -162,3 +162,21 @@ def smooth_noise(size: int) -> Pixels:
     texture = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-400 * (down**2 + across**2))).real
     pixels: Pixels = np.clip(127 + 60 * texture / texture.std(), 0, 255).astype(np.uint8)
     return pixels
+
+
+@pytest.mark.parametrize(("width", "height"), [(950, 678), (948, 676), (1366, 768), (333, 247)])
+def test_every_size_decodes_to_its_own_colours(width: int, height: int) -> None:
+    """Heights that are no multiple of four once had their colours shifted."""
+    pixels = np.zeros((height, width, 4), np.uint8)
+    pixels[:, :, :3] = (200, 60, 20)
+    pixels[: height // 2, : width // 2, :3] = (20, 60, 200)
+    picture = Picture(width, height)
+    picture.update(pixels, whole(picture))
+    encoder = H264Encoder(picture.width, picture.height, 60, 8_000_000)
+    packet = av.Packet(encoder.encode(picture, True).data)
+    shown = next(iter(av.CodecContext.create("h264", "r").decode(packet))).to_ndarray(format="bgr24")
+    assert shown.shape == (picture.height, picture.width, 3)
+    difference = np.abs(shown.astype(int) - pixels[: picture.height, : picture.width, :3])
+    edges = np.ones(difference.shape[:2], bool)
+    edges[height // 2 - 8 : height // 2 + 8, :] = edges[:, width // 2 - 8 : width // 2 + 8] = False
+    assert difference[edges].max() < 24

@@ -73,12 +73,11 @@ class Picture:
     def __init__(self, width: int, height: int, convert: colour.Converter | None = None) -> None:
         self.width = width & ~1
         self.height = height & ~1
-        size = self.width * self.height
-        self._planes = np.zeros(size * 3 // 2, np.uint8)
-        half = (self.height // 2, self.width // 2)
-        self._y = self._planes[:size].reshape(self.height, self.width)
-        self._u = self._planes[size : size + size // 4].reshape(half)
-        self._v = self._planes[size + size // 4 :].reshape(half)
+        # The frame's own memory: PyAV takes an array for one only where the height is a multiple of four.
+        self._frame = av.VideoFrame(self.width, self.height, "yuv420p")
+        self._y, self._u, self._v = (_rows(plane) for plane in self._frame.planes)
+        for plane in (self._y, self._u, self._v):
+            plane[:] = 0
         self._convert = convert or colour.make_converter()
 
     def update(self, pixels: Pixels, changed: Rect) -> None:
@@ -91,8 +90,13 @@ class Picture:
         self._convert(pixels[place], self._y[place], self._u[half], self._v[half])
 
     def frame(self) -> av.VideoFrame:
-        """Return it as a frame that shares its memory: use it up before the next `update`."""
-        return av.VideoFrame.from_numpy_buffer(self._planes.reshape(self.height * 3 // 2, self.width), format="yuv420p")
+        """Return it as a frame, always the same one: use it up before the next `update`."""
+        return self._frame
+
+
+def _rows(plane: Any) -> Pixels:
+    """Return a plane as rows of its pixels, in place."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 @dataclass(frozen=True, slots=True)
