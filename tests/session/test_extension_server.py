@@ -24,7 +24,7 @@ import aiohttp
 import psutil
 import pytest
 from streamspace_proxy.extension.hub_api import HubApi
-from streamspace_proxy.extension.server import Clock, Place, make_application
+from streamspace_proxy.extension.server import Life, Place, make_application
 from streamspace_proxy.extension.sessions import OpenSession
 from streamspace_proxy.extension.streamer_link import StreamerLink
 
@@ -154,7 +154,7 @@ def test_every_route_is_on_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     session = OpenSession("gimp", "GIMP", StreamerLink(Path("/tmp/none")))
     now = datetime.now(UTC)
-    application = make_application(Place.from_environment(), session, HubApi.from_environment(), Clock(now, now))
+    application = make_application(Place.from_environment(), session, HubApi.from_environment(), Life(now, now))
     # tornado adds nothing of its own: no `static_path` is set, and the last rule leads to our routes.
     found = [rule for outer in application.default_router.rules for rule in outer.target.rules]
     patterns = {

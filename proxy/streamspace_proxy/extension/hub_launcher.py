@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from streamspace_hub.model import AppTemplate, Session, SessionState
 from streamspace_proxy.extension.hub_api import HubApi, HubError
@@ -110,7 +110,7 @@ class HubLauncher:
 
     async def _open(self, server: Mapping[str, Any], title: str, file: Path) -> None:
         # Only addresses from our spawner or the hub: this request carries our token.
-        url = server["url"] if "://" in server["url"] else f"{(self._proxy_url or '').rstrip('/')}{server['url']}"
+        url = urljoin(self._proxy_url or "", server["url"])
         if "://" not in url:
             raise LaunchError(f"{title} is running, but cannot be reached from here. Open {file.name} within it.", 501)
         try:

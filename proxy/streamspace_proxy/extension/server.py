@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ from streamspace_proxy.extension.streamer_link import StreamerLink
 log = logging.getLogger("streamspace.session")
 
 LARGEST_BODY = 1024 * 1024
+LAST_WORDS = 0.05
+"""Seconds in which answers that are under way leave before the end."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,14 @@ class Version(PublicHandler):
 class Status(AuthorisedHandler):
     """`api/status`: the fields of a Jupyter server's, for tools that ask every server."""
 
-    def initialize(self, clock: Clock) -> None:
-        """Take the activity clock."""
-        self._clock = clock
+    def initialize(self, life: Life) -> None:
+        """Take what is told."""
+        self._life = life
 
     @web.authenticated
     async def get(self) -> None:
         """Say since when it runs and when it was last used."""
-        started, last = self._clock.started.isoformat(), self._clock.last_activity.isoformat()
+        started, last = self._life.started.isoformat(), self._life.last_activity.isoformat()
         self.write_json({"started": started, "last_activity": last, "connections": 0, "kernels": 0})
 
 
@@ -110,18 +112,25 @@ class Stop(AuthorisedHandler):
 
     allowed_roles = frozenset({Role.OWNER})
 
-    def initialize(self, hub: HubApi, place: Place) -> None:
-        """Take the hub that is asked."""
+    def initialize(self, hub: HubApi, place: Place, life: Life) -> None:
+        """Take the hub that is asked, and what shows that it has heard."""
         self._hub = hub
         self._place = place
+        self._life = life
 
     @web.authenticated
     async def post(self) -> None:
         """Ask the hub to stop this server; 202, since it ends us too."""
-        try:
-            await self._hub.request("DELETE", self._place.server_api)
-        except HubError as error:
-            raise Refusal(error.status, f"JupyterHub did not stop the session: {error.message}") from error
+        asked = asyncio.create_task(self._hub.request("DELETE", self._place.server_api))
+        ended = asyncio.create_task(self._life.ended.wait())
+        # The hub answers when we are gone; that it has begun to end us is answer enough.
+        await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            ended.cancel()
+            try:
+                asked.result()
+            except HubError as error:
+                raise Refusal(error.status, f"JupyterHub did not stop the session: {error.message}") from error
         self.set_status(202)
         self.write_json({"message": "The session is being stopped."})
 
@@ -136,11 +145,12 @@ class NotHere(PublicHandler):
 
 
 @dataclass
-class Clock:
-    """When the session was last used."""
+class Life:
+    """When this server began, when the session was last used, and whether it is ending."""
 
     started: datetime
     last_activity: datetime
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -150,7 +160,7 @@ class SessionServer:
     place: Place
     session: OpenSession
     hub: HubApi
-    clock: Clock
+    life: Life
     application: web.Application
 
     @classmethod
@@ -161,22 +171,22 @@ class SessionServer:
         socket = Path(os.environ["STREAMSPACE_RUNTIME_DIR"], "streamer.sock")
         session = OpenSession(template.name, template.title, StreamerLink(socket))
         hub, now = HubApi.from_environment(), datetime.now(UTC)
-        clock = Clock(now, now)
-        return cls(place, session, hub, clock, make_application(place, session, hub, clock))
+        life = Life(now, now)
+        return cls(place, session, hub, life, make_application(place, session, hub, life))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            asyncio.get_running_loop().add_signal_handler(number, self.life.ended.set)
         # The proxy in front of us says whom it speaks for and over which protocol.
         server = HTTPServer(self.application, xheaders=True, ssl_options=internal_ssl(), max_body_size=LARGEST_BODY)
         server.listen(self.place.port, self.place.host)
         log.info("Serving %s at %s:%s%s", self.session.title, self.place.host, self.place.port, self.place.base_url)
-        clock = asyncio.create_task(self._report_activity())
-        await ended.wait()
-        clock.cancel()
+        reports = asyncio.create_task(self._report_activity())
+        await self.life.ended.wait()
+        reports.cancel()
         server.stop()
+        await asyncio.sleep(LAST_WORDS)
         await self.session.link.close()
         await self.hub.close()
 
@@ -185,7 +195,7 @@ class SessionServer:
         name = os.environ.get("JUPYTERHUB_SERVER_NAME", "")
 
         async def report(moment: datetime) -> None:
-            self.clock.last_activity = moment
+            self.life.last_activity = moment
             if url is None:
                 return
             stamp = moment.isoformat()
@@ -198,7 +208,7 @@ class SessionServer:
         await activity.follow(lambda: (self.session,), report, float(interval or activity.INTERVAL))
 
 
-def make_application(place: Place, session: OpenSession, hub: HubApi, clock: Clock) -> web.Application:
+def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life) -> web.Application:
     """Return the application with every route there is."""
     hub_auth = HubOAuth(base_url=place.base_url)
     identity = HubIdentityProvider(hub_auth)
@@ -206,9 +216,9 @@ def make_application(place: Place, session: OpenSession, hub: HubApi, clock: Clo
     routes: list[tuple[str, Any, dict[str, Any]]] = [
         (r"/(?:|lab|tree)/?", Redirect, home),
         (r"/api/?", Version, {}),
-        (r"/api/status", Status, {"clock": clock}),
+        (r"/api/status", Status, {"life": life}),
         (r"/oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),
-        (r"/streamspace/api/v1/stop", Stop, {"hub": hub, "place": place}),
+        (r"/streamspace/api/v1/stop", Stop, {"hub": hub, "place": place, "life": life}),
         *only_session_routes(place.base_url, OnlySession(session), HubLinks(place.hub_home, "api/v1/stop")),
     ]
     prefix = re.escape(place.base_url.rstrip("/"))
