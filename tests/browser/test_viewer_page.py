@@ -121,10 +121,10 @@ def test_a_transport_that_cannot_be_is_explained(
 
 def test_screen_follows_the_page(context: BrowserContext, terminal: ViewerSession) -> None:
     page = open_page(context, terminal, transport="websocket")
-    for size in ({"width": 900, "height": 620}, {"width": 1100, "height": 760}):
-        page.set_viewport_size(size)
-        eventually(lambda size=size: stats(page)["screen"] == size, f"the screen to be {size}")
-        assert f"{size['width']}x{size['height']}" in terminal.x("xdpyinfo").replace(" ", "")
+    for width, height in ((900, 620), (1100, 760)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(f"() => window.streamspace.stats().screen?.width === {width}", timeout=10_000)
+        assert f"{width}x{height}" in terminal.x("xdpyinfo").replace(" ", "")
     eventually(lambda: colours(picture(page, page)) > 3, "a picture in the new size")
 
 
@@ -133,12 +133,11 @@ def test_pointer_buttons_and_wheel(context: BrowserContext) -> None:
     with viewer_session(*command, title="xev") as session:
         page = open_page(context, session, transport="websocket")
         wait_for_picture(page)
-        page.wait_for_timeout(1000)
         events = session.running.home / "events"
         page.mouse.move(310, 220)
         eventually(lambda: "x:310 y:220" in session.x("xdotool", "getmouselocation"), "the pointer to be there")
         for button in ("left", "middle", "right"):
-            page.mouse.click(310, 220, button=button)  # type: ignore[arg-type]
+            page.mouse.click(310, 220, button=button)
         page.mouse.wheel(0, 120)
         page.mouse.wheel(0, -120)
         page.mouse.down()
@@ -159,7 +158,6 @@ def test_keys_are_let_go_when_the_page_loses_the_keyboard(context: BrowserContex
     with viewer_session(*command, title="xev") as session:
         page = open_page(context, session, transport="websocket")
         wait_for_picture(page)
-        page.wait_for_timeout(1000)
         page.locator("#streamspace").click()
         events = session.running.home / "events"
         page.keyboard.down("Shift")
@@ -236,8 +234,7 @@ def test_ended_app_is_said_and_started_again(context: BrowserContext) -> None:
         page.keyboard.type("exit 3\n", delay=10)
         page.get_by_role("heading", name="Terminal has ended.").wait_for(timeout=10_000)
         page.get_by_role("button", name="Start again").click()
-        page.get_by_role("heading", name="Terminal has ended.").wait_for(state="hidden", timeout=10_000)
-        page.wait_for_timeout(1000)
+        wait_for_app(page)
         page.keyboard.type("touch again\n", delay=10)
         eventually((session.running.home / "again").exists, "the new app to take input")
 

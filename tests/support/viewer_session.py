@@ -58,9 +58,9 @@ def viewer_session(*command: str, title: str = "Terminal", **fields: Any) -> Ite
     try:
         running = wait(stack.enter_async_context(run_session(*command, title=title, **fields)))
         port = _free_port()
+        arguments = [str(running.runtime_dir / "streamer.sock"), str(port), "5", title]
         bridge = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.bridge_server"]
-            + [str(running.runtime_dir / "streamer.sock"), str(port), "5", title],
+            [sys.executable, "-m", "tests.support.bridge_server", *arguments],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": PYTHONPATH},
         )
@@ -90,5 +90,6 @@ def _wait_for(session: ViewerSession) -> None:
             urllib.request.urlopen(session.url(), timeout=2).close()
             return
         except (OSError, urllib.error.URLError) as error:
-            assert time.monotonic() < deadline, f"the bridge does not serve the page: {error}"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the bridge does not serve the page: {error}") from error
             time.sleep(0.1)

@@ -44,6 +44,8 @@ export class Viewer {
   private hello: Hello | null = null;
   private mediaRunning = false;
   private graceTimer = 0;
+  /** Until when an interruption is not mentioned; 0: there is none. */
+  private calmUntil = 0;
   private told = '';
 
   constructor(
@@ -55,7 +57,7 @@ export class Viewer {
     this.situation = {
       title,
       connected: false,
-      wasConnected: false,
+      wasShown: false,
       refusal: null,
       bye: null,
       status: null,
@@ -100,7 +102,7 @@ export class Viewer {
   get api(): StreamspaceApi {
     const transport = () => this.media.transport;
     const role = () => this.hello?.role ?? null;
-    const connected = () => this.situation.connected;
+    const connected = () => this.usable;
     return {
       get transport() {
         return transport();
@@ -114,6 +116,11 @@ export class Viewer {
       stats: () => this.stats(),
       on: (event, fn) => this.events.on(event, fn),
     };
+  }
+
+  /** Pictures come and input arrives. */
+  private get usable(): boolean {
+    return this.situation.connected && this.situation.shown;
   }
 
   async start(): Promise<void> {
@@ -160,9 +167,8 @@ export class Viewer {
 
   private listen(): void {
     this.media.on('transport', () => {
-      this.situation.shown ||= this.media.transport !== null;
       if (this.media.transport !== null) {
-        this.resizer.ask();
+        this.pictureShown();
       }
       this.announceFallback();
       this.events.emit('transport', this.media.transport);
@@ -236,7 +242,6 @@ export class Viewer {
   }
 
   private connected(hello: Hello): void {
-    window.clearTimeout(this.graceTimer);
     this.hello = hello;
     const mayControl = hello.role !== 'viewer';
     const { policy } = hello;
@@ -258,7 +263,6 @@ export class Viewer {
     if (document.hidden) {
       this.socket.send({ type: 'visibility', hidden: true });
     }
-    this.events.emit('connected', { role: hello.role });
     this.refresh();
   }
 
@@ -273,6 +277,14 @@ export class Viewer {
     this.refresh();
   }
 
+  private pictureShown(): void {
+    this.resizer.ask();
+    if (!this.situation.shown && this.hello) {
+      Object.assign(this.situation, { shown: true, wasShown: true });
+      this.events.emit('connected', { role: this.hello.role });
+    }
+  }
+
   /** When all three are there: a connection, a running desktop, and what this browser is able to. */
   private startMedia(): void {
     const { connected, status } = this.situation;
@@ -285,23 +297,24 @@ export class Viewer {
 
   private stopMedia(): void {
     if (this.mediaRunning) {
+      const was = this.usable;
       this.mediaRunning = false;
+      this.situation.shown = false;
       this.media.disconnect();
+      if (was) {
+        this.events.emit('disconnected', undefined);
+      }
     }
   }
 
   private lost(opened: boolean): void {
-    const was = this.situation.connected;
-    Object.assign(this.situation, { connected: false, status: null });
-    this.stopMedia();
-    if (was) {
+    if (this.situation.connected) {
       this.controls.release();
       this.resizer.allow(null);
-      this.events.emit('disconnected', undefined);
-      this.graceTimer = window.setTimeout(() => this.refresh(), GRACE_MS);
-    } else {
-      this.refresh();
     }
+    this.stopMedia();
+    Object.assign(this.situation, { connected: false, status: null });
+    this.refresh();
     if (!opened) {
       void this.askWhy();
     }
@@ -397,6 +410,18 @@ export class Viewer {
 
   private refresh(): void {
     const content = overlayFor(this.situation);
+    window.clearTimeout(this.graceTimer);
+    if (content.busy && this.root.dataset['state'] === 'connected') {
+      if (this.calmUntil === 0) {
+        this.calmUntil = performance.now() + GRACE_MS;
+      }
+      const left = this.calmUntil - performance.now();
+      if (left > 0) {
+        this.graceTimer = window.setTimeout(() => this.refresh(), left);
+        return;
+      }
+    }
+    this.calmUntil = 0;
     this.overlay.show(content);
     const { transport } = this.media;
     const name = transport ? ` · ${strings.transport(transport)}` : '';

@@ -7,7 +7,7 @@ const running: Status = { type: 'status', state: 'running', message: '', app };
 const calm: Situation = {
   title: 'GIMP',
   connected: true,
-  wasConnected: true,
+  wasShown: false,
   refusal: null,
   bye: null,
   status: running,
@@ -19,8 +19,8 @@ const calm: Situation = {
 
 const cases: [name: string, change: Partial<Situation>, expected: Record<string, unknown>][] = [
   ['nothing lies over a picture', {}, { state: 'connected', title: null }],
-  ['the first connection', { connected: false, wasConnected: false }, { state: 'connecting', busy: true }],
-  ['a lost connection', { connected: false }, { state: 'reconnecting', busy: true }],
+  ['the first connection', { connected: false }, { state: 'connecting', busy: true }],
+  ['a lost connection', { connected: false, wasShown: true }, { state: 'reconnecting', busy: true }],
   [
     'the streamer’s last words',
     { connected: false, bye: 'Too many.' },
@@ -38,11 +38,26 @@ const cases: [name: string, change: Partial<Situation>, expected: Record<string,
     { status: { ...running, state: 'failed', message: 'Xtigervnc is not installed.' } },
     { state: 'failed', detail: 'Xtigervnc is not installed.' },
   ],
+  [
+    'waiting for the picture after a reconnection',
+    { shown: false, wasShown: true },
+    { state: 'reconnecting' },
+  ],
   ['waiting for a picture', { shown: false }, { state: 'starting', busy: true }],
   [
     'an app that ended',
     { status: { ...running, app: { ...app, state: 'exited', exit_code: 3 } } },
     { state: 'ended', title: 'GIMP has ended.', detail: 'It ended with exit code 3.', action: 'restart' },
+  ],
+  [
+    'an app that is not installed says how to get it',
+    { status: { ...running, message: 'Install gimp.', app: { ...app, state: 'exited', exit_code: 127 } } },
+    { state: 'ended', title: 'GIMP could not be started.', detail: 'Install gimp.', action: 'restart' },
+  ],
+  [
+    'an app without its window yet, which takes nothing from the user',
+    { status: { ...running, app: { ...app, state: 'starting' } } },
+    { state: 'starting', title: 'GIMP is starting', passive: true },
   ],
   [
     'no transport left',

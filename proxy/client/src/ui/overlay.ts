@@ -15,12 +15,13 @@ export type Refusal = 'stopped' | 'forbidden' | null;
 export interface Situation {
   title: string;
   connected: boolean;
-  wasConnected: boolean;
+  /** There was a picture on this page before. */
+  wasShown: boolean;
   refusal: Refusal;
   /** The streamer's last words, when it closed on purpose. */
   bye: string | null;
   status: Status | null;
-  /** A picture is on screen. */
+  /** A picture came on this connection. */
   shown: boolean;
   giveUp: { reason: GiveUpReason; sentence: string } | null;
   mayControl: boolean;
@@ -35,6 +36,8 @@ export interface OverlayContent {
   title: string | null;
   detail?: string;
   busy?: boolean;
+  /** Says something, and lets pointer and keys through. */
+  passive?: boolean;
   action?: OverlayAction;
 }
 
@@ -43,7 +46,7 @@ export function overlayFor(situation: Situation): OverlayContent {
   return situation.connected ? whileConnected(situation) : whileApart(situation);
 }
 
-function whileApart({ refusal, hasHome, bye, wasConnected }: Situation): OverlayContent {
+function whileApart({ refusal, hasHome, bye, wasShown }: Situation): OverlayContent {
   if (refusal === 'stopped') {
     const content = { state: 'stopped', title: strings.stopped, detail: strings.stoppedDetail } as const;
     return hasHome ? { ...content, action: 'home' } : content;
@@ -54,12 +57,12 @@ function whileApart({ refusal, hasHome, bye, wasConnected }: Situation): Overlay
   if (bye !== null) {
     return { state: 'reconnecting', title: bye || strings.closed, busy: true };
   }
-  return wasConnected
+  return wasShown
     ? { state: 'reconnecting', title: strings.reconnecting, detail: strings.reconnectingDetail, busy: true }
     : { state: 'connecting', title: strings.connecting, busy: true };
 }
 
-function whileConnected({ title, status, giveUp, shown, mayControl }: Situation): OverlayContent {
+function whileConnected({ title, status, giveUp, shown, wasShown, mayControl }: Situation): OverlayContent {
   if (status === null) {
     return { state: 'connecting', title: strings.connecting, busy: true };
   }
@@ -74,19 +77,35 @@ function whileConnected({ title, status, giveUp, shown, mayControl }: Situation)
       break;
   }
   if (status.app.state === 'exited') {
-    const how = strings.endedBy(status.app.exit_code, status.app.signal);
-    const content = { state: 'ended', title: strings.ended(title) } as const;
-    return mayControl
-      ? { ...content, detail: how, action: 'restart' }
-      : { ...content, detail: `${how} ${strings.endedViewer}`.trim() };
+    return appEnded(title, status, mayControl);
   }
   if (giveUp) {
     const content = { state: 'failed', title: strings.noPicture, detail: giveUp.sentence } as const;
     return { ...content, action: giveUp.reason === 'forced' ? 'choose' : 'reload' };
   }
-  return shown
-    ? { state: 'connected', title: null }
+  if (shown) {
+    return status.app.state === 'starting'
+      ? { state: 'starting', title: strings.starting(title), busy: true, passive: true }
+      : { state: 'connected', title: null };
+  }
+  return wasShown
+    ? { state: 'reconnecting', title: strings.reconnecting, detail: strings.reconnectingDetail, busy: true }
     : { state: 'starting', title: strings.starting(title), detail: strings.firstPicture, busy: true };
+}
+
+/** Exit codes with which shells, and our desktop, say that a program could not be run at all. */
+const NEVER_RAN = [126, 127];
+
+function appEnded(title: string, { app, message }: Status, mayControl: boolean): OverlayContent {
+  const ran = !NEVER_RAN.includes(app.exit_code ?? 0);
+  const how = ran ? strings.endedBy(app.exit_code, app.signal) : message;
+  const content = {
+    state: 'ended',
+    title: ran ? strings.ended(title) : strings.sessionFailed(title),
+  } as const;
+  return mayControl
+    ? { ...content, detail: how, action: 'restart' }
+    : { ...content, detail: `${how} ${strings.endedViewer}`.trim() };
 }
 
 const LABELS: Record<OverlayAction, string> = {
@@ -110,6 +129,7 @@ export class Overlay {
     this.current = key;
     this.element.hidden = content.title === null;
     this.element.dataset['state'] = content.state;
+    this.element.classList.toggle('ss-passive', content.passive === true);
     if (content.title === null) {
       this.element.replaceChildren();
       return;
