@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
 from jupyter_server.auth.decorator import ws_authenticated
-from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -28,6 +26,8 @@ LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
 """Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
 is the streamer's to refuse, with a sentence."""
 CHUNK = 64 * 1024
+PING_INTERVAL = 30.0
+"""Seconds between pings, which show that a browser is still there; and how long its answer may take."""
 TRY_AGAIN_LATER = 1013
 RESTARTING = "The session's streamer is starting again; the picture returns by itself."
 
@@ -112,11 +112,14 @@ class ApiBridge(BridgeHandler):
             self.request.connection.stream.close()  # type: ignore[union-attr]
 
 
-class SocketBridge(WebSocketMixin, BridgeHandler, WebSocketHandler):
+class SocketBridge(BridgeHandler, WebSocketHandler):
     """`ws` and `rfb`: two WebSockets joined."""
 
     upstream: aiohttp.ClientWebSocketResponse | None = None
     _pump: asyncio.Task[None] | None = None
+
+    # In seconds; jupyter_server's own mixin still counts in milliseconds, which tornado 6.5 takes for seconds.
+    ping_interval = ping_timeout = PING_INTERVAL
 
     @property
     def max_message_size(self) -> int:
@@ -157,7 +160,6 @@ class SocketBridge(WebSocketMixin, BridgeHandler, WebSocketHandler):
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Start to pass messages to the browser; or, without a streamer, ask it to come again."""
-        super().open(*args, **kwargs)
         self.set_nodelay(True)
         if self.upstream is None:
             self.close(TRY_AGAIN_LATER, RESTARTING)
@@ -201,10 +203,6 @@ class SocketBridge(WebSocketMixin, BridgeHandler, WebSocketHandler):
         else:
             # Gone without a word, or going away: the runner starts it again.
             self.close(TRY_AGAIN_LATER, RESTARTING)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer a refused handshake with JSON."""
-        BridgeHandler.write_error(self, status_code, **kwargs)
 
 
 def _short(reason: object) -> str | None:
