@@ -4,17 +4,19 @@
  */
 import type { App } from './tokens';
 
-/** Extensions by MIME type (IANA registrations, and shared-mime-info for what has none). */
-const EXTENSIONS: Readonly<Record<string, string>> = {
+/** The extensions of a MIME type, separated by blanks (IANA registrations, and shared-mime-info for what has none). */
+const KNOWN: Readonly<Record<string, string>> = {
   'application/epub+zip': 'epub',
+  'application/geo+json': 'geojson',
   'application/geopackage+sqlite3': 'gpkg',
   'application/gpx+xml': 'gpx',
-  'application/geo+json': 'geojson',
+  'application/illustrator': 'ai',
   'application/json': 'json',
   'application/msword': 'doc dot',
   'application/pdf': 'pdf',
   'application/postscript': 'ps eps ai',
   'application/rtf': 'rtf',
+  'application/toml': 'toml',
   'application/vnd.google-earth.kml+xml': 'kml',
   'application/vnd.google-earth.kmz': 'kmz',
   'application/vnd.ms-excel': 'xls xlt',
@@ -29,9 +31,12 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'application/x-blender': 'blend',
   'application/x-esri-shape': 'shp',
   'application/x-qgis-project': 'qgs qgz',
+  'application/x-qgis-project-container': 'qgz',
+  'application/x-sh': 'sh',
   'application/x-shellscript': 'sh',
   'application/xhtml+xml': 'xhtml',
   'application/xml': 'xml',
+  'application/yaml': 'yaml yml',
   'application/zip': 'zip',
   'audio/flac': 'flac',
   'audio/mpeg': 'mp3',
@@ -40,6 +45,7 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/bmp': 'bmp',
   'image/gif': 'gif',
   'image/heif': 'heif heic',
+  'image/jp2': 'jp2',
   'image/jpeg': 'jpg jpeg jpe',
   'image/openraster': 'ora',
   'image/png': 'png',
@@ -49,24 +55,38 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/vnd.adobe.photoshop': 'psd',
   'image/webp': 'webp',
   'image/x-compressed-xcf': 'xcfgz',
+  'image/x-eps': 'eps',
   'image/x-exr': 'exr',
+  'image/x-icon': 'ico',
   'image/x-portable-anymap': 'pnm pbm pgm ppm',
+  'image/x-portable-bitmap': 'pbm',
+  'image/x-portable-graymap': 'pgm',
+  'image/x-portable-pixmap': 'ppm',
   'image/x-psd': 'psd',
+  'image/x-tga': 'tga',
   'image/x-xcf': 'xcf',
   'model/gltf+json': 'gltf',
   'model/gltf-binary': 'glb',
   'model/obj': 'obj',
   'model/stl': 'stl',
+  'text/css': 'css',
   'text/csv': 'csv',
   'text/html': 'html htm',
+  'text/javascript': 'js mjs',
   'text/markdown': 'md',
   'text/plain': 'txt log text',
+  'text/rtf': 'rtf',
+  'text/tab-separated-values': 'tsv',
+  'text/x-c': 'c h',
+  'text/x-c++': 'cpp cc cxx hpp',
   'text/x-c++src': 'cpp cc cxx',
   'text/x-csrc': 'c',
+  'text/x-java': 'java',
   'text/x-matlab': 'm',
   'text/x-octave': 'm',
   'text/x-python': 'py',
   'text/x-r': 'r',
+  'text/x-rst': 'rst',
   'text/x-tex': 'tex',
   'video/mp4': 'mp4 m4v',
   'video/quicktime': 'mov',
@@ -75,11 +95,14 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 
 const TYPES = new Map<string, string[]>();
-for (const [type, extensions] of Object.entries(EXTENSIONS)) {
+for (const [type, extensions] of Object.entries(KNOWN)) {
   for (const extension of extensions.split(' ')) {
     TYPES.set(extension, [...(TYPES.get(extension) ?? []), type]);
   }
 }
+
+/** Every extension that tells something. */
+export const EXTENSIONS: readonly string[] = [...TYPES.keys()];
 
 /** The MIME types of a file named `path`: those `known` from elsewhere and those that its extension tells. */
 export function mimeTypes(path: string, known: readonly string[] = []): string[] {

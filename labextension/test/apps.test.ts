@@ -1,7 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 
-import { mimeTypes, opens } from '../src/mime';
+import { EXTENSIONS, mimeTypes, opens } from '../src/mime';
 import { ordered } from '../src/order';
 import { stateSince, tileCaption, tileLabel } from '../src/words';
 import { app, session } from './server';
@@ -23,6 +26,17 @@ describe('mimeTypes', () => {
 
   it.each(['README', 'dir.png/README', 'x.unknown', 'x.', ''])('makes nothing up for %j', path => {
     expect(mimeTypes(path)).toEqual([]);
+  });
+
+  it('tells every type that a built-in app opens from some extension', () => {
+    const folder = fileURLToPath(new URL('../../streamspace_hub/catalog/apps/', import.meta.url));
+    const told = new Set(EXTENSIONS.flatMap(extension => mimeTypes(`x.${extension}`)));
+    for (const file of readdirSync(folder)) {
+      const listed =
+        /^mime_types:\s*(\[.*\]|(?:\n\s+- .*)+)/m.exec(readFileSync(folder + file, 'utf8'))?.[1] ?? '';
+      const missing = (listed.match(/[\w.+-]+\/[\w.+*-]+/g) ?? []).filter(type => !told.has(type));
+      expect(missing, `MIME types of ${file}`).toEqual([]);
+    }
   });
 
   it('keeps what is known from elsewhere', () => {
