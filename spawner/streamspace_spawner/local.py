@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from jupyterhub import spawner as hub_spawner
 from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
 from tornado import web
@@ -138,10 +139,13 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
     async def _find_account(self, *, create: bool) -> Account:
         if not self.users_are_separated:
             _say_once(self.log.warning, f"Sessions share the files of the user '{accounts.own_account().name}'")
+        return await asyncio.to_thread(self._look_up_account, create=create)
+
+    def _look_up_account(self, *, create: bool) -> Account:
+        if not self.users_are_separated:
             return accounts.own_account()
         name = self.user.name
-        return await asyncio.to_thread(
-            accounts.account_of,
+        return accounts.account_of(
             self.account_template.format(username=name),
             home_to_create=self.account_home_template.format(username=name) if create else None,
             allowed_system_accounts=self.allowed_system_accounts,
@@ -149,9 +153,9 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
 
     @property
     def account(self) -> Account:
-        """The account of the server that is being started."""
+        """The account of this server; `start` finds it in a thread, whoever asks earlier waits for it."""
         if self._account is None:
-            raise RuntimeError("the account is found in start()")
+            self._account = self._look_up_account(create=False)
         return self._account
 
     def session_home(self) -> str:
@@ -168,10 +172,9 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         variables = super().get_env()
         if self.plan is not None:
             variables["STREAMSPACE_RUNTIME_DIR"] = self.session_state["folder"]
-        else:
+        elif proxy := self.user.settings.get("proxy"):
             # On its own machine the proxy is where it listens; from any other there is no telling.
-            listens = str(self.user.settings["proxy"].public_url)
-            variables.setdefault("STREAMSPACE_PROXY_URL", listens.replace("://:", f"://{LOOPBACK}:"))
+            variables.setdefault("STREAMSPACE_PROXY_URL", proxy.public_url.replace("://:", f"://{LOOPBACK}:"))
         return variables
 
     async def move_certs(self, paths: dict[str, str]) -> dict[str, str]:
@@ -249,8 +252,7 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         self._own_process(starting.result())
 
     def _own_process(self, process: subprocess.Popen[bytes]) -> None:
-        self.proc = process
-        self.pid = process.pid
+        self.proc, self.pid = process, process.pid
         stat = read_stat(process.pid)
         if self.session_state and stat is not None:
             self.session_state = {**self.session_state, "start": stat.start}
@@ -350,8 +352,7 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             await asyncio.sleep(WATCH_INTERVAL)
 
     async def _clean_up(self, *, force: bool = False) -> None:
-        state = self.session_state
-        leader = self.pid if self._leader_is_alive() else 0
+        state, leader = self.session_state, self.pid if self._leader_is_alive() else 0
         await self._end_all(state["marker"], state["uid"], leader=leader, force=force)
         if self.proc is not None:
             self.proc.poll()  # reaps it
@@ -380,7 +381,8 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
 
 
 def _popen(command: list[str], kwargs: dict[str, Any]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, **kwargs)
+    # By LocalProcessSpawner's name for it: JupyterHub's tests replace it there.
+    return hub_spawner.Popen(command, **kwargs)  # type: ignore[attr-defined]
 
 
 def _why_ended(title: str, lines: list[str]) -> str:

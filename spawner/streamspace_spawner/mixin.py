@@ -141,7 +141,7 @@ class StreamSpaceMixin(_Spawner):
 
     @default("server_token_scopes")
     def _lab_server_scopes(self) -> list[str]:
-        return list(SERVER_TOKEN_SCOPES)
+        return list(SERVER_TOKEN_SCOPES) if _installed() else []
 
     def _limit_token(self) -> None:
         """Take from a session's token what only JupyterLab's server needs.
@@ -162,8 +162,7 @@ class StreamSpaceMixin(_Spawner):
 
     @default("oauth_client_allowed_scopes")
     def _viewer_scopes(self) -> list[str]:
-        # Without `install` the hub does not know them, and would refuse to start any server.
-        return [f"{scope}!server" for scope in VIEWER_SCOPES if scope in scope_definitions]
+        return [f"{scope}!server" for scope in VIEWER_SCOPES] if _installed() else []
 
     @validate("oauth_client_allowed_scopes")
     def _with_viewer_scopes(self, proposal: Mapping[str, Any]) -> Any:
@@ -212,3 +211,11 @@ class StreamSpaceMixin(_Spawner):
         """Forget the session that has ended."""
         super().clear_state()
         self.session_state = {}
+
+
+def _installed() -> bool:
+    """Return whether `install` has been called on this hub. Without it we change nobody's rights.
+
+    The hub would refuse to start any server for scopes that it does not know.
+    """
+    return all(scope in scope_definitions for scope in VIEWER_SCOPES)

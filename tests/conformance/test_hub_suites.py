@@ -1,0 +1,22 @@
+"""JupyterHub's own spawner tests pass with our spawner as they pass with its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.run import ROOT, main, regressions
+
+
+@pytest.mark.hub
+@pytest.mark.timeout(1000)
+def test_no_test_of_jupyterhub_passes_less(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([str(Path(ROOT, "build", "conformance"))])
+    assert status == 0, capsys.readouterr().out
+
+
+def test_a_regression_is_seen() -> None:
+    theirs = {"a": "passed", "b": "failed", "c": "passed", "d": "skipped", "e": "passed"}
+    ours = {"a": "passed", "b": "failed", "c": "failed", "d": "skipped"}
+    assert regressions(theirs, ours) == ["c", "e"]
