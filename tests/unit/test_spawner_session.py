@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamspace_spawner import LocalStreamSpaceSpawner, StreamSpace
 from streamspace_spawner.session import SessionPlan, SessionRefused, plan_session
 
 from streamspace_hub.catalog import Catalog, load_catalog
@@ -92,3 +93,11 @@ def test_environment_is_the_contracts(catalog: Catalog) -> None:
     assert variables["STREAMSPACE_OPEN"] == "/home/ann/pictures/a cat.png"
     assert variables["STREAMSPACE_SESSION"] == "abc.1"
     assert json.loads(variables["STREAMSPACE_TEMPLATE"])["command"]
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "spawner.md").read_text()
+    for configurable in (StreamSpace, LocalStreamSpaceSpawner):
+        for name, trait in configurable.class_own_traits(config=True).items():
+            assert f"| `{name}` |" in text, name
+            assert trait.help.strip()
