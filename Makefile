@@ -90,11 +90,11 @@ types: setup
 	@npm run --silent typecheck
 
 unit: setup
-	@pytest tests/unit $(ARGS)
+	@python -m pytest tests/unit $(ARGS)
 	@npm run --silent test
 
 test: check setup-test test-hub5
-	@pytest tests --ignore tests/unit --ignore tests/bench $(ARGS)
+	@python -m pytest tests --ignore tests/unit --ignore tests/bench $(ARGS)
 
 # JupyterHub 5.5 is what Zero-to-JupyterHub ships; the main environment has 6.x.
 $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py
