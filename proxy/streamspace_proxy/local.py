@@ -88,7 +88,8 @@ class Session:
         env = os.environ if name == "extension" else self._clean
         child = self._table.start(
             name,
-            [sys.executable, "-m", f"streamspace_proxy.{name}", *arguments],
+            # -P: we start in the user's home, where a file may be called like a module of ours.
+            [sys.executable, "-P", "-m", f"streamspace_proxy.{name}", *arguments],
             env,
             log=(self._streamer_log if name == "streamer" else self._log).fd,
             cwd=os.getcwd(),

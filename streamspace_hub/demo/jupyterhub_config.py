@@ -25,7 +25,8 @@ c.DemoAuthenticator.password = run["password"]
 c.Authenticator.allowed_users = {USER, ADMIN}
 c.Authenticator.admin_users = {ADMIN}
 
-c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+# -P: it starts in the user's home, where a file may be called like a module of Python's.
+c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 # JupyterLab asks at its first start whether it may fetch news; the demo keeps quiet, and offline.
 c.Spawner.environment = {"JUPYTER_CONFIG_PATH": run["jupyter_config"]}

@@ -112,6 +112,19 @@ async def test_the_streamer_is_started_again() -> None:
         assert "The streamer has ended (killed by SIGKILL); it starts again in 0.1 s." in running.logs()
 
 
+async def test_files_in_the_home_are_no_modules_of_ours() -> None:
+    async with run_session() as running:
+        await running.running()
+        for name in ("json.py", "asyncio.py", "streamspace_hub.py"):
+            (running.home / name).write_text("raise SystemExit('imported from the home')")
+        socket = running.runtime_dir / "streamer.sock"
+        await until_file(socket)
+        socket.unlink()
+        os.kill(pid_of(running, "streamspace_proxy.streamer"), signal.SIGKILL)
+        await until_file(socket)
+        assert "imported from the home" not in running.logs()
+
+
 async def until_file(path: Path) -> None:
     for _ in range(200):
         if path.exists():

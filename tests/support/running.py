@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("", "spawner", "proxy"))
 DESKTOP = (sys.executable, "-m", "streamspace_proxy.desktop")
-RUNNER = (sys.executable, "-m", "streamspace_proxy.local")
+RUNNER = (sys.executable, "-P", "-m", "streamspace_proxy.local")
 MARKER = "STREAMSPACE_SESSION"
 Status = dict[str, Any]
 

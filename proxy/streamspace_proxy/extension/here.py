@@ -31,7 +31,8 @@ from streamspace_proxy.extension.roles import Viewer
 from streamspace_proxy.extension.sessions import OpenSession
 from streamspace_proxy.extension.streamer_link import Request, StreamerDownError, StreamerLink
 
-RUNNER = (sys.executable, "-m", "streamspace_proxy.local", "--no-server")
+# -P: it starts in the user's home, where a file may be called like a module of ours.
+RUNNER = (sys.executable, "-P", "-m", "streamspace_proxy.local", "--no-server")
 END_LIMIT = 10.0
 """Seconds that a runner gets to end its session."""
 RETRY_INTERVAL = 0.05
