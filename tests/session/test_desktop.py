@@ -19,6 +19,7 @@ from streamspace_proxy.desktop import screen
 from streamspace_proxy.streamer import x11
 
 from tests.support.running import Running, describe, output, run_desktop
+from tests.support.xserver import x_server
 
 DIALOG = str(Path(__file__).with_name("dialog.py"))
 pytestmark = pytest.mark.x11
@@ -169,6 +170,44 @@ async def test_without_an_x_server_the_desktop_says_what_to_install(tmp_path: Pa
         assert "not running" in (await running.request("restart_app"))["error"]
         assert (await running.request("stop"))["ok"]
         assert await running.ended() == 0
+
+
+async def test_without_a_free_display_the_desktop_says_so(tmp_path: Path) -> None:
+    # The real server, that may open no socket: it tries every number and says what it says when all are taken.
+    shim = tmp_path / "Xtigervnc"
+    shim.write_text('#!/bin/sh\nulimit -n 7\nexec /usr/bin/Xtigervnc "$@"\n')
+    shim.chmod(0o755)
+    async with run_desktop(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}) as running:
+        status = await running.until(lambda status: status["state"] == "failed", 30)
+        assert status["message"] == (
+            "No free display number is left on this machine. "
+            "Stop sessions that you no longer need, then start this one again."
+        )
+        assert status["display"] is None
+
+
+async def test_a_socket_in_the_place_of_the_x_servers_is_not_talked_to() -> None:
+    with x_server() as server:
+        place = Path(f"/tmp/.X11-unix/X{server.display[1:]}")
+        place.unlink()
+        visits: list[object] = []
+
+        async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            visits.append(reader)
+
+        squatter = await asyncio.start_unix_server(visit, place)
+        cookie = x11.find_cookie(server.xauthority, server.display)
+        assert cookie is not None
+        ready = asyncio.get_running_loop().create_future()
+        up = asyncio.Event()
+        watch = asyncio.create_task(screen.look_after_screen(server.display, cookie, ready, up.set))
+        await asyncio.wait_for(ready, 5)
+        server.start("xterm", "-e", "sleep", "100")
+        await asyncio.wait_for(up.wait(), 10)
+        assert not visits
+        watch.cancel()
+        squatter.close()
+        place.unlink()
 
 
 async def test_without_sound_bus_and_window_manager_the_app_runs_all_the_same(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ class CappedLog:
         with contextlib.suppress(OSError):  # a full disk must not end a session
             os.write(self.fd, f"[{stamp}] {text}\n".encode())
 
+    def tail(self, size: int = 4096) -> bytes:
+        """Return the last `size` bytes."""
+        return os.pread(self.fd, size, max(0, os.fstat(self.fd).st_size - size))
+
     def cut(self) -> None:
         """Keep only the end of a log that has grown beyond the limit."""
         size = os.fstat(self.fd).st_size

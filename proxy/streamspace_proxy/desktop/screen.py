@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 from streamspace_proxy.desktop import x11
 
-SOCKETS = "/tmp/.X11-unix/X"  # noqa: S108 - fixed by Xlib
+SOCKETS = "\0/tmp/.X11-unix/X"
+"""Abstract names, as libxcb tries them first: in that folder, whoever made it can put a socket in another's place."""
 BACKGROUND = 0x23272E
 """Colour of the bare screen, 0xRRGGBB."""
 POKES, POKE_INTERVAL = 100, 0.1
