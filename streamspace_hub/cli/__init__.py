@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from streamspace_hub import __version__
 
@@ -55,7 +56,7 @@ def _apps(arguments: argparse.Namespace) -> int:
     from streamspace_hub.catalog.installed import is_installed
 
     catalog = load_catalog(arguments.catalog_dir)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "title": entry.template.title,

@@ -81,6 +81,8 @@ def _start_hub(settings: DemoSettings) -> subprocess.Popen[bytes]:
         "hub_port": free_port(),
         "proxy_api_port": free_port(),
     }
+    # Sessions' accounts walk through the folder, and SQLite makes files that everybody may read.
+    os.close(_private(f"{settings.folder}/hub.sqlite", os.O_RDWR | os.O_CREAT))
     config = Path(__file__).with_name("jupyterhub_config.py")
     with open(settings.log, "ab", opener=_private) as log:
         return subprocess.Popen(

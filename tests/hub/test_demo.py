@@ -42,6 +42,13 @@ def test_password_is_not_in_the_log_or_in_a_command_line() -> None:
             assert demo.password not in " ".join(process.cmdline())
 
 
+def test_what_is_secret_is_its_own_accounts_alone() -> None:
+    with running_demo() as demo:
+        modes = {path.name: path.stat().st_mode & 0o777 for path in demo.folder.iterdir() if path.is_file()}
+        assert {"hub.sqlite", "cookie_secret", "hub.log"} <= modes.keys()
+        assert {name for name, mode in modes.items() if mode & 0o077} <= {"proxy.pid"}
+
+
 def test_a_wrong_setting_is_one_sentence() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "streamspace_hub.cli", "demo"],

@@ -1,1 +1,1 @@
-"""The streamer: captures one session's desktop, sends it to viewers, and takes their input; enforces role and policy."""
+"""The streamer: captures a desktop, sends it to viewers and takes their input; enforces roles and policy."""
