@@ -10,6 +10,7 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from streamspace_spawner.accounts import Account
 
@@ -59,10 +60,7 @@ def make(folder: str, account: Account) -> int:
 def remove(folder: str) -> None:
     """Remove a runtime folder and all in it, if it is there; its processes have ended."""
     for mount in _mounts_below(folder):
-        # A FUSE mount (gvfsd-fuse) outlives its process, and would keep the folder.
-        command = ["umount", "--lazy", "--"] if os.geteuid() == 0 else ["fusermount", "-u", "-z", "--"]
-        if shutil.which(command[0]):
-            subprocess.run([*command, mount], check=False, capture_output=True, timeout=10)
+        _unmount(mount, os.lstat(folder))
     shutil.rmtree(folder, ignore_errors=True)
     if os.path.lexists(folder):
         raise OSError(errno.EBUSY, "it is still in use", folder)
@@ -93,6 +91,20 @@ def _mounts_below(folder: str) -> list[str]:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         targets = [_unescape(line.split()[4]) for line in file]
     return [target for target in reversed(targets) if target.startswith(f"{folder}/")]
+
+
+def _unmount(mount: str, folder: os.stat_result) -> None:
+    """End a FUSE mount (gvfsd-fuse), which outlives its process, and would keep the folder.
+
+    In the name of the folder's owner: while root's umount looks for the path, its owner could put a link into it.
+    """
+    program = shutil.which("fusermount") or shutil.which("fusermount3")
+    if program is None:
+        return
+    user: dict[str, Any] = (
+        {"user": folder.st_uid, "group": folder.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
+    subprocess.run([program, "-u", "-z", "--", mount], check=False, capture_output=True, timeout=10, **user)
 
 
 def _unescape(text: str) -> str:

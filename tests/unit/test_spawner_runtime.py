@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,35 @@ def test_what_was_there_is_removed_first(tmp_path: Path) -> None:
     (folder / "old").touch()
     os.close(runtime.make(str(folder), account()))
     assert [path.name for path in folder.iterdir()] == ["session.log"]
+
+
+SHIM = """#!/bin/sh
+echo "$(id -u) $*" >> "$0.log"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts in another's name")
+def test_a_mount_is_ended_in_the_name_of_the_folders_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A stand-in for fusermount, which is there only where somebody mounts; what counts is who runs it.
+    place = Path(tempfile.mkdtemp(prefix="ss-", dir="/tmp"))
+    place.chmod(0o777)
+    (place / "fusermount").write_text(SHIM)
+    (place / "fusermount").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    folder = place / "run" / "id.1"
+    os.close(runtime.make(str(folder), account()))
+    mount = folder / "with space"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", str(mount)], check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(OSError, match="still in use"):
+            runtime.remove(str(folder))
+        assert (place / "fusermount.log").read_text() == f"{account().uid} -u -z -- {mount}\n"
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+        runtime.remove(str(folder))
+        shutil.rmtree(place)
 
 
 def test_too_long_for_sockets(tmp_path: Path) -> None:
