@@ -26,6 +26,8 @@ const ALLOWED = 'autoplay; clipboard-read; clipboard-write; fullscreen; gamepad;
 /** Type of the messages that the viewer page sends to the page around it. */
 const STATUS = 'streamspace:status';
 
+const BEGINNING: Step = { kind: 'progress', percent: 0, message: '' };
+
 export interface DesktopOptions {
   readonly app: string;
   readonly icon: LabIcon;
@@ -38,7 +40,7 @@ export interface DesktopOptions {
 
 export class Desktop extends Panel {
   private _name: string;
-  private _step: Step = { kind: 'progress', percent: 0, message: '' };
+  private _step: Step = BEGINNING;
   private _transport: string | null = null;
   private _picture: HTMLIFrameElement | null = null;
   private _listed = false;
@@ -129,6 +131,13 @@ export class Desktop extends Panel {
   /** Start the app, wake it, or have it open a file (a path below the server's root). A picture stays. */
   launch(open?: string): void {
     const { app, model } = this.options;
+    const session = model.session(this._name);
+    if (session && phase(session.state) === 'live') {
+      // Nobody waits for the server to confirm what is known; should it be wrong, its answer says so soon.
+      this._show({ kind: 'picture', session, url: session.url });
+    } else if (!this._picture) {
+      this._show(BEGINNING);
+    }
     const request = open === undefined ? { app } : { app, open };
     void this._follow(signal => launch(model.api, request, signal));
   }
@@ -210,11 +219,9 @@ export class Desktop extends Panel {
 
   private _show(step: Step): void {
     const { title, trans } = this.options;
-    if (this._picture && (step.kind === 'progress' || step.kind === 'failed')) {
-      // Asked of a running app, to open a file: whatever comes of it is no reason to take the picture away.
-      if (step.kind === 'failed') {
-        void showErrorMessage(title, step.message);
-      }
+    if (this._picture && step.kind === 'failed') {
+      // Asked of a running app, to open a file: that this failed is no reason to take the picture away.
+      void showErrorMessage(title, step.message);
       return;
     }
     let address: string | null = null;

@@ -38,7 +38,6 @@ const LONGEST_PAUSE = 5;
 
 /** Start the app (or wake it, or find it running) and yield the steps until there is a picture or a failure. */
 export async function* launch(api: Api, request: LaunchRequest, signal: AbortSignal): AsyncGenerator<Step> {
-  yield { kind: 'progress', percent: 0, message: '' };
   const session = await api.launch(request, signal);
   yield* follow(api, session, signal);
 }

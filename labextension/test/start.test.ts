@@ -14,8 +14,8 @@ describe('launch', () => {
     const { api, asked } = serve(() => json(session('running')));
     const steps = await collect(launch(api, { app: 'gimp', open: 'a/b.png' }, never));
     expect(asked).toEqual([{ method: 'POST', path: 'sessions', body: { app: 'gimp', open: 'a/b.png' } }]);
-    expect(steps.map(step => step.kind)).toEqual(['progress', 'picture']);
-    expect(steps[1]).toMatchObject({ url: '/user/ada/gimp/streamspace/' });
+    expect(steps.map(step => step.kind)).toEqual(['picture']);
+    expect(steps[0]).toMatchObject({ url: '/user/ada/gimp/streamspace/' });
   });
 
   it('follows a starting session until it is ready', async () => {
@@ -28,7 +28,6 @@ describe('launch', () => {
           ),
     );
     expect(await collect(launch(api, { app: 'gimp' }, never))).toEqual([
-      { kind: 'progress', percent: 0, message: '' },
       { kind: 'progress', percent: 40, message: 'Starting the screen' },
       { kind: 'picture', session: session('starting'), url: '/x/' },
     ]);
