@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -17,6 +18,7 @@ from streamspace_spawner.accounts import Account
 # sun_path holds 108 bytes with its end (unix(7)); `streamer.sock` is the longest of our sockets' names.
 LONGEST_FOLDER = 107 - len("/streamer.sock")
 LOG_NAME = "session.log"
+SOCKET_FOLDERS = ("/tmp/.X11-unix", "/tmp/.ICE-unix")  # noqa: S108 - fixed by Xlib and libICE
 
 
 class RuntimeFolderError(Exception):
@@ -46,6 +48,9 @@ def make(folder: str, account: Account) -> int:
         )
     try:
         _make_root(Path(folder).parent)
+        if os.geteuid() == 0:
+            for shared in SOCKET_FOLDERS:
+                give_to_root(shared)
         remove(folder)
         os.mkdir(folder, 0o700)
         # Made before the folder is handed over: in a folder of the user's, root could be led astray by a link.
@@ -55,6 +60,30 @@ def make(folder: str, account: Account) -> int:
     except OSError as error:
         raise RuntimeFolderError(f"The runtime folder {folder} cannot be made: {error.strerror}.") from error
     return log
+
+
+def give_to_root(folder: str) -> None:
+    """Make root the owner of a folder of sockets that all users share, as systemd does while a machine boots.
+
+    A container has none: there the first session would make it, and its user could put sockets in place of others'.
+
+    Raises:
+        RuntimeFolderError: something else is in its place.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+    try:
+        # By descriptor: an owner who is not root could put a link in its place meanwhile.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        raise RuntimeFolderError(f"{folder} is no folder. An administrator has to remove it.") from None
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != 0 or not status.st_mode & stat.S_ISVTX:
+            os.fchown(descriptor, 0, 0)
+            os.fchmod(descriptor, 0o1777)
+    finally:
+        os.close(descriptor)
 
 
 def remove(folder: str) -> None:

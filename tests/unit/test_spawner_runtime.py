@@ -92,3 +92,22 @@ def test_default_root(tmp_path: Path) -> None:
     assert runtime.default_root(12345, {}) == "/tmp/streamspace-12345"
     if os.geteuid() != 0:
         assert runtime.default_root(uid, {"XDG_RUNTIME_DIR": str(tmp_path)}) == f"{tmp_path}/streamspace"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives to root")
+@pytest.mark.parametrize("there", [False, True])
+def test_the_folders_of_xs_sockets_are_roots(tmp_path: Path, *, there: bool) -> None:
+    folder = tmp_path / ".X11-unix"
+    if there:  # the X server of a first session made it
+        folder.mkdir()
+        os.chown(folder, 54321, 54321)
+    runtime.give_to_root(str(folder))
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o7777) == (0, 0o1777)
+
+
+def test_a_link_in_place_of_the_folder_of_xs_sockets_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / ".X11-unix").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(runtime.RuntimeFolderError, match="is no folder"):
+        runtime.give_to_root(str(tmp_path / ".X11-unix"))
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o700
