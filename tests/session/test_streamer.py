@@ -331,6 +331,13 @@ async def test_the_desktop_may_come_later_and_go_away() -> None:
         assert (await viewer.message("error"))["message"] == "Terminal is running already."
 
 
+async def test_a_fault_ends_it_so_that_it_is_started_again() -> None:
+    async with running_streamer() as running:
+        running.desktop.publish(display=7)
+        assert await asyncio.to_thread(running.process.wait, 10) == 1
+        assert "the streamer failed" in running.log()
+
+
 async def test_files_are_opened_for_the_owner() -> None:
     async with running_streamer(attach=False) as running:
         assert await running.post("open", {"path": "/home/ada/a.png"}) == (200, {"ok": True})

@@ -19,7 +19,7 @@ logger = logging.getLogger("streamspace_proxy.streamer")
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. A fault that would leave a streamer without pictures is raised."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -30,10 +30,14 @@ async def serve(config: Config) -> None:
     await runner.setup()
     path = config.path("streamer.sock")
     await web.SockSite(runner, listen(path)).start()
-    core.start()
+    vital = core.start()
     logger.info("listening on %s", path)
     try:
-        await ended.wait()
+        # Dead is better than deaf: the session runner starts it again, and viewers connect again.
+        await asyncio.wait((asyncio.create_task(ended.wait()), *vital), return_when=asyncio.FIRST_COMPLETED)
+        for task in vital:
+            if task.done():
+                task.result()
     finally:
         await core.close()
         await runner.cleanup()
@@ -41,7 +45,7 @@ async def serve(config: Config) -> None:
 
 
 def main() -> int:
-    """Return the exit code: 0 ended by a signal, 2 wrong environment."""
+    """Return the exit code: 0 ended by a signal, 1 by a fault, 2 wrong environment."""
     die_with_parent(signal.SIGTERM, os.getppid())
     # The user's programs run under the same uid locally: they must not read roles and policy out of our memory.
     hide_from_same_user()
@@ -51,7 +55,11 @@ def main() -> int:
     except ConfigError as error:
         logger.error("%s", error)
         return 2
-    asyncio.run(serve(config))
+    try:
+        asyncio.run(serve(config))
+    except Exception:
+        logger.exception("the streamer failed")
+        return 1
     return 0
 
 

@@ -59,10 +59,12 @@ class Streamer:
         """What a viewer may choose from, the best first."""
         return [name for name in TRANSPORTS if name != "webrtc" or find_spec("aiortc") is not None]
 
-    def start(self) -> None:
-        """Begin: connects to the desktop, and to its display as soon as there is one."""
-        self.display.start()
-        self.desktop.start()
+    def start(self) -> list[asyncio.Task[None]]:
+        """Begin: connects to the desktop, and to its display as soon as there is one.
+
+        Returns what must go on for as long as the streamer is to be of use.
+        """
+        return [self.display.start(), self.desktop.start()]
 
     async def close(self) -> None:
         """Say goodbye to all viewers and free everything."""

@@ -43,9 +43,10 @@ class DesktopLink:
         self._task: asyncio.Task[None] | None = None
         self.status: Status = NO_DESKTOP
 
-    def start(self) -> None:
-        """Begin connecting."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin connecting; the task ends by a fault only."""
         self._task = asyncio.create_task(self._run(), name="desktop-link")
+        return self._task
 
     async def close(self) -> None:
         """End the connection."""

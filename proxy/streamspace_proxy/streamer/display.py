@@ -109,9 +109,10 @@ class Display:
         self._cursor: CursorWatcher | None = None
         self._sink: _LoopSink | None = None
 
-    def start(self) -> None:
-        """Begin following."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin following; the task ends by a fault only."""
         self._task = asyncio.create_task(self._run(), name="display")
+        return self._task
 
     def follow(self, display: str | None) -> None:
         """Attach to `display` (`:5`); None: there is none at present."""
