@@ -233,6 +233,12 @@ async def test_a_missing_variable_is_named() -> None:
     assert ended.stderr.startswith("JUPYTERHUB_USER is not set")
 
 
+def test_any_users_name_has_its_place_in_the_hubs_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**environment(1, Path("/tmp")), "JUPYTERHUB_USER": "a/b?c d"}.items():
+        monkeypatch.setenv(name, value)
+    assert Place.from_environment().server_api == "/users/a%2Fb%3Fc%20d/servers/gimp"
+
+
 async def test_it_starts_fast_and_small() -> None:
     async with running() as (server, _):
         info: Any = psutil.Process(server.process.pid).memory_info()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from jupyter_server.auth import AllowAllAuthorizer
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -61,7 +61,8 @@ class Place:
         if missing:
             raise SystemExit(f"{missing[0]} is not set: this server is started by a JupyterHub spawner, not by hand.")
         url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
-        user, name = os.environ["JUPYTERHUB_USER"], os.environ.get("JUPYTERHUB_SERVER_NAME", "")
+        user = quote(os.environ["JUPYTERHUB_USER"], safe="")
+        name = quote(os.environ.get("JUPYTERHUB_SERVER_NAME", ""), safe="")
         return cls(
             host=url.hostname or "",
             port=url.port or (443 if url.scheme == "https" else 80),
