@@ -153,8 +153,8 @@ class StreamSpaceMixin(_Spawner):
             return  # the admin's own choice
         database = self.user.db
         token = orm.APIToken.find(database, self.api_token)
-        if token is not None:
-            whose = f"={self.user.name}/{self.name}"
+        whose = f"={self.user.name}/{self.name}"
+        if token is not None and OWN_STOP_SCOPE + whose not in token.scopes:
             usual = orm.Role.find(database, "server").scopes
             wanted = [*usual, OWN_STOP_SCOPE]
             token.update_scopes([scope + whose if scope.endswith("!server") else scope for scope in wanted])

@@ -267,5 +267,5 @@ def _remove(hub: TempHub) -> None:
             continue
         with suppress(KeyError):
             pwd.getpwnam(user)
-            subprocess.run(["userdel", "--", user], check=False, capture_output=True)
+            subprocess.run(["userdel", "--force", "--", user], check=False, capture_output=True)
     shutil.rmtree(hub.folder, ignore_errors=True)
