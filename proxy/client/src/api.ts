@@ -24,6 +24,8 @@ export interface PageStatistics {
   roundTrip: number | null;
   transport: Transport | null;
   screen: Size | null;
+  /** How loud is what was played lately: 0 is silence, 1 the loudest that there is. */
+  audio: number;
 }
 
 export interface StreamspaceApi {

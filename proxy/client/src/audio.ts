@@ -12,6 +12,8 @@ const RATE = 48_000;
 const BUFFER_S = 0.06;
 /** More than this in hand means that the page or the line stood still: what is old is skipped. */
 const MAX_AHEAD_S = 0.25;
+/** A loudness that nobody has renewed for this long is over: WebRTC tells it once a second. */
+const LEVEL_MS = 1500;
 const MUTED_KEY = 'streamspace.muted';
 
 /** When to play the next packet, and whether to skip it. Pure. */
@@ -27,6 +29,7 @@ export class Sound {
   private decoder: AudioDecoder | null = null;
   private next = 0;
   private allowed = false;
+  private played = { level: 0, at: -Infinity };
   private muted = localStorage.getItem(MUTED_KEY) === 'true';
   private readonly element = new Audio();
 
@@ -47,6 +50,16 @@ export class Sound {
   /** Whether sound should be sent at all. */
   get wanted(): boolean {
     return this.allowed && !this.muted;
+  }
+
+  /** How loud is what was played lately: 0 is silence, 1 the loudest that there is. */
+  get level(): number {
+    return !this.muted && performance.now() - this.played.at < LEVEL_MS ? this.played.level : 0;
+  }
+
+  /** Note how loud is what is being played. */
+  heard(level: number): void {
+    this.played = { level, at: performance.now() };
   }
 
   allow(allowed: boolean): void {
@@ -118,9 +131,13 @@ export class Sound {
     const { at, skip } = schedule(this.next, context.currentTime);
     if (!skip) {
       const buffer = context.createBuffer(data.numberOfChannels, data.numberOfFrames, data.sampleRate);
+      let level = 0;
       for (let channel = 0; channel < data.numberOfChannels; channel++) {
-        data.copyTo(buffer.getChannelData(channel), { planeIndex: channel, format: 'f32-planar' });
+        const samples = buffer.getChannelData(channel);
+        data.copyTo(samples, { planeIndex: channel, format: 'f32-planar' });
+        level = samples.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), level);
       }
+      this.heard(level);
       const source = context.createBufferSource();
       source.buffer = buffer;
       source.connect(context.destination);

@@ -25,6 +25,7 @@ export interface MediaEvents {
   frame: { transport: Transport };
   sound: MediaStream;
   soundEnded: undefined;
+  soundLevel: number;
   giveUp: GiveUpReason;
   failure: { transport: Transport; reason: string };
 }
@@ -243,6 +244,7 @@ export class Media extends Emitter<MediaEvents> {
           audio: this.hello?.policy.audio === true,
           wantsSound,
           sound: stream => this.emit('sound', stream),
+          soundLevel: level => this.emit('soundLevel', level),
         });
       case 'rfb':
         return new RfbTransport({ ...events, url: rfbUrl });

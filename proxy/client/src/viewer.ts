@@ -177,6 +177,7 @@ export class Viewer {
     this.media.on('frame', frame => this.events.emit('frame', frame));
     this.media.on('sound', stream => this.sound.playStream(stream));
     this.media.on('soundEnded', () => this.sound.endStream());
+    this.media.on('soundLevel', level => this.sound.heard(level));
     this.media.on('failure', ({ transport, reason }) =>
       this.events.emit('error', { code: 'transport_failed', message: `${transport}: ${reason}` }),
     );
@@ -456,6 +457,7 @@ export class Viewer {
       roundTrip,
       transport: this.media.transport,
       screen: this.media.screen,
+      audio: this.sound.level,
     };
   }
 

@@ -86,8 +86,10 @@ export class Clipboard {
       return;
     }
     if ((await readPermission()) === 'granted') {
+      const before = this.shared;
       const text = await navigator.clipboard.readText().catch(() => '');
-      if (text !== '' && utf8Length(text) <= this.limit) {
+      // What the session copied meanwhile is newer than what was read.
+      if (text !== '' && utf8Length(text) <= this.limit && this.shared === before) {
         this.sendText(text);
       }
     }

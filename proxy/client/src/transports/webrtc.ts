@@ -13,6 +13,8 @@ export interface WebRtcTransportOptions extends TransportEvents {
   wantsSound: () => boolean;
   /** The session's sound. */
   sound: (stream: MediaStream) => void;
+  /** How loud it is being played, from 0 to 1. */
+  soundLevel: (level: number) => void;
 }
 
 const FIRST_FRAME_MS = 8000;
@@ -43,7 +45,7 @@ export class WebRtcTransport implements PictureTransport {
     const peer = new RTCPeerConnection({ iceServers: this.options.iceServers, bundlePolicy: 'max-bundle' });
     this.peer = peer;
     this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
-    this.statsTimer = window.setInterval(() => void this.countBytes(peer), STATS_MS);
+    this.statsTimer = window.setInterval(() => void this.readStats(peer), STATS_MS);
     const video = peer.addTransceiver('video', { direction: 'recvonly' });
     preferH264(video);
     if (this.options.audio) {
@@ -155,15 +157,20 @@ export class WebRtcTransport implements PictureTransport {
     }
   }
 
-  private async countBytes(peer: RTCPeerConnection): Promise<void> {
+  private async readStats(peer: RTCPeerConnection): Promise<void> {
     if (peer.connectionState !== 'connected') {
       return;
     }
     let total = 0;
+    let level = 0;
     for (const report of (await peer.getStats()).values() as Iterable<RTCInboundRtpStreamStats>) {
-      total += report.type === 'inbound-rtp' ? (report.bytesReceived ?? 0) : 0;
+      if (report.type === 'inbound-rtp') {
+        total += report.bytesReceived ?? 0;
+        level = Math.max(level, report.audioLevel ?? 0);
+      }
     }
     if (peer === this.peer) {
+      this.options.soundLevel(level);
       this.options.received(Math.max(total - this.bytes, 0));
       this.bytes = total;
     }
