@@ -262,6 +262,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def _remove(hub: TempHub) -> None:
+    # A test that failed while its hub was dead leaves the hub's sessions behind.
+    for session in (hub.folder / "run").glob("*"):
+        for pid in processes_of(session.name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     for user in hub.users:
         if not user.startswith(USER_PREFIX):
             continue
