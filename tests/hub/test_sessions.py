@@ -112,6 +112,51 @@ async def test_the_first_process_killed_ends_the_session(hub: TempHub) -> None:
     assert not Path(kept(model)["folder"]).exists()
 
 
+async def test_two_clicks_at_once_make_one_session(hub: TempHub) -> None:
+    user = hub.users[0]
+    replies = await asyncio.gather(*(hub.request_start(user, "one", APP) for _ in range(2)))
+    # The hub's own words for the second, should the first be up already: it is running.
+    assert {reply.status_code for reply in replies} <= {201, 202, 400}
+    assert all("already running" in reply.text for reply in replies if reply.status_code == 400)
+    marker = kept(await hub.until_ready(user, "one"))["marker"]
+    runners = {os.stat(path).st_ino for path in (hub.folder / "run").iterdir()}
+    assert len(runners) == 1
+    await hub.stop_server(user, "one")
+    assert processes_of(marker.partition(".")[0]) == []
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_stop_in_the_middle_of_the_start_leaves_nothing(hub: TempHub, started: bool) -> None:
+    user = hub.users[0]
+    start = asyncio.create_task(hub.request_start(user, "one", APP))
+    while await hub.server(user, "one") is None or (started and not any((hub.folder / "run").iterdir())):
+        assert not start.done(), start.result().text
+        await asyncio.sleep(0.01)
+    await hub.stop_server(user, "one")
+    await asyncio.gather(start, return_exceptions=True)
+    assert not any((hub.folder / "run").iterdir())
+    assert [pid for pid in processes_of("") if f"/user/{user}/one/" in Path(f"/proc/{pid}/environ").read_text()] == []
+    async with hub.session(user):
+        pass  # and it starts as if nothing had been
+
+
+async def test_a_start_in_the_middle_of_the_stop_is_told_to_come_back(hub: TempHub) -> None:
+    user = hub.users[0]
+    await hub.start_server(user, "one", APP)
+    stop = asyncio.create_task(hub.api("DELETE", f"/users/{user}/servers/one"))
+    while (model := await hub.server(user, "one")) and model["pending"] != "stop":
+        await asyncio.sleep(0.01)
+    reply = await hub.request_start(user, "one", APP)
+    assert (await stop).status_code in (202, 204)
+    if reply.status_code == 400:  # else it had ended already
+        assert "pending stop" in reply.json()["message"]
+        await hub.until_gone(user, "one")
+        await hub.start_server(user, "one", APP)
+    else:
+        await hub.until_ready(user, "one")
+    await hub.stop_server(user, "one")
+
+
 async def test_users_are_kept_apart(hub: TempHub) -> None:
     ann, bob = hub.users
     tokens = {user: await hub.user_token(user) for user in (ann, bob)}

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -74,6 +75,15 @@ class Server:
         """Where the sessions of this server have their folders."""
         folders = [child.environ().get("STREAMSPACE_RUNTIME_DIR") for child in self.children()]
         return Path(next(folder for folder in folders if folder)).parent
+
+    def session_processes(self) -> list[psutil.Process]:
+        """The processes of its sessions."""
+        found = []
+        for child in self.children():
+            with contextlib.suppress(psutil.Error):
+                if "STREAMSPACE_SESSION" in child.environ() or "streamspace_proxy.local" in child.cmdline():
+                    found.append(child)
+        return found
 
     def children(self) -> list[psutil.Process]:
         return list(psutil.Process(self.process.pid).children(recursive=True))
@@ -158,7 +168,8 @@ async def test_the_tiles() -> None:
         assert tiles["shell"]["install_hint"] is None
         assert tiles["shell"]["icon"].startswith("data:image/svg+xml;base64,")
         assert "gimp" in tiles
-        assert any("broken.yaml" in problem for problem in body["problems"])
+        [problem] = [problem for problem in body["problems"] if "broken.yaml" in problem]
+        assert re.search(r"/broken\.yaml:1: name: `Broken` is not accepted; use lower-case letters", problem)
         missing = next((app for app in body["apps"] if not app["installed"]), None)
         if missing is not None:
             status, body = await server.api("POST", "sessions", json={"app": missing["name"]})
@@ -238,6 +249,30 @@ async def test_an_app_from_its_start_to_its_end() -> None:
         assert (await server.api("DELETE", "sessions/shell"))[0] == 204
         assert not psutil.wait_procs(processes, timeout=5)[1]
         assert (await server.api("GET", "sessions"))[1] == {"sessions": []}
+
+
+async def test_two_clicks_at_once_make_one_session() -> None:
+    async with jupyter() as server:
+        clicks = [server.api("POST", "sessions", json={"app": "shell"}) for _ in range(3)]
+        assert sorted(status for status, _ in await asyncio.gather(*clicks)) == [200, 200, 202]
+        assert len(list(server.runtime_folder().iterdir())) == 1
+
+
+async def test_stopped_while_it_starts_and_started_while_it_stops() -> None:
+    async with jupyter() as server:
+        assert (await server.api("POST", "sessions", json={"app": "shell"}))[0] == 202
+        assert (await server.api("DELETE", "sessions/shell"))[0] == 204
+        assert not server.session_processes()
+        await server.start()
+        stop = asyncio.create_task(server.api("DELETE", "sessions/shell"))
+        sessions = [{"state": ""}]
+        while sessions and sessions[0]["state"] != "stopping":
+            sessions = (await server.api("GET", "sessions"))[1]["sessions"]
+        status, answer = await server.api("POST", "sessions", json={"app": "shell"})
+        assert (await stop)[0] == 204
+        if status == 409:  # else it had ended already
+            assert answer["message"] == "Shell is still being stopped. Try again in a moment."
+        await server.start()
 
 
 async def test_no_secret_reaches_the_session() -> None:
