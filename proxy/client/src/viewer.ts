@@ -11,12 +11,13 @@ import { Resizer } from './input/resize';
 import { Media } from './media';
 import { Meter } from './meter';
 import type { ErrorMessage, Hello, ServerMessage, Status, Transport } from './protocol';
+import { askRefusal, socketUrl, stopSession } from './server';
 import { ViewerSocket } from './socket';
 import { strings } from './strings';
 import { ClipboardPanel } from './ui/clipboard_panel';
 import { el } from './ui/dom';
-import { Overlay, overlayFor, type OverlayAction, type Refusal, type Situation } from './ui/overlay';
-import { Statistics, type StatisticsRow } from './ui/statistics';
+import { Overlay, overlayFor, type OverlayAction, type Situation } from './ui/overlay';
+import { Statistics } from './ui/statistics';
 import { Toast } from './ui/toast';
 import { Toolbar } from './ui/toolbar';
 
@@ -38,7 +39,7 @@ export class Viewer {
   private readonly resizer: Resizer;
   private readonly toolbar: Toolbar;
   private readonly clipboardPanel: ClipboardPanel;
-  private readonly statistics = new Statistics(() => this.statisticsRows());
+  private readonly statistics = new Statistics(() => ({ ...this.stats(), bitrate: this.meter.bitrate }));
   private readonly situation: Situation;
   private able: Transport[] | null = null;
   private hello: Hello | null = null;
@@ -147,7 +148,7 @@ export class Viewer {
         keyboard: () => this.controls.toggleKeyboard(),
         sound: () => this.toggleSound(),
         statistics: () => this.statistics.toggle(),
-        stop: stopUrl ? () => void this.stopSession(stopUrl) : null,
+        stop: stopUrl ? () => void this.stop(stopUrl) : null,
       },
       fullscreenAvailable(),
     );
@@ -321,20 +322,8 @@ export class Viewer {
     }
   }
 
-  /** A socket that does not open gives no reason; a request to the same place does. */
   private async askWhy(): Promise<void> {
-    let refusal: Refusal = null;
-    try {
-      const answer = await fetch('api/v1/status', { cache: 'no-store', redirect: 'manual' });
-      if (answer.type === 'opaqueredirect' || answer.status === 401 || answer.status === 403) {
-        refusal = 'forbidden';
-      } else if (answer.status === 404 || answer.status === 424) {
-        // 424: the hub's answer for a server that is not running.
-        refusal = 'stopped';
-      }
-    } catch {
-      // No network: the socket goes on trying.
-    }
+    const refusal = await askRefusal();
     if (!this.situation.connected) {
       this.situation.refusal = refusal;
       this.refresh();
@@ -398,13 +387,9 @@ export class Viewer {
     }
   }
 
-  private async stopSession(url: string): Promise<void> {
-    if (!confirm(strings.stopQuestion(this.config.app.title))) {
-      return;
-    }
-    const headers = { 'X-XSRFToken': this.config.xsrf ?? '' };
-    const answer = await fetch(url, { method: 'POST', headers }).catch(() => null);
-    if (!answer?.ok) {
+  private async stop(url: string): Promise<void> {
+    const sure = confirm(strings.stopQuestion(this.config.app.title));
+    if (sure && !(await stopSession(url, this.config.xsrf ?? ''))) {
       this.toast.show(strings.stopRefused);
     }
   }
@@ -460,25 +445,4 @@ export class Viewer {
       audio: this.sound.level,
     };
   }
-
-  private statisticsRows(): StatisticsRow[] {
-    const { fps, bitrate, inputLatency, roundTrip } = this.meter;
-    const { transport, screen } = this.media;
-    return [
-      [strings.statTransport, transport ? strings.transport(transport) : '–'],
-      [strings.statFps, strings.statFpsValue(fps)],
-      [strings.statRate, strings.statRateValue(bitrate)],
-      [strings.statScreen, screen ? `${screen.width} × ${screen.height}` : '–'],
-      [strings.statLatency, strings.milliseconds(inputLatency)],
-      [strings.statRoundTrip, strings.milliseconds(roundTrip)],
-    ];
-  }
-}
-
-/** The address of a socket beside this page. `view=1` asks for a view-only role there, too. */
-function socketUrl(path: string, view: boolean): string {
-  const url = new URL(path, location.href);
-  url.protocol = url.protocol.replace('http', 'ws');
-  url.search = view ? '?view=1' : '';
-  return url.href;
 }

@@ -1,0 +1,32 @@
+/** Requests to the server of this page, and the addresses of its sockets. Everything is relative to the page. */
+
+import type { Refusal } from './ui/overlay';
+
+/** The address of a socket beside this page. `view=1` asks for a view-only role there, too. */
+export function socketUrl(path: string, view: boolean): string {
+  const url = new URL(path, location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  url.search = view ? '?view=1' : '';
+  return url.href;
+}
+
+/** Why the viewer socket does not open: it gives no reason, a request to the same place does. */
+export async function askRefusal(): Promise<Refusal> {
+  try {
+    const answer = await fetch('api/v1/status', { cache: 'no-store', redirect: 'manual' });
+    if (answer.type === 'opaqueredirect' || answer.status === 401 || answer.status === 403) {
+      return 'forbidden';
+    }
+    // 424: the hub's answer for a server that is not running.
+    return answer.status === 404 || answer.status === 424 ? 'stopped' : null;
+  } catch {
+    // No network: the socket goes on trying.
+    return null;
+  }
+}
+
+/** Ask the hub, by way of our server, to stop the session. False: it was refused. */
+export async function stopSession(url: string, xsrf: string): Promise<boolean> {
+  const answer = await fetch(url, { method: 'POST', headers: { 'X-XSRFToken': xsrf } }).catch(() => null);
+  return answer?.ok ?? false;
+}
