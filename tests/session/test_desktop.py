@@ -200,7 +200,7 @@ async def test_a_socket_in_the_place_of_the_x_servers_is_not_talked_to() -> None
         assert cookie is not None
         ready = asyncio.get_running_loop().create_future()
         up = asyncio.Event()
-        watch = asyncio.create_task(screen.look_after_screen(server.display, cookie, ready, up.set))
+        watch = asyncio.create_task(screen.look_after_screen(server.display, cookie, ready, up.set, lambda: None))
         await asyncio.wait_for(ready, 5)
         server.start("xterm", "-e", "sleep", "100")
         await asyncio.wait_for(up.wait(), 10)

@@ -37,7 +37,7 @@ from streamspace_proxy.desktop.xauth import write_authority
 START_LIMIT = 20.0
 """Seconds that the X server gets to come up."""
 HELPER_LIMIT = 2.0
-"""Seconds that the app's start waits for bus and sound; it starts without them then."""
+"""Seconds that the app's start waits for bus, sound and window manager; it starts without them then."""
 WINDOW_LIMIT = 60.0
 """Seconds after which an app without a window counts as running."""
 APP_GRACE = 3.0
@@ -173,13 +173,18 @@ class Desktop:
         self._start_sound()
         screen, display = await self._start_screen()
         self._env = program_environment(self.settings, display)
+        ready = asyncio.get_running_loop().create_future()
+        managed = asyncio.Event()
+        self._watch = asyncio.create_task(look_after_screen(display, cookie, ready, self._window_up, managed.set))
+        await ready
+        self.status.display = display  # the streamer shows the bare screen meanwhile
+        self._set("starting", f"Starting {self.settings.title}")
+        waiting = [self._start_bus(), self._wait_for_sound()]
         if self.settings.window_mode == "app":
             self._start_manager()
-        ready = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(look_after_screen(display, cookie, ready, self._window_up))
+            waiting.append(self._wait_for_manager(managed))
         # The bus comes after the screen because services that it starts inherit its environment.
-        await asyncio.gather(self._start_bus(), self._wait_for_sound(), ready)
-        self.status.display = display
+        await asyncio.gather(*waiting)
         self._start_app((self._file,) if self._file else ())
         self._file = None  # after a crash of the screen it would be opened once more
         return screen
@@ -224,6 +229,11 @@ class Desktop:
             if self.settings.path("pulse.sock").is_socket():
                 return
             await asyncio.sleep(0.01)
+
+    async def _wait_for_manager(self, managed: asyncio.Event) -> None:
+        """Let openbox manage the screen first: a window that comes up before would get no keyboard focus."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(managed.wait(), HELPER_LIMIT)
 
     def _start_manager(self) -> None:
         env = programs.window_manager_environment(self.settings, self._env)

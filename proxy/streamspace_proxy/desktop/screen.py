@@ -27,21 +27,29 @@ UNDECORATED = "_OB_WM_STATE_UNDECORATED"
 STATE, ACTIVE = "_NET_WM_STATE", "_NET_ACTIVE_WINDOW"
 FULLSCREEN, HIDDEN = "_NET_WM_STATE_FULLSCREEN", "_NET_WM_STATE_HIDDEN"
 TALL, WIDE = "_NET_WM_STATE_MAXIMIZED_VERT", "_NET_WM_STATE_MAXIMIZED_HORZ"
-ATOMS = (STATE, ACTIVE, UNDECORATED, FULLSCREEN, HIDDEN, TALL, WIDE)
+MANAGER = "_NET_SUPPORTING_WM_CHECK"
+"""Window managers set it on the root window once they manage it (EWMH)."""
+ATOMS = (STATE, ACTIVE, MANAGER, UNDECORATED, FULLSCREEN, HIDDEN, TALL, WIDE)
 _ADD, _PAGER = 1, 2
 
 
 async def look_after_screen(
-    display: str, cookie: bytes, ready: asyncio.Future[None], window_up: Callable[[], None]
+    display: str,
+    cookie: bytes,
+    ready: asyncio.Future[None],
+    window_up: Callable[[], None],
+    managed: Callable[[], None],
 ) -> None:
-    """Colour the screen, resolve `ready`, call `window_up` for each window that comes up, keep the app's maximised.
+    """Colour the screen, resolve `ready`, and keep the app's windows maximised.
+
+    `window_up` is called for each window that comes up, `managed` when a window manager has taken over.
 
     Never fails: without this connection the screen is merely plainer. Returns when the X server closes it.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(SOCKETS + display.removeprefix(":"))
         with contextlib.closing(writer):
-            screen = Screen(reader, writer, window_up)
+            screen = Screen(reader, writer, window_up, managed)
             await screen.connect(cookie)
             ready.set_result(None)
             await screen.serve()
@@ -56,9 +64,13 @@ class Screen:
     """One connection to the X server."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, window_up: Callable[[], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        window_up: Callable[[], None],
+        managed: Callable[[], None],
     ) -> None:
-        self._reader, self._writer, self._window_up = reader, writer, window_up
+        self._reader, self._writer, self._window_up, self._managed = reader, writer, window_up, managed
         self._root = 0
         self._requests = 0
         self._asked: dict[int, int] = {}
@@ -102,8 +114,11 @@ class Screen:
         if (window := x11.framed_window(event, self._root)) is not None:
             self._send(x11.watch_properties(window))
             self._ask(window)
-        elif (changed := x11.changed_property(event)) and changed[1] == self._atoms[STATE]:
-            self._ask(changed[0])
+        elif changed := x11.changed_property(event):
+            if changed == (self._root, self._atoms[MANAGER]):
+                self._managed()
+            elif changed[1] == self._atoms[STATE]:
+                self._ask(changed[0])
 
     def _ask(self, window: int) -> None:
         self._asked[self._send(x11.get_atoms(window, self._atoms[STATE]))] = window

@@ -41,9 +41,10 @@ def root_window(answer: bytes) -> int:
 
 
 def watch_root(root: int, colour: int) -> bytes:
-    """Give the root window a background 0xRRGGBB (depth 24), and us the events of its children."""
+    """Give the root window a background 0xRRGGBB (depth 24), and us its properties' and children's events."""
     mask = _CW_BACK_PIXEL | _CW_EVENT_MASK
-    return struct.pack("<BxHIIII", _CHANGE_WINDOW_ATTRIBUTES, 5, root, mask, colour, _SUBSTRUCTURE_NOTIFY)
+    events = _SUBSTRUCTURE_NOTIFY | _PROPERTY_CHANGE
+    return struct.pack("<BxHIIII", _CHANGE_WINDOW_ATTRIBUTES, 5, root, mask, colour, events)
 
 
 def clear(window: int) -> bytes:
