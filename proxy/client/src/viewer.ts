@@ -171,6 +171,8 @@ export class Viewer {
       if (this.media.transport !== null) {
         this.pictureShown();
       }
+      // noVNC's picture has the pointer in it: the X server draws it for every client but the one that moves it.
+      this.controls.surface.dataset.transport = this.media.transport ?? '';
       this.announceFallback();
       this.events.emit('transport', this.media.transport);
       this.refresh();
