@@ -14,7 +14,12 @@ def sign_in(page: Page, demo: Demo, user: str = "demo") -> None:
     page.fill("#password_input", demo.password)
     page.click("#login_submit")
     page.wait_for_url(f"**/user/{user}/lab**", timeout=60_000)
-    page.goto(f"{demo.url}/user/{user}/lab?reset")  # else the tabs of the last visit come back
+    fresh_launcher(page, demo, user)
+
+
+def fresh_launcher(page: Page, demo: Demo, user: str = "demo") -> None:
+    """Load JupyterLab anew, without the tabs of the last visit, and wait for the launcher's tiles."""
+    page.goto(f"{demo.url}/user/{user}/lab?reset")
     page.wait_for_selector(".jp-LauncherCard", timeout=60_000)
     tile(page, "Desktop").wait_for(timeout=30_000)
 
