@@ -65,4 +65,10 @@ def test_a_keyframe_is_made_of_a_screen_that_did_not_change() -> None:
     assert pacer.decide(False, 1.0) == (Act.CAPTURE, None)
     pacer.captured(1.0, False, True)
     pacer.requested = True
-    assert pacer.decide(False, 1.0) == (Act.SLEEP, None)
+    assert pacer.decide(False, 1.0)[0] is Act.SLEEP
+
+
+def test_a_keyframe_of_a_screen_at_rest_becomes_crisp_too() -> None:
+    pacer = Pacer(60)
+    pacer.keyframe = True
+    assert [act for _, act in run(pacer, [], 60.0)] == [Act.CAPTURE] + [Act.REFINE] * REFINE_STEPS

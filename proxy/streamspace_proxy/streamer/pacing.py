@@ -1,7 +1,8 @@
 """When to capture: the decision of the capture thread, as a pure function of what it knows.
 
-A quiet screen is captured the moment it changes; a busy one at most once per frame interval. When a change is followed
-by quiet, the same picture is encoded again a few times, each better than the last, until it is crisp; then silence.
+A quiet screen is captured the moment it changes; a busy one at most once per frame interval. When a change or a
+keyframe (coarse, to be quick) is followed by quiet, the same picture is encoded again a few times, each better than the
+last, until it is crisp; then silence.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ class Pacer:
         due = self._last + self._interval
         # Timers wake a little late: keep to the beat, or 60 frames become 57.
         self._last = due if due <= now < due + self._interval / 4 else now
+        coarse = changed or self.keyframe
         self.requested = False
         self.keyframe = False
-        if changed:
+        if coarse:
             self._last_change = now
             self._refine_left = REFINE_STEPS
         elif crisp:
