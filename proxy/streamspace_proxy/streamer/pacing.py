@@ -13,7 +13,9 @@ from typing import Final
 
 QUIET_SECONDS: Final = 0.2
 REFINE_INTERVAL: Final = 0.05
-REFINE_STEPS: Final = 10
+REFINE_STEPS: Final = 100
+CRISP_STEPS: Final = 4
+"""So many repeats in a row that add nothing mean that nothing is left to add: one may be x264 taking its breath."""
 
 
 class Act(Enum):
@@ -36,6 +38,7 @@ class Pacer:
         self._last = -math.inf
         self._last_change = -math.inf
         self._refine_left = 0
+        self._crisp = 0
 
     def decide(self, changed: bool, now: float) -> tuple[Act, float | None]:
         """Return what to do at `now`, and in how many seconds to ask again (None: only when something happens)."""
@@ -61,11 +64,10 @@ class Pacer:
         self.keyframe = False
         if coarse:
             self._last_change = now
-            self._refine_left = REFINE_STEPS
-        elif crisp:
-            self._refine_left = 0
+            self._refine_left, self._crisp = REFINE_STEPS, 0
         else:
-            self._refine_left = max(0, self._refine_left - 1)
+            self._crisp = self._crisp + 1 if crisp else 0
+            self._refine_left = 0 if self._crisp >= CRISP_STEPS else max(0, self._refine_left - 1)
 
     def reset(self) -> None:
         """Forget the last picture: another one begins with a keyframe, at once."""
