@@ -64,11 +64,13 @@ node_modules/.package-lock.json: package.json package-lock.json proxy/client/pac
 
 build/stamps/client: $(CLIENT_SOURCES) node_modules/.package-lock.json
 	@echo "==> Building the viewer page"
-	@npm run --silent build -w proxy/client && mkdir -p build/stamps && touch $@
+	@mkdir -p build/stamps && npm run --silent build -w proxy/client > build/client.log 2>&1 || { cat build/client.log; exit 1; }
+	@touch $@
 
 build/stamps/labextension: $(LAB_SOURCES) node_modules/.package-lock.json
 	@echo "==> Building the JupyterLab extension"
-	@npm run --silent build -w labextension && mkdir -p build/stamps && touch $@
+	@mkdir -p build/stamps && npm run --silent build -w labextension > build/labextension.log 2>&1 || { cat build/labextension.log; exit 1; }
+	@touch $@
 
 build: build/stamps/client build/stamps/labextension
 
