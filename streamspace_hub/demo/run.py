@@ -54,13 +54,15 @@ def run_demo() -> int:
 
 def _supervise(settings: DemoSettings) -> None:
     starts: list[float] = []
+    # The same ones for each start: running servers know the hub by its port.
+    ports = {"hub_port": free_port(), "proxy_api_port": free_port()}
     while True:
         starts = [start for start in starts if time.monotonic() - start < RESTART_WINDOW] + [time.monotonic()]
         if len(starts) > RESTARTS:
             raise DemoError(
                 f"The hub ended {RESTARTS} times within a minute. Its log: {settings.log}\n{_tail(settings.log)}"
             )
-        hub = _start_hub(settings)
+        hub = _start_hub(settings, ports)
         try:
             _wait_until_ready(hub, settings)
             if len(starts) == 1:
@@ -71,15 +73,14 @@ def _supervise(settings: DemoSettings) -> None:
         _say(f"The hub ended by itself (status {status}); starting it again. Sessions go on meanwhile.")
 
 
-def _start_hub(settings: DemoSettings) -> subprocess.Popen[bytes]:
+def _start_hub(settings: DemoSettings, ports: dict[str, int]) -> subprocess.Popen[bytes]:
     run = {
         "url": settings.url,
         "folder": str(settings.folder),
         "password": settings.password,
         "account_template": settings.account_template if settings.as_root else None,
         "jupyter_config": str(Path(__file__).with_name("jupyter")),
-        "hub_port": free_port(),
-        "proxy_api_port": free_port(),
+        **ports,
     }
     # Sessions' accounts walk through the folder, and SQLite makes files that everybody may read.
     os.close(_private(f"{settings.folder}/hub.sqlite", os.O_RDWR | os.O_CREAT))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.chromium import chromium
 from tests.support.demo import Demo, running_demo
 from tests.support.lab import sign_in
+
+# Two cores run hub, sessions and browser side by side: five seconds are too few.
+expect.set_options(timeout=20_000)
 
 VIEWPORT = {"width": 1280, "height": 800}
 
