@@ -138,11 +138,11 @@ def test_each_has_a_picture_of_their_own(people: dict[str, Person], demo: Demo) 
         frame = desktop(person.page, "terminal")
         assert frame.evaluate("() => window.streamspace.role") == "owner"
         frame.locator("#streamspace").click()
-        type_line(person.page, f"touch by-{person.name}")
+        type_line(person.page, f"touch signed-{person.name}")
     for name in people:
-        eventually((home(demo, name) / f"by-{name}").exists, f"{name}'s command to run")
+        eventually((home(demo, name) / f"signed-{name}").exists, f"{name}'s command to run")
         if os.geteuid() == 0:
-            assert len(list(home(demo, name).glob("by-*"))) == 1
+            assert len(list(home(demo, name).glob("signed-*"))) == 1
 
 
 def test_no_path_opens_with_the_cookies_of_another(pair: tuple[Person, Person], demo: Demo) -> None:

@@ -29,8 +29,18 @@ def frame(lab: Page, terminal: str) -> Frame:
     frame = desktop(lab, terminal)
     wait_for_picture(frame)
     frame.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
+    wait_for_size_of_frame(frame)
     frame.locator(SURFACE).click()
     return frame
+
+
+def wait_for_size_of_frame(frame: Frame) -> None:
+    frame.wait_for_function(
+        "() => {"
+        "  const { screen } = window.streamspace.stats();"
+        "  return Math.abs(screen.width - innerWidth) < 2 && Math.abs(screen.height - innerHeight) < 2; }",
+        timeout=10_000,
+    )
 
 
 def press_in_toolbar(page: Page, frame: Frame, button: str) -> None:
@@ -52,13 +62,7 @@ def test_full_screen_from_the_viewers_toolbar(lab: Page, frame: Frame, demo: Dem
     press_in_toolbar(lab, frame, "Full screen")
     frame.wait_for_function("() => document.fullscreenElement !== null", timeout=5000)
     assert lab.evaluate("() => document.fullscreenElement.tagName") == "IFRAME"
-    whole = frame.evaluate("() => [innerWidth, innerHeight]")
-    frame.wait_for_function(
-        "([width, height]) => {"
-        "  const { screen } = window.streamspace.stats();"
-        "  return Math.abs(screen.width - width) < 2 && Math.abs(screen.height - height) < 2; }",
-        arg=whole,
-    )
+    wait_for_size_of_frame(frame)
     type_line(lab, "printf full > full-screen")
     written(demo, "full-screen", "full")
     press_in_toolbar(lab, frame, "Leave full screen")
