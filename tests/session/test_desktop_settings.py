@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,10 @@ def test_the_end_of_the_app_is_said_plainly(how: Exit, mode: str, sentence: str)
 def test_no_file_is_ever_split_or_lost(command: list[str], files: list[str]) -> None:
     argv = settings.expand([*command, "%F"], files)
     assert argv[len(argv) - len(files) :] == files
+
+
+def test_the_machines_programs_come_before_those_of_our_virtual_environment() -> None:
+    """An app that embeds Python would otherwise run with our packages: QGIS came up without its own."""
+    own = Path(sys.prefix, "bin")
+    assert settings.machine_path(f"{own}:/opt/x:/usr/bin::/bin", own) == f"/opt/x:/usr/bin::/bin:{own}"
+    assert settings.machine_path("/usr/bin:/bin", own) == "/usr/bin:/bin"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,7 +141,8 @@ def program_environment(settings: Settings, display: str | None) -> dict[str, st
         if not name.startswith(_FOREIGN) and not name.startswith("STREAMSPACE_")
     }
     env.setdefault("LANG", "C.UTF-8")
-    env.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games")
+    env["PATH"] = machine_path(env.get("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games"), Path(sys.prefix, "bin"))
+    env.pop("VIRTUAL_ENV", None)
     env |= {
         # Without it every GTK program waits for an accessibility bus that is not there.
         "NO_AT_BRIDGE": "1",
@@ -162,6 +164,17 @@ def program_environment(settings: Settings, display: str | None) -> dict[str, st
     if marker := settings.inherited.get("STREAMSPACE_SESSION"):
         env["STREAMSPACE_SESSION"] = marker
     return env
+
+
+def machine_path(path: str, own: Path) -> str:
+    """Return `path` with our virtual environment's programs last.
+
+    Apps are the machine's: one that embeds Python (QGIS) takes the first `python3` on the path for its home.
+    """
+    if sys.prefix == sys.base_prefix:
+        return path
+    folders = path.split(":")
+    return ":".join(sorted(folders, key=lambda folder: folder != "" and Path(folder) == own))
 
 
 def takes_files(command: Sequence[str]) -> bool:
