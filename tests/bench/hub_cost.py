@@ -13,7 +13,7 @@ from tests.bench.report import Figure
 from tests.support.demo import Demo, running_demo
 
 SESSIONS = 20
-WATCH = 60.0
+WATCH = 30.0
 
 
 def measure() -> Iterator[Figure]:
