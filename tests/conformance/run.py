@@ -26,7 +26,7 @@ import jupyterhub
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("jupyterhub.tests.test_spawner", "jupyterhub.tests.test_named_servers")
-LIMIT = 900
+LIMIT = 2400
 SETTINGS = """\
 [pytest]
 asyncio_mode = auto

@@ -10,7 +10,7 @@ from tests.conformance.run import ROOT, main, regressions
 
 
 @pytest.mark.hub
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(2500)
 def test_no_test_of_jupyterhub_passes_less(capsys: pytest.CaptureFixture[str]) -> None:
     status = main([str(Path(ROOT, "build", "conformance"))])
     assert status == 0, capsys.readouterr().out
