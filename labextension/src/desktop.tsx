@@ -215,6 +215,8 @@ export class Desktop extends Panel {
       this._show({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
     }
     await this.options.model.refresh().catch(() => undefined);
+    // Nothing may have changed for the model, which knew the session before this tab did.
+    this._compare(this.options.model);
   }
 
   private _show(step: Step): void {

@@ -23,7 +23,8 @@ def demo() -> Iterator[Demo]:
         yield demo
 
 
-@pytest.fixture(scope="session")
+# Per module: Playwright's event loop runs until it ends, and asyncio tests of other folders need one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

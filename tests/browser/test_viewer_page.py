@@ -47,6 +47,11 @@ def wait_for_picture(page: Page) -> None:
     wait_for_app(page)
 
 
+def wait_for_screen(page: Page) -> None:
+    """Until the screen is as large as the page: pixels of one are pixels of the other."""
+    page.wait_for_function("() => window.streamspace.stats().screen?.width === innerWidth", timeout=10_000)
+
+
 def wait_for_app(page: Page) -> None:
     """Until nothing is said over the picture: the app's window is there."""
     page.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
@@ -145,7 +150,7 @@ def test_screen_follows_the_page(context: BrowserContext, terminal: ViewerSessio
     page = open_page(context, terminal, transport="websocket")
     for width, height in ((900, 620), (1100, 760)):
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_function(f"() => window.streamspace.stats().screen?.width === {width}", timeout=10_000)
+        wait_for_screen(page)
         assert f"{width}x{height}" in terminal.x("xdpyinfo").replace(" ", "")
     eventually(lambda: colours(picture(page, page)) > 3, "a picture in the new size")
 
@@ -155,6 +160,7 @@ def test_pointer_buttons_and_wheel(context: BrowserContext) -> None:
     with viewer_session(*command, title="xev") as session:
         page = open_page(context, session, transport="websocket")
         wait_for_picture(page)
+        wait_for_screen(page)
         events = session.running.home / "events"
         page.mouse.move(310, 220)
         eventually(lambda: "x:310 y:220" in session.x("xdotool", "getmouselocation"), "the pointer to be there")
