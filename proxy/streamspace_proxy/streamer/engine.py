@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink
-from streamspace_proxy.streamer.frames import EncodedFrame
+from streamspace_proxy.streamer.frames import EncodedFrame, Timings
 from streamspace_proxy.streamer.pacing import Act, Pacer
 
 if TYPE_CHECKING:
@@ -204,8 +204,11 @@ class EventDrivenCapture(CaptureBackend):
         if changed is not None:
             self._timings.append((grabbed - started, converted - grabbed, done - converted))
         self._sink.frame(
-            EncodedFrame(encoded.data, encoded.keyframe, self._epoch, int(started * 1e6), picture.width, picture.height)
-        )
+            EncodedFrame(
+                encoded.data, encoded.keyframe, self._epoch, int(started * 1e6), picture.width, picture.height,
+                Timings(grabbed - started, converted - grabbed, done - converted, done),
+            )
+        )  # fmt: skip
 
     def _ensure_encoder(self, screen: Screen) -> tuple[Picture, H264Encoder]:
         if self._picture is None or self._encoder is None:

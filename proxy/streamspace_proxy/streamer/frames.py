@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one frame went: seconds, and for `done` the time.monotonic() at which it was encoded."""
+
+    grab: float
+    convert: float
+    encode: float
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """One encoded picture of the display."""
 
@@ -18,6 +28,8 @@ class EncodedFrame:
     """CLOCK_MONOTONIC in microseconds when the capture began."""
     width: int
     height: int
+    timings: Timings | None = None
+    """None where the backend does not measure."""
 
 
 @dataclass(frozen=True, slots=True)
