@@ -16,6 +16,7 @@ import type { App, Catalog, Session } from './tokens';
 
 const INTERVAL = 5_000;
 const SLOWEST = 60_000;
+const FIRST_RETRY = 1_000;
 
 export class Model implements IDisposable {
   private _catalog: Catalog = { mode: 'here', apps: [], problems: [] };
@@ -100,12 +101,16 @@ export class Model implements IDisposable {
     return this._loaded.promise;
   }
 
-  /** Read everything for the first time. What goes wrong is kept in `error`. */
+  /** Read everything for the first time, as often as it takes. What goes wrong is kept in `error`. */
   async load(): Promise<void> {
-    await this.refreshCatalog().catch(() => undefined);
-    this._loaded.resolve();
-    if (this.error === null) {
-      await this.refresh().catch(() => undefined);
+    for (let wait = FIRST_RETRY; !this.isDisposed; wait = Math.min(2 * wait, SLOWEST)) {
+      await this.refreshCatalog().catch(() => undefined);
+      this._loaded.resolve();
+      if (this.error === null) {
+        await this.refresh().catch(() => undefined);
+        return;
+      }
+      await new Promise(resolve => setTimeout(resolve, wait));
     }
   }
 

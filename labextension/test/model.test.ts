@@ -35,6 +35,26 @@ describe('Model', () => {
     expect(model.sessions.map(({ name }) => name)).toEqual(['gimp']);
   });
 
+  it('asks for the apps until they come', async () => {
+    vi.useFakeTimers();
+    let up = false;
+    const { api } = serve(({ path }) => {
+      if (!up) {
+        return json({ message: 'Out to lunch.' }, 503);
+      }
+      return json(path === 'apps' ? { mode: 'here', apps: [app('gimp')], problems: [] } : { sessions: [] });
+    });
+    const model = new Model(api);
+    const loading = model.load();
+    await model.loaded;
+    expect(model.apps).toEqual([]);
+    up = true;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await loading;
+    expect(model.apps).toHaveLength(1);
+    expect(model.error).toBeNull();
+  });
+
   it('tells of changes only', async () => {
     const answers = { sessions: [session('starting')] };
     const { model, changes } = started(answers);
