@@ -1,4 +1,4 @@
-"""What an app plays is heard on the viewer page, as loud as it was played, on both transports that carry sound."""
+"""What an app plays is heard on the viewer page, as loud as it was played, on every transport."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def as_loud_as_it_was_played(page: Page) -> bool:
     return bool(0.8 * LOUDNESS < stats(page)["audio"] < 1.2 * LOUDNESS)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb"])
 def test_a_tone_is_heard_until_it_is_muted_or_ends(
     context: BrowserContext, demo: Demo, terminal: str, tone: Path, transport: str
 ) -> None:

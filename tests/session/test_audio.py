@@ -3,71 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import psutil
 import pytest
 from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.frames import OpusPacket
 
-from tests.support.xserver import end, wait_for
-
-
-class SoundServer:
-    """PulseAudio as the desktop starts it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "pulse.sock"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.environment = {
-            **os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PULSE_COOKIE": "/dev/null",
-            "PULSE_STATE_PATH": str(folder), "PULSE_RUNTIME_PATH": str(folder),
-        }  # fmt: skip
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit",
-                "--realtime=no", "--high-priority=no", "--log-level=error",
-                "-L", "module-null-sink sink_name=streamspace rate=48000 channels=2",
-                "-L", f"module-native-protocol-unix socket={self.socket} auth-cookie-enabled=0",
-            ],
-            env=self.environment, start_new_session=True, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wait_for(self.socket.exists, "the sound server")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            end(self.process)
-            self.process = None
-            self.socket.unlink(missing_ok=True)
-
-    async def play(self, frequency: float, seconds: float) -> None:
-        """Play a tone, left and right at different levels, through the sound server."""
-        path = self.folder / f"{frequency}.wav"
-        count = int(48000 * seconds)
-        tone = np.sin(2 * np.pi * frequency * np.arange(count) / 48000)
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(48000)
-            file.writeframes(np.stack([tone * 16000, tone * 4000], axis=1).astype("<i2").tobytes())
-        player = await asyncio.create_subprocess_exec(
-            "paplay", f"--server=unix:{self.socket}", "--latency-msec=20", str(path), env=self.environment
-        )
-        async with asyncio.timeout(20):
-            assert await player.wait() == 0
+from tests.support.sound import SoundServer, decode, loudest
+from tests.support.xserver import wait_for
 
 
 @pytest.fixture
@@ -77,19 +28,6 @@ def server() -> Iterator[SoundServer]:
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def decode(packets: list[OpusPacket]) -> np.ndarray:
-    """Decode to samples x 2 in -1..1."""
-    decoder = av.CodecContext.create("libopus", "r")
-    decoder.sample_rate, decoder.layout, decoder.format = 48000, "stereo", "s16"
-    frames = [frame for packet in packets for frame in decoder.decode(av.Packet(packet.data))]
-    return np.concatenate([frame.to_ndarray().reshape(-1, 2) for frame in frames]) / 32768
-
-
-def loudest(samples: np.ndarray) -> float:
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return float(np.argmax(spectrum) * 48000 / len(samples))
 
 
 async def test_a_tone_is_heard_in_its_pitch_and_on_its_sides(server: SoundServer) -> None:

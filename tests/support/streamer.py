@@ -22,6 +22,7 @@ import xcffib
 import xcffib.xproto
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.streamer import x11
+from streamspace_proxy.streamer.frames import OpusPacket
 
 from tests.support.xserver import XServer, end, x_server
 
@@ -85,7 +86,7 @@ class Viewer:
     acknowledge: bool = True
     messages: list[dict[str, Any]] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
-    sounds: int = 0
+    sounds: list[OpusPacket] = field(default_factory=list)
     closed: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,7 +103,7 @@ class Viewer:
                     if self.acknowledge:
                         await self.ack(number)
                 else:
-                    self.sounds += 1
+                    self.sounds.append(OpusPacket(message.data[16:], capture_us))
             self._news.set()
         self.closed = True
         self._news.set()

@@ -32,7 +32,11 @@ GOOD: list[dict[str, Any]] = [
     {"type": "visibility", "hidden": True},
     {"type": "restart_app"},
     {"type": "ping", "t": 12.5},
-]
+    {
+        "type": "report", "first_picture_ms": 92.5, "freezes": 1, "freeze_ms": 640.0, "switches": 2,
+        "latency_ms": [12.5, 14.0], "input_ms": [21.0], "round_trip_ms": 3.5, "dropped": 4,
+    },
+]  # fmt: skip
 
 
 def parse(message: dict[str, Any]) -> Message | Refusal:
@@ -62,6 +66,9 @@ def test_every_message_of_the_protocol_is_taken_as_it_is(message: dict[str, Any]
         ({"type": "pointer", "x": 0, "y": 0, "buttons": 32}, "buttons", "less than or equal to 31"),
         ({"type": "start", "transport": "pigeon"}, "transport", "'websocket', 'webrtc' or 'rfb'"),
         ({"type": "clipboard", "text": "\ud800"}, "text", ""),
+        ({"type": "report", "freezes": -1}, "freezes", "greater than or equal to 0"),
+        ({"type": "report", "latency_ms": [1.0] * 51}, "latency_ms", "at most 50 items"),
+        ({"type": "report", "input_ms": [1e9]}, "input_ms", "less than or equal to 3600000"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_is_accepted(message: dict[str, Any], field: str, said: str) -> None:

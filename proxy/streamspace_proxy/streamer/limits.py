@@ -35,6 +35,7 @@ COSTLY: Final = {
     "resize": (10.0, 20.0),
     "keyframe": (4.0, 8.0),
     "restart_app": (0.5, 2.0),
+    "report": (1.0, 2.0),
 }
 ERRORS: Final = (5.0, 50.0)
 """Answers to what was refused: a flood of nonsense is not answered by a flood of errors."""

@@ -66,10 +66,10 @@ class ViewerMedia:
         self._outbox.put(messages.pack_video(frame, frame_id))
 
     def _send_sound(self, packet: OpusPacket) -> None:
-        """Send sound on WebRTC where it is up, else on the WebSocket: never on both, which would be heard twice."""
+        """Send sound on WebRTC where it is up, else on the viewer socket: never on both, which would be heard twice."""
         if self._peer is not None and "webrtc" in self._transports and self._sound.get("webrtc"):
             self._peer.send_audio(packet)
-        elif self._sound.get("websocket"):
+        elif self._sound.get("websocket") or self._sound.get("rfb"):
             self._sound_id += 1
             self._outbox.put(messages.pack_sound(packet, self._sound_id), sound=True)
 
@@ -120,15 +120,19 @@ class ViewerMedia:
             self._sound["webrtc"] = sound
             self._open_peer_sink()
         else:
-            self.stop("webrtc")
-            self.stop("websocket")
+            for other in TRANSPORTS:
+                self._end(other)
+            self._sound[transport] = sound
             if transport == "websocket":
-                self._sound["websocket"] = sound
                 self._open_sink("websocket")
         self._listen()
 
     def stop(self, transport: Transport) -> None:
         """Carry out `stop`."""
+        self._end(transport)
+        self._listen()
+
+    def _end(self, transport: Transport) -> None:
         self._sound.pop(transport, None)
         if transport in self._transports:
             self._transports.discard(transport)
@@ -138,7 +142,6 @@ class ViewerMedia:
         if transport == "webrtc":
             self._peer_wanted = False
             self._drop_peer()
-        self._listen()
 
     def _open_sink(self, transport: Transport) -> None:
         self._transports.add(transport)

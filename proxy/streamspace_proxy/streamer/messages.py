@@ -33,6 +33,8 @@ AUDIO_KIND: Final = 2
 KEYFRAME_FLAG: Final = 1
 HEADER: Final = struct.Struct(">BBHIQ")
 ACK: Final = struct.Struct(">BBHI")
+MAX_MILLISECONDS: Final = 3_600_000
+"""An hour: what a viewer reports as longer is not a measurement."""
 SHOWN: Final = 40
 """Characters of a viewer's own text that an error repeats."""
 
@@ -159,8 +161,27 @@ class Ping(_Message):
     t: float = Field(allow_inf_nan=False)
 
 
+Milliseconds = Annotated[float, Field(ge=0, le=MAX_MILLISECONDS, allow_inf_nan=False)]
+Samples = Annotated[list[Milliseconds], Field(max_length=50)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Report(_Message):
+    """What a viewer has measured since its last report; goes into the session's metrics."""
+
+    type: Literal["report"]
+    first_picture_ms: Milliseconds | None = None
+    freezes: Count = 0
+    freeze_ms: Milliseconds = 0.0
+    switches: Count = 0
+    latency_ms: Samples = []
+    input_ms: Samples = []
+    round_trip_ms: Milliseconds | None = None
+    dropped: Count = 0
+
+
 Input = Pointer | PointerRelative | Wheel | Key | ReleaseKeys | Clipboard | Resize
-AnyRole = Start | Stop | RtcOffer | RtcCandidate | Keyframe | Visibility | Ping
+AnyRole = Start | Stop | RtcOffer | RtcCandidate | Keyframe | Visibility | Ping | Report
 Message = AnyRole | Input | RestartApp
 ACTIVITY: Final = (Pointer, PointerRelative, Wheel, Key, Clipboard)
 """What shows that somebody is there: pages send the other messages by themselves."""

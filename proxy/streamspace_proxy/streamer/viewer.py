@@ -190,7 +190,9 @@ class Viewer:
                 self._core.display.set_clipboard(message.text)
                 self._core.share_clipboard(message.text, self)
             case messages.Ping():
-                self.send({"type": "pong", "t": message.t, "frames": self.media.frames})
+                self.send(
+                    {"type": "pong", "t": message.t, "frames": self.media.frames, "now": time.monotonic_ns() // 1000}
+                )
             case messages.RestartApp():
                 self._spawn(self._restart_app())
             case _:

@@ -1,0 +1,52 @@
+"""What a viewer measures and is told: the streamer's clock, reports, and sound beside noVNC's picture."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.support.sound import SoundServer, decode, loudest
+from tests.support.streamer import running_streamer
+
+pytestmark = pytest.mark.x11
+
+
+async def test_a_pong_tells_the_clock_of_the_frames() -> None:
+    async with running_streamer() as running:
+        viewer = await running.viewer("viewer")
+        frame = await viewer.start()
+        before = time.monotonic_ns() // 1000
+        await viewer.send("ping", t=1)
+        pong = await viewer.message("pong")
+        assert before <= pong["now"] <= time.monotonic_ns() // 1000
+        assert frame.capture_us < pong["now"]
+
+
+async def test_a_viewer_reports_once_a_second_and_more_is_refused() -> None:
+    async with running_streamer() as running:
+        viewer = await running.viewer("viewer")
+        for _ in range(3):
+            await viewer.send("report", freezes=1, latency_ms=[12.5])
+        assert (await viewer.message("error"))["code"] == "rate_limited"
+        await viewer.send("report", latency_ms=[-1])
+        assert (await viewer.message("error"))["field"] == "latency_ms"
+
+
+async def test_sound_comes_beside_novncs_picture() -> None:
+    async with running_streamer() as running:
+        with SoundServer(running.x.folder) as server:
+            viewer = await running.viewer("viewer")
+            await viewer.send("start", transport="rfb", audio=True)
+            await asyncio.sleep(0.6)
+            await server.play(1000, 1.0)
+            sound = decode(viewer.sounds)
+            middle = sound[len(sound) // 2 - 6000 : len(sound) // 2 + 6000]
+            assert abs(loudest(middle[:, 0]) - 1000) < 10
+            assert viewer.frames == []
+            await viewer.send("stop", transport="rfb")
+            await asyncio.sleep(0.2)
+            count = len(viewer.sounds)
+            await server.play(1000, 0.3)
+            assert len(viewer.sounds) == count
