@@ -46,6 +46,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="same-origin">
 <title>{title}</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="static/viewer.css?v={css}">
 <script type="application/json" id="streamspace-config">{config}</script>
 <script type="module" src="static/viewer.js?v={js}"></script>
