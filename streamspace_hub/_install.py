@@ -38,6 +38,7 @@ def install(
     *,
     catalog_dirs: Sequence[str] | None = None,
     default_policy: Mapping[str, Any] | None = None,
+    turn: Mapping[str, Any] | None = None,
 ) -> None:
     """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
 
@@ -45,6 +46,8 @@ def install(
         c: the configuration object, `get_config()`.
         catalog_dirs: folders with your own app templates: `c.StreamSpace.catalog_dirs`, unless that is set.
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
+        turn: a TURN server for viewers, `urls`, `secret_file` and `ttl`: `c.StreamSpace.turn_urls` and so on, unless
+            those are set.
 
     Raises:
         InstallError: something already set contradicts StreamSpace.
@@ -52,10 +55,13 @@ def install(
     _use_spawner(c)
     _allow_named_servers(c)
     _define_scopes(c)
-    for name, value in (("catalog_dirs", catalog_dirs), ("default_policy", default_policy)):
+    given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy}
+    given |= {f"turn_{key}": value for key, value in (turn or {}).items()}
+    for name, value in given.items():
         if value is not None and name not in c.StreamSpace:
             setattr(c.StreamSpace, name, value)
     _check_policy(c)
+    _offer_turn(c)
 
 
 def _use_spawner(c: Any) -> None:
@@ -117,6 +123,32 @@ def _check_policy(c: Any) -> None:
     except ValidationError as error:
         complaint = explain(error, PolicyDefaults)[0]
         raise InstallError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
+
+
+def _offer_turn(c: Any) -> None:
+    """Have the hub mint TURN credentials, where it has been told of a TURN server."""
+    from pydantic import ValidationError
+
+    from streamspace_hub.model.explain import explain
+    from streamspace_hub.model.turn import TurnSecretError, TurnSettings, read_turn_secret
+
+    given = {name: _value(c.StreamSpace, name, []) for name in c.StreamSpace if name.startswith("turn_")}
+    try:
+        settings = TurnSettings.model_validate(given)
+        if settings.enabled:
+            read_turn_secret(settings.turn_secret_file)
+    except ValidationError as error:
+        complaint = explain(error, TurnSettings)[0]
+        where = f"{complaint.field}: " if complaint.field else ""
+        raise InstallError(f"StreamSpace.{where}{complaint.message}") from None
+    except TurnSecretError as error:
+        raise InstallError(f"StreamSpace.{error}") from None
+    if not settings.enabled:
+        return
+    from streamspace_hub.turn import PATH, TurnHandler
+
+    others = [handler for handler in _value(c.JupyterHub, "extra_handlers", []) if handler[0] != PATH]
+    c.JupyterHub.extra_handlers = [*others, (PATH, TurnHandler, {"turn": settings})]
 
 
 def _define_scopes(c: Any) -> None:

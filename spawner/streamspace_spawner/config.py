@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from traitlets import Dict, List, TraitError, Unicode, validate
+from traitlets import Dict, Integer, List, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
@@ -39,6 +39,39 @@ class StreamSpace(LoggingConfigurable):
         The fields are those of a template's `policy`; what is left out keeps the built-in default::
 
             c.StreamSpace.default_policy = {"clipboard": "in", "max_fps": 30}
+        """,
+    )
+
+    turn_urls = List(
+        Unicode(),
+        config=True,
+        help="""
+        Addresses of a TURN server, through which WebRTC reaches viewers that no direct way leads to.
+
+        Browsers take the first that answers; TLS on port 443 passes nearly every firewall::
+
+            c.StreamSpace.turn_urls = ["turn:turn.example.org", "turns:turn.example.org:443?transport=tcp"]
+
+        `streamspace_hub.install(c)` reads it: set it before that call.
+        """,
+    )
+
+    turn_secret_file = Unicode(
+        config=True,
+        help="""
+        File with the TURN server's secret (coturn: `static-auth-secret`), readable by the hub and nobody else.
+
+        The hub makes short-lived credentials from it; the secret itself reaches neither sessions nor viewers::
+
+            c.StreamSpace.turn_secret_file = "/etc/jupyterhub/turn-secret"
+        """,
+    )
+
+    turn_ttl = Integer(
+        43_200,
+        config=True,
+        help="""
+        Seconds that TURN credentials hold, 60 to 86400. A session renews its own when half of that is over.
         """,
     )
 

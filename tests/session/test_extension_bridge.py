@@ -29,6 +29,7 @@ FORGED = {
     "x-streamspace-role": "owner",
     "Cookie": "other=1",
     "X-Forwarded-User": "root",
+    "X-Streamspace-Ice-Servers": '[{"urls": ["turn:evil.example.org"], "username": "a", "credential": "b"}]',
 }
 
 
@@ -175,6 +176,7 @@ async def test_socket_carries_the_chosen_subprotocol_and_no_header_of_the_browse
     headers = {name.lower(): value for name, value in seen["headers"].items()}
     assert headers["x-streamspace-role"] == "owner"
     assert not {"cookie", "authorization", "origin", "x-forwarded-user", "sec-websocket-extensions"} & set(headers)
+    assert "x-streamspace-ice-servers" not in headers
 
 
 @pytest.mark.parametrize("path", ["api/v1/status", "api/v1/open", "ws", "rfb"])

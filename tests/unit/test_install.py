@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jupyterhub
@@ -136,3 +137,43 @@ def test_importing_the_package_is_light() -> None:
         "import sys, streamspace_hub; print([m for m in ('pydantic', 'jupyterhub', 'traitlets') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def turn_handlers(c: Config) -> list[Any]:
+    return [entry for entry in c.JupyterHub.get("extra_handlers", []) if entry[0] == "/api/streamspace/turn"]
+
+
+def test_without_a_turn_server_the_hub_gets_no_handler() -> None:
+    c = Config()
+    install(c)
+    assert "extra_handlers" not in c.JupyterHub
+
+
+def test_a_turn_server_brings_a_handler_once_and_no_secret_into_the_configuration(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("north")
+    c = Config()
+    c.JupyterHub.extra_handlers = [("/mine", object)]
+    c.StreamSpace.turn_ttl = 600
+    turn = {"urls": ["turn:turn.example.org"], "secret_file": str(secret), "ttl": 60}
+    install(c, turn=turn)
+    install(c, turn=turn)
+    assert len(c.JupyterHub.extra_handlers) == 2
+    ((_, _, given),) = turn_handlers(c)
+    assert given["turn"].turn_ttl == 600, "what the configuration says comes first"
+    assert "north" not in repr(c)
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        ({"urls": ["http://turn"], "secret_file": "/etc/hostname"}, r"turn_urls\[0\]: .*turns:HOST"),
+        ({"urls": ["turn:a"]}, "turn_secret_file is missing"),
+        ({"urls": ["turn:a"], "secret_file": "/no/such/file"}, "turn_secret_file: '/no/such/file' cannot be read"),
+        ({"urls": ["turn:a"], "secret_file": "/etc/hostname", "ttl": 5}, "turn_ttl: must be at least 60"),
+        ({"url": ["turn:a"]}, "turn_url: there is no such field"),
+    ],
+)
+def test_turn_settings_are_checked_while_the_hub_starts(turn: dict[str, Any], words: str) -> None:
+    with pytest.raises(InstallError, match=words):
+        install(Config(), turn=turn)

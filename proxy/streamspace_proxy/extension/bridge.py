@@ -19,6 +19,7 @@ from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
 from streamspace_proxy.extension.roles import Viewer, lowered
 from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 from streamspace_proxy.extension.streamer_link import Request, StreamerDownError
+from streamspace_proxy.extension.turn import TurnSource, ice_header
 
 LARGEST_BODY = 64 * 1024
 """Bytes of a request body; the largest thing posted is a path."""
@@ -118,6 +119,11 @@ class SocketBridge(BridgeHandler, WebSocketHandler):
     upstream: aiohttp.ClientWebSocketResponse | None = None
     _pump: asyncio.Task[None] | None = None
 
+    def initialize(self, sessions: SessionFinder, turn: TurnSource | None = None) -> None:
+        """Take the sessions, and where TURN servers for viewers come from, if from anywhere."""
+        super().initialize(sessions)
+        self._turn = turn
+
     # In seconds; jupyter_server's own mixin still counts in milliseconds, which tornado 6.5 takes for seconds.
     ping_interval = ping_timeout = PING_INTERVAL
 
@@ -141,8 +147,9 @@ class SocketBridge(BridgeHandler, WebSocketHandler):
     async def _connect(self, session: OpenSession, path: str) -> None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         protocols = [word.strip() for word in offered.split(",") if word.strip()]
+        ice = ice_header(await self._turn.ice_servers()) if self._turn is not None and path == "ws" else {}
         try:
-            self.upstream = await session.link.socket_to(self.viewer_asked_for(), path, protocols)
+            self.upstream = await session.link.socket_to(self.viewer_asked_for(), path, protocols, ice)
         except StreamerDownError:
             self.upstream = None
         except aiohttp.WSServerHandshakeError as error:

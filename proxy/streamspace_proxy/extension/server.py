@@ -35,6 +35,7 @@ from streamspace_proxy.extension.page import HubLinks, PublicHandler, Redirect
 from streamspace_proxy.extension.routes import only_session_routes
 from streamspace_proxy.extension.sessions import OnlySession, OpenSession
 from streamspace_proxy.extension.streamer_link import StreamerLink
+from streamspace_proxy.extension.turn import HubTurn
 
 log = logging.getLogger("streamspace.session")
 
@@ -219,7 +220,9 @@ def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life
         (r"/api/status", Status, {"life": life}),
         (r"/oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),
         (r"/streamspace/api/v1/stop", Stop, {"hub": hub, "place": place, "life": life}),
-        *only_session_routes(place.base_url, OnlySession(session), HubLinks(place.hub_home, "api/v1/stop")),
+        *only_session_routes(
+            place.base_url, OnlySession(session), HubLinks(place.hub_home, "api/v1/stop"), HubTurn(hub)
+        ),
     ]
     prefix = re.escape(place.base_url.rstrip("/"))
     return web.Application(

@@ -1,6 +1,6 @@
 """The way to one session's streamer: HTTP and WebSocket over its unix socket.
 
-Knows the two headers by which the streamer is told who asks, and that it may be starting, restarting or gone. Must not
+Knows the headers by which the streamer is told who asks, and that it may be starting, restarting or gone. Must not
 know tornado, users' credentials or the hub.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import aiohttp
@@ -20,6 +21,7 @@ from streamspace_proxy.extension.roles import Viewer
 
 T = TypeVar("T")
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 PATIENCE = 10.0
 """Seconds to wait for a streamer that is not there yet: it starts beside the server that asks for it."""
 RETRY_INTERVAL = 0.05
@@ -66,14 +68,14 @@ class StreamerLink:
         )
 
     async def socket_to(
-        self, viewer: Viewer, path: str, protocols: Sequence[str] = ()
+        self, viewer: Viewer, path: str, protocols: Sequence[str] = (), more_headers: Mapping[str, str] = NOTHING
     ) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket to `path`; a refusal raises `aiohttp.WSServerHandshakeError`."""
         return await self._patiently(
             lambda: self._client().ws_connect(
                 _url(path),
                 protocols=protocols,
-                headers=_headers(viewer),
+                headers={**more_headers, **_headers(viewer)},
                 compress=0,
                 max_msg_size=LARGEST_MESSAGE,
             )

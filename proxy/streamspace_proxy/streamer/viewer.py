@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import WSMsgType, web
 
 from streamspace_hub.model import Role
+from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.frames import CursorShape
@@ -47,10 +48,18 @@ def cursor_message(cursor: CursorShape) -> dict[str, Any]:
 class Viewer:
     """One connected browser page."""
 
-    def __init__(self, core: Streamer, ws: web.WebSocketResponse, user: str, role: Role) -> None:
+    def __init__(
+        self,
+        core: Streamer,
+        ws: web.WebSocketResponse,
+        user: str,
+        role: Role,
+        ice_servers: tuple[IceServer, ...] = (),
+    ) -> None:
         self.id = core.new_id()
         self.user = user
         self.role = role
+        self._ice_servers = ice_servers
         self._core = core
         self._policy = core.config.policy
         self._ws = ws
@@ -112,7 +121,7 @@ class Viewer:
                 },
                 "transports": core.transports,
                 "screen": None if core.screen is None else {"width": core.screen[0], "height": core.screen[1]},
-                "ice_servers": [],
+                "ice_servers": [server.model_dump(mode="json") for server in self._ice_servers],
             }
         )
         self.send(core.status_message())
