@@ -1,7 +1,6 @@
 """The streamer's HTTP and WebSocket server on its unix socket: routes, identity, sizes.
 
-Only the Jupyter extension connects. It has authorised the viewer and says in headers who it is, and by which TURN
-servers it may come.
+Only the Jupyter extension connects. It has authorised the viewer and says who it is in two headers.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from aiohttp import WSCloseCode, web
 from pydantic import TypeAdapter, ValidationError
 
 from streamspace_hub.model import Role
-from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.core import Streamer
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 from streamspace_proxy.streamer.viewer import Viewer
 
-SUBPROTOCOL: Final = "streamspace.v1"
 logger = logging.getLogger(__name__)
+SUBPROTOCOL: Final = "streamspace.v1"
 MAX_BODY: Final = 64 * 1024
 MAX_PATH: Final = 4096
 LEAST_SOCKET_MESSAGE: Final = 12 * 1024 * 1024
@@ -35,8 +33,8 @@ LEAST_SOCKET_MESSAGE: Final = 12 * 1024 * 1024
 USER: Final = "streamspace_user"
 ROLE: Final = "streamspace_role"
 CORE: Final = web.AppKey("core", Streamer)
-
 ICE_SERVERS: Final = TypeAdapter(tuple[IceServer, ...])
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -114,9 +112,6 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
     return ws
 
 
-async def rfb_socket(request: web.Request) -> web.StreamResponse:
-    """Serve RFB without input."""
-    core = request.app[CORE]
 def ice_servers(request: web.Request) -> tuple[IceServer, ...]:
     """Return the TURN servers that the extension has for this viewer; none, and a line in the log, for a bad header."""
     try:
@@ -127,6 +122,9 @@ def ice_servers(request: web.Request) -> tuple[IceServer, ...]:
         return ()
 
 
+async def rfb_socket(request: web.Request) -> web.StreamResponse:
+    """Serve RFB without input."""
+    core = request.app[CORE]
     ws = web.WebSocketResponse(protocols=("binary",), compress=False, timeout=1.0)
     await ws.prepare(request)
     if core.rfb_viewers >= core.config.policy.max_viewers:
@@ -158,13 +156,6 @@ async def stats(request: web.Request) -> web.StreamResponse:
 async def open_file(request: web.Request) -> web.StreamResponse:
     """Open a file in the app; the owner's right, since the app reads it with the owner's rights."""
     if request[ROLE] is not Role.OWNER:
-async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus' text. They show when somebody is at work, and how: the owner's business."""
-    if request[ROLE] is not Role.OWNER:
-        return _error(403, "Only the owner of the session reads its metrics.")
-    return web.Response(body=request.app[CORE].metrics_text(), headers={"Content-Type": CONTENT_TYPE})
-
-
         return _error(403, "Only the owner of the session opens files in it.")
     try:
         body = json.loads(await request.text())

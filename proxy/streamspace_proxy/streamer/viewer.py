@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import WSMsgType, web
 
 from streamspace_hub.model import Role
-from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.frames import CursorShape
