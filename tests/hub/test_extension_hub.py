@@ -30,6 +30,7 @@ PATHS = (
     ("GET", "api/v1/status"),
     ("GET", "api/v1/activity"),
     ("GET", "api/v1/stats"),
+    ("GET", "api/v1/metrics"),
     ("POST", "api/v1/open"),
     ("POST", "api/v1/app/restart"),
     ("POST", "api/v1/stop"),
@@ -84,8 +85,15 @@ async def test_the_owner_comes_in(hub: TempHub, session: str) -> None:
     token = await hub.user_token(hub.users[0])
     assert await role_on_the_socket(session, token) == "owner"
     assert await role_on_the_socket(session, token, "?view=1") == "viewer"
-    async with client(token) as owner, owner.get(f"{session}api/v1/status") as reply:
-        assert reply.status == 200
+    async with client(token) as owner:
+        async with owner.get(f"{session}api/v1/status") as reply:
+            assert reply.status == 200
+        async with owner.get(f"{session}api/v1/metrics") as reply:
+            assert reply.status == 200
+            assert reply.content_type == "text/plain"
+            assert "streamspace_session_frames_total" in await reply.text()
+        async with owner.get(f"{session}api/v1/metrics?view=1") as reply:
+            assert reply.status == 403
 
 
 async def test_another_user_finds_every_path_closed(hub: TempHub, session: str) -> None:
@@ -112,6 +120,9 @@ async def test_a_share_gives_the_role_of_its_scope(
             return
         assert await role_on_the_socket(session, token) == role
         async with client(token) as user:
+            async with user.get(f"{session}api/v1/metrics") as answer:
+                assert answer.status == 403
+                assert "owner" in (await answer.json())["message"]
             for path in ("api/v1/open", "api/v1/stop"):
                 async with user.post(session + path, json={"path": "/etc/hostname"}) as answer:
                     assert answer.status == 403, path

@@ -39,7 +39,7 @@ async def bridged(rfb_path: Path) -> AsyncIterator[aiohttp.ClientWebSocketRespon
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
         try:
-            await bridge_rfb(ws, rfb_path)
+            await bridge_rfb(ws, rfb_path, lambda size: None)
         finally:
             ended.set()
         return ws

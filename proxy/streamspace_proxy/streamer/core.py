@@ -9,10 +9,11 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from importlib.util import find_spec
 from typing import Any, Final
 
+from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.broadcast import Broadcast
@@ -21,7 +22,8 @@ from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
 from streamspace_proxy.streamer.display import Display, VideoFormat
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.media import SinkKey
-from streamspace_proxy.streamer.messages import Refusal, Transport
+from streamspace_proxy.streamer.messages import Code, Refusal, Transport
+from streamspace_proxy.streamer.metrics import Metrics, Snapshot
 from streamspace_proxy.streamer.steering import MIN_BITRATE
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
 
@@ -45,6 +47,7 @@ class Streamer:
         self.video: VideoFormat | None = None
         self.cursor: CursorShape | None = None
         self.refusals = 0
+        self.metrics = Metrics()
         self._ids = itertools.count(1)
         self._broadcast: Broadcast[SinkKey] = Broadcast()
         self._bitrates: dict[SinkKey, int] = {}
@@ -95,6 +98,11 @@ class Streamer:
         """Forget a viewer whose sinks have been closed."""
         if self.viewers.pop(viewer.id, None) is not None:
             self._announce_viewers()
+
+    def count_refusal(self, code: Code) -> None:
+        """Note that a message or a viewer was refused."""
+        self.refusals += 1
+        self.metrics.refused(code)
 
     def _announce_viewers(self) -> None:
         for viewer in self.viewers.values():
@@ -199,6 +207,7 @@ class Streamer:
         self._frame_pending = False
         now = time.monotonic()
         self._recent.append((now, len(frame.data)))
+        self.metrics.frame(frame)
         for (viewer_id, transport), frame_id in self._broadcast.deliver(frame.keyframe, now):
             self.viewers[viewer_id].media.send_frame(transport, frame, frame_id)
         self._drive()
@@ -267,14 +276,36 @@ class Streamer:
             ],
         }
 
-    def stats(self) -> dict[str, Any]:
-        """Return the body of `api/v1/stats`: rates over the last `RATE_WINDOW` seconds."""
+    def _rates(self) -> tuple[float, float]:
+        """Return frames and bits per second over the last `RATE_WINDOW` seconds."""
         since = time.monotonic() - RATE_WINDOW
         recent = [size for at, size in self._recent if at >= since]
+        return len(recent) / RATE_WINDOW, 8 * sum(recent) / RATE_WINDOW
+
+    def metrics_text(self) -> bytes:
+        """Return the body of `api/v1/metrics`."""
+        for viewer in self.viewers.values():
+            viewer.media.count_rtp()
+        fps, bitrate = self._rates()
+        roles = Counter(viewer.role for viewer in self.viewers.values())
+        shown = Counter(viewer.media.shown for viewer in self.viewers.values())
+        return self.metrics.render(
+            Snapshot(
+                fps,
+                bitrate,
+                self._bitrate,
+                {role: roles[role] for role in Role},
+                {transport: shown[transport] for transport in TRANSPORTS},
+            )
+        )
+
+    def stats(self) -> dict[str, Any]:
+        """Return the body of `api/v1/stats`."""
+        fps, bitrate = self._rates()
         engine = self.display.engine
         return {
-            "fps": round(len(recent) / RATE_WINDOW, 1),
-            "bitrate": round(8 * sum(recent) / RATE_WINDOW),
+            "fps": round(fps, 1),
+            "bitrate": round(bitrate),
             "target_bitrate": self._bitrate,
             "video": None
             if self.video is None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Timings:
     """Where the time of one frame went: seconds, and for `done` the time.monotonic() at which it was encoded."""
 
-    grab: float
-    convert: float
+    grab: float | None
+    """None, as `convert`: nothing had changed, the picture was refined."""
+    convert: float | None
     encode: float
     done: float
 
@@ -20,7 +21,7 @@ class EncodedFrame:
     """One encoded picture of the display."""
 
     data: bytes
-    """One H.264 access unit, Annex B; parameter sets precede every keyframe."""
+    """H.264: one access unit, Annex B, parameter sets before every keyframe. VP8: one frame. JPEG: one picture."""
     keyframe: bool
     epoch: int
     """Counts encoder restarts (resize, X server restart): frames of different epochs do not reference each other."""

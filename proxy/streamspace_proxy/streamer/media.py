@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Refusal, Transport
+from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ViewerMedia:
         self._peer: WebRtcPeer | None = None
         self._peer_state = ""
         self._peer_wanted = False
+        self._rtp = RtpFigures()
         # Candidates wait for the offer that they belong to.
         self._signalling = asyncio.Lock()
         self._transports: set[Transport] = set()
@@ -59,11 +61,14 @@ class ViewerMedia:
                     "height": video.height,
                 }
             )
+        encoded_at = None if frame.timings is None else frame.timings.done
         if transport == "webrtc":
             if self._peer is not None:
                 self._peer.send_video(frame)
+                if encoded_at is not None:
+                    self._core.metrics.queued("webrtc", encoded_at)
             return
-        self._outbox.put(messages.pack_video(frame, frame_id))
+        self._outbox.put(messages.pack_video(frame, frame_id), encoded_at=encoded_at)
 
     def _send_sound(self, packet: OpusPacket) -> None:
         """Send sound on WebRTC where it is up, else on the viewer socket: never on both, which would be heard twice."""
@@ -79,6 +84,13 @@ class ViewerMedia:
         return sorted(self._transports)
 
     @property
+    def shown(self) -> Transport | None:
+        """The transport whose picture the page shows: while it changes to WebRTC, the one before."""
+        if "websocket" in self._transports or "webrtc" in self._transports:
+            return "websocket" if "websocket" in self._transports else "webrtc"
+        return "rfb" if "rfb" in self._sound else None
+
+    @property
     def hidden(self) -> bool:
         """Whether the page cannot be seen."""
         return self._hidden
@@ -91,6 +103,7 @@ class ViewerMedia:
 
     def ask_keyframe(self) -> None:
         """Carry out `keyframe`."""
+        self._core.metrics.keyframe_requested()
         for transport in self._transports:
             self._core.ask_keyframe((self._id, transport))
 
@@ -173,7 +186,7 @@ class ViewerMedia:
             key: SinkKey = (self._id, "webrtc")
             peer: WebRtcPeer = webrtc.WebRtcPeer(
                 ice_servers=[],
-                request_keyframe=lambda: self._core.ask_keyframe(key),
+                request_keyframe=lambda: self._keyframe_lost(key),
                 on_bitrate=lambda bitrate: self._core.limit_bitrate(key, bitrate),
                 on_state=lambda state: self._peer_changed(peer, state),
             )
@@ -198,6 +211,17 @@ class ViewerMedia:
             except webrtc.WebRtcError as error:
                 self._refuse(Refusal("bad_message", f"WebRTC: {error}.", "candidate"))
 
+    def _keyframe_lost(self, key: SinkKey) -> None:
+        self._core.metrics.keyframe_requested()
+        self._core.ask_keyframe(key)
+
+    def count_rtp(self) -> None:
+        """Add what WebRTC has sent since the last time to the metrics."""
+        if self._peer is not None:
+            figures = self._peer.rtp_figures()
+            self._core.metrics.rtp(self._rtp, figures)
+            self._rtp = figures
+
     def _peer_changed(self, peer: WebRtcPeer, state: str) -> None:
         if peer is not self._peer:
             return
@@ -216,7 +240,8 @@ class ViewerMedia:
             self._open_sink("webrtc")
 
     def _drop_peer(self) -> None:
-        peer, self._peer = self._peer, None
+        self.count_rtp()
+        peer, self._peer, self._rtp = self._peer, None, RtpFigures()
         self._peer_state = ""
         if "webrtc" in self._transports:
             self._transports.discard("webrtc")

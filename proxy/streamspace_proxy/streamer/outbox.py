@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -22,9 +23,11 @@ class Outbox:
     Video is bounded by acknowledgements, sound here; a viewer that lets control messages pile up is dropped.
     """
 
-    def __init__(self, ws: web.WebSocketResponse) -> None:
+    def __init__(self, ws: web.WebSocketResponse, written: Callable[[int, float | None], None]) -> None:
+        """`written` learns of each message that was written: its size, and when it was encoded if it is a frame."""
         self._ws = ws
-        self._items: deque[tuple[str | bytes, bool]] = deque()
+        self._written = written
+        self._items: deque[tuple[str | bytes, bool, float | None]] = deque()
         self._bytes = 0
         self._sound = 0
         self._more = asyncio.Event()
@@ -38,15 +41,18 @@ class Outbox:
         """Messages not written yet."""
         return len(self._items)
 
-    def put(self, data: str | bytes, *, sound: bool = False) -> None:
-        """Queue one message; sound is dropped when there is too much of it already."""
+    def put(self, data: str | bytes, *, sound: bool = False, encoded_at: float | None = None) -> None:
+        """Queue one message; sound is dropped when there is too much of it already.
+
+        `encoded_at` is a frame's time.monotonic().
+        """
         if self._overflow or (sound and self._sound >= MAX_SOUND):
             return
         if len(self._items) >= MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
             self._overflow = True
             self._items.clear()
         else:
-            self._items.append((data, sound))
+            self._items.append((data, sound, encoded_at))
             self._bytes += len(data)
             self._sound += sound
             self._idle.clear()
@@ -56,7 +62,7 @@ class Outbox:
         """Write until the socket ends, or its viewer does not read for too long."""
         while not self._overflow:
             while self._items:
-                data, sound = self._items.popleft()
+                data, sound, encoded_at = self._items.popleft()
                 self._bytes -= len(data)
                 self._sound -= sound
                 if isinstance(data, str):
@@ -64,6 +70,7 @@ class Outbox:
                 else:
                     await self._ws.send_bytes(data)
                 self.sent_bytes += len(data)
+                self._written(len(data), encoded_at)
             self._idle.set()
             self._more.clear()
             await self._more.wait()

@@ -209,11 +209,11 @@ def without_extended_mouse_buttons(message: bytes) -> bytes:
     return struct.pack(f">BxH{len(encodings)}i", Message.SET_ENCODINGS, len(encodings), *encodings)
 
 
-async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path) -> None:
+async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[int], None]) -> None:
     """Carry RFB between a viewer's prepared WebSocket and the X server until either ends; then close both.
 
     Each direction waits until the other side has taken what it was given, so that neither can make the streamer's
-    memory grow.
+    memory grow. `sent` learns how many bytes went to the viewer.
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -225,7 +225,7 @@ async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path) -> None:
     code, reason = WSCloseCode.OK, b""
     directions = {
         asyncio.create_task(_to_server(ws, writer), name="rfb to the server"),
-        asyncio.create_task(_to_viewer(reader, ws), name="rfb to the viewer"),
+        asyncio.create_task(_to_viewer(reader, ws, sent), name="rfb to the viewer"),
     }
     try:
         done, _ = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -255,6 +255,7 @@ async def _to_server(ws: web.WebSocketResponse, writer: asyncio.StreamWriter) ->
             await writer.drain()
 
 
-async def _to_viewer(reader: asyncio.StreamReader, ws: web.WebSocketResponse) -> None:
+async def _to_viewer(reader: asyncio.StreamReader, ws: web.WebSocketResponse, sent: Callable[[int], None]) -> None:
     while data := await reader.read(CHUNK):
         await ws.send_bytes(data)
+        sent(len(data))

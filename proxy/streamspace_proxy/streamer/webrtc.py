@@ -29,6 +29,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from streamspace_proxy.streamer import webrtc_hooks
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
+from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.webrtc_steering import RtcpSteering, SendRate
 
 logger = logging.getLogger(__name__)
@@ -203,6 +204,14 @@ class WebRtcPeer:
             "target_bitrate": self._steering.bitrate,
             **figures,
         }
+
+    def rtp_figures(self) -> RtpFigures:
+        """Return the totals of the video that was sent."""
+        if self._video is None:
+            return RtpFigures()
+        figures = webrtc_hooks.sender_figures(self._video)
+        names = ("packets", "bytes", "lost", "retransmitted")
+        return RtpFigures(*(int(figures[name] or 0) for name in names))
 
     async def close(self) -> None:
         """End the connection; no callback comes afterwards."""

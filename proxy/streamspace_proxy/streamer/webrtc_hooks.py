@@ -166,6 +166,18 @@ def hook_video(sender: Any, packer: VideoPacker, on_keyframe: Callable[[], None]
     hook_sender(sender, packer)
     sender._send_keyframe = on_keyframe
     sender._RTCRtpSender__rtp_header_extensions_map = NoPlayoutDelay()
+    _count_retransmissions(sender)
+
+
+def _count_retransmissions(sender: Any) -> None:
+    retransmit: Callable[[int], Awaitable[None]] = sender._retransmit
+    sender.retransmitted = 0
+
+    async def counted(sequence_number: int) -> None:
+        sender.retransmitted += 1
+        await retransmit(sequence_number)
+
+    sender._retransmit = counted
 
 
 def pace(sender: Any, pacer: BurstPacer) -> None:
@@ -194,6 +206,7 @@ def sender_figures(sender: Any) -> dict[str, float | int | None]:
     return {
         "packets": sender._RTCRtpSender__packet_count,
         "bytes": sender._RTCRtpSender__octet_count,
+        "retransmitted": getattr(sender, "retransmitted", 0),
         "lost": None if remote is None else remote.packetsLost,
         "rtt_ms": None if rtt is None else round(rtt * 1000, 1),
     }

@@ -1,0 +1,79 @@
+"""The metrics of a real streamer with real viewers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.streamer import Running, identity, running_streamer
+
+pytestmark = pytest.mark.x11
+
+
+async def scrape(running: Running) -> dict[str, float]:
+    """Every sample as `name{labels}`."""
+    async with running.http.get("http://session/api/v1/metrics", headers=identity("owner")) as reply:
+        assert reply.status == 200
+        assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        families = list(text_string_to_metric_families(await reply.text()))
+    return {
+        sample.name.removeprefix("streamspace_session_")
+        + "".join(f" {v}" for v in sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def test_what_happened_to_a_viewer_shows_in_the_metrics() -> None:
+    async with running_streamer() as running:
+        viewer = await running.viewer()
+        await viewer.start()
+        await running.viewer("viewer")
+        running.x.start("xterm", "-e", "sh", "-c", "while :; do seq 99; done")
+        await viewer.until(lambda: len(viewer.frames) > 20, "frames")
+        await viewer.send("report", latency_ms=[20, 30], first_picture_ms=80, freezes=1, freeze_ms=500)
+        await viewer.send("nonsense")
+        await viewer.message("error")
+        figures = await scrape(running)
+        frames = figures["frames_total keyframe"] + figures["frames_total delta"]
+        assert frames >= 20
+        assert figures["frames_per_second"] > 0
+        assert figures["queue_seconds_count websocket"] >= 20
+        assert figures["queue_seconds_sum websocket"] / figures["queue_seconds_count websocket"] < 0.05
+        for phase in ("grab", "convert", "encode"):
+            count = figures[f"frame_phase_seconds_count {phase}"]
+            assert 10 < count <= frames
+            assert 0 < figures[f"frame_phase_seconds_sum {phase}"] / count < 0.2
+        assert figures["sent_bytes_total websocket"] > sum(len(frame.data) for frame in viewer.frames[:20])
+        assert figures["presented_seconds_count websocket"] == 2
+        assert figures["presented_seconds_sum websocket"] == pytest.approx(0.05)
+        assert figures["first_picture_seconds_count"] == 1
+        assert figures["freeze_seconds_total"] == 0.5
+        assert figures["refusals_total bad_message"] == 1
+        assert figures["viewers owner"] == figures["viewers viewer"] == 1
+        assert figures["transport_viewers websocket"] == 1
+
+
+async def test_only_the_owner_reads_them() -> None:
+    async with running_streamer(attach=False) as running:
+        for role, query in (("viewer", ""), ("controller", ""), ("owner", "?view=1")):
+            url = f"http://session/api/v1/metrics{query}"
+            async with running.http.get(url, headers=identity(role)) as reply:
+                assert reply.status == 403
+                assert "owner" in (await reply.json())["message"]
+
+
+async def test_noVNCs_bytes_and_its_viewers_are_counted() -> None:
+    async with (
+        running_streamer() as running,
+        running.http.ws_connect("http://session/rfb", headers=identity("viewer"), protocols=["binary"]) as ws,
+    ):
+        viewer = await running.viewer("viewer")
+        await viewer.send("start", transport="rfb", audio=False)
+        await asyncio.wait_for(ws.receive(), 5)
+        await asyncio.sleep(0.1)
+        figures = await scrape(running)
+        assert figures["sent_bytes_total rfb"] >= 12
+        assert figures["transport_viewers rfb"] == 1
