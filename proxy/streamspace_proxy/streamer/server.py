@@ -23,6 +23,7 @@ from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.core import Streamer
 from streamspace_proxy.streamer.desktop_link import DesktopError
+from streamspace_proxy.streamer.metrics import CONTENT_TYPE
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 from streamspace_proxy.streamer.viewer import Viewer
 
@@ -51,6 +52,7 @@ def make_app(core: Streamer) -> web.Application:
             web.get("/api/v1/status", status),
             web.get("/api/v1/activity", activity),
             web.get("/api/v1/stats", stats),
+            web.get("/api/v1/metrics", metrics),
             web.post("/api/v1/open", open_file),
             web.post("/api/v1/app/restart", restart_app),
         ]
@@ -99,6 +101,7 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
     ws = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False, max_msg_size=limit, timeout=1.0, autoping=True)
     await ws.prepare(request)
     if len(core.viewers) >= core.config.policy.max_viewers:
+        core.count_refusal("too_many_viewers")
         sentence = f"This session takes {core.config.policy.max_viewers} viewers at once. Close one, then try again."
         await ws.send_str(messages.dump(messages.Refusal("too_many_viewers", sentence).as_json()))
         await ws.send_str(messages.dump({"type": "bye", "reason": "too_many_viewers", "message": sentence}))
@@ -134,7 +137,7 @@ async def rfb_socket(request: web.Request) -> web.StreamResponse:
         return ws
     core.rfb_viewers += 1
     try:
-        await bridge_rfb(ws, core.config.path("rfb.sock"))
+        await bridge_rfb(ws, core.config.path("rfb.sock"), lambda size: core.metrics.sent("rfb", size))
     finally:
         core.rfb_viewers -= 1
     return ws
@@ -153,6 +156,13 @@ async def activity(request: web.Request) -> web.StreamResponse:
 async def stats(request: web.Request) -> web.StreamResponse:
     """Figures of the encoder and of each viewer."""
     return web.json_response(request.app[CORE].stats())
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Prometheus' text. They show when somebody is at work, and how: the owner's business."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the owner of the session reads its metrics.")
+    return web.Response(body=request.app[CORE].metrics_text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def open_file(request: web.Request) -> web.StreamResponse:

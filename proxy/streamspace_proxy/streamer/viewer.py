@@ -63,7 +63,7 @@ class Viewer:
         self._core = core
         self._policy = core.config.policy
         self._ws = ws
-        self._outbox = Outbox(ws)
+        self._outbox = Outbox(ws, self._written)
         self._limit = RateLimit()
         self._held = HeldInput()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,9 +149,15 @@ class Viewer:
     def refuse(self, refusal: Refusal) -> None:
         """Count a refused message, and say why unless that has been said too often."""
         self.refusals += 1
-        self._core.refusals += 1
+        self._core.count_refusal(refusal.code)
         if self._limit.error(time.monotonic()):
             self.send(refusal.as_json())
+
+    def _written(self, size: int, encoded_at: float | None) -> None:
+        metrics = self._core.metrics
+        metrics.sent("websocket", size)
+        if encoded_at is not None:
+            metrics.queued("websocket", encoded_at)
 
     # From the viewer
 
@@ -202,6 +208,8 @@ class Viewer:
                 self.send(
                     {"type": "pong", "t": message.t, "frames": self.media.frames, "now": time.monotonic_ns() // 1000}
                 )
+            case messages.Report():
+                self._core.metrics.report(message, self.media.shown)
             case messages.RestartApp():
                 self._spawn(self._restart_app())
             case _:
