@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.support.jupyterlab import TOKEN, JupyterLab, running_jupyterlab
 from tests.support.lab import tile, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import colours, eventually, picture
+from tests.support.viewer import colours, eventually, picture, wait_for_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 
@@ -37,7 +37,7 @@ def test_a_built_in_app_opens_beside_jupyter_server_proxy_and_ends_with_the_serv
         frame = eventually(lambda: page.frame(url="**/base/streamspace/here/terminal/**"), "the viewer page")
         wait_for_picture(frame)
         eventually(lambda: colours(picture(page, frame)) > 3, "the terminal to be drawn")
-        frame.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
+        wait_for_app(frame)
         frame.locator(".ss-surface").click()
         page.keyboard.type("touch typed-here; sleep 1000 & disown\n", delay=10)
         eventually((jupyterlab.root.parent / "typed-here").exists, "the command to run")

@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page
 from tests.browser.test_transports import viewer
 from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
-from tests.support.viewer import eventually, stats, wait_for_transport
+from tests.support.viewer import eventually, stats, wait_for_app, wait_for_transport
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -47,7 +47,7 @@ def test_a_tone_is_heard_until_it_is_muted_or_ends(
 ) -> None:
     page = viewer(context, demo, terminal, f"?transport={transport}")
     wait_for_transport(page, transport)
-    page.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
+    wait_for_app(page)
     page.locator(".ss-surface").click()
     assert stats(page)["audio"] == 0
     type_line(page, f"paplay {tone}")

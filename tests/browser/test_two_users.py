@@ -22,7 +22,7 @@ from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import desktop, sign_in, tile, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import eventually
+from tests.support.viewer import eventually, wait_for_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -137,6 +137,7 @@ def test_each_has_a_picture_of_their_own(people: dict[str, Person], demo: Demo) 
     for person in people.values():
         frame = desktop(person.page, "terminal")
         assert frame.evaluate("() => window.streamspace.role") == "owner"
+        wait_for_app(frame)
         frame.locator("#streamspace").click()
         type_line(person.page, f"touch signed-{person.name}")
     for name in people:

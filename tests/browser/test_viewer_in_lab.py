@@ -15,7 +15,7 @@ from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import pointer_position
-from tests.support.viewer import eventually
+from tests.support.viewer import eventually, wait_for_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -28,7 +28,7 @@ def frame(lab: Page, terminal: str) -> Frame:
     tile(lab, "Terminal").click()
     frame = desktop(lab, terminal)
     wait_for_picture(frame)
-    frame.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
+    wait_for_app(frame)
     wait_for_size_of_frame(frame)
     frame.locator(SURFACE).click()
     return frame

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.viewer import colours, eventually, picture, stats, wait_for_transport
+from tests.support.viewer import colours, eventually, picture, stats, wait_for_app, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
@@ -50,11 +50,6 @@ def wait_for_picture(page: Page) -> None:
 def wait_for_screen(page: Page) -> None:
     """Until the screen is as large as the page: pixels of one are pixels of the other."""
     page.wait_for_function("() => window.streamspace.stats().screen?.width === innerWidth", timeout=10_000)
-
-
-def wait_for_app(page: Page) -> None:
-    """Until nothing is said over the picture: the app's window is there."""
-    page.locator("#streamspace[data-state=connected]").wait_for(timeout=20_000)
 
 
 def focus(page: Page, session: ViewerSession) -> None:

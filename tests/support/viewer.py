@@ -38,6 +38,11 @@ def wait_for_transport(frame: Frame | Page, transport: str, limit: float = 20) -
     frame.wait_for_function(f"() => {shown}", timeout=limit * 1000)
 
 
+def wait_for_app(frame: Frame | Page, limit: float = 20) -> None:
+    """Wait until nothing is said over the picture: the app's window is there, and keys reach it."""
+    frame.locator("#streamspace[data-state=connected]").wait_for(timeout=limit * 1000)
+
+
 def eventually(condition: Callable[[], Any], what: str, limit: float = 15) -> Any:
     """Return the first true value of `condition()`; fail after `limit` seconds."""
     deadline = time.monotonic() + limit
