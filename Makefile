@@ -3,7 +3,7 @@
 #   make demo     a hub on 127.0.0.1:8000 with Desktop and GIMP; Ctrl-C ends all of it
 #   make test     everything that CI runs
 #   make check    lint, types and unit tests: the everyday loop
-#   make bench    measure; ONLY=name,... for a part
+#   make bench    measure; ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming figures
 #   make docs     the documentation, into docs/_build
 #   make wheel    the wheel, into dist
 #   make clean    remove what was built

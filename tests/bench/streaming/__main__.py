@@ -1,0 +1,31 @@
+"""`python -m tests.bench.streaming`: a part of the streaming bench, for who works on it. `--help` names the choices."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from tests.bench.report import table, write
+from tests.bench.streaming import FIGURES
+from tests.bench.streaming.options import parse
+
+OUTPUT = Path(__file__).parents[3] / "build" / "bench.jsonl"
+
+
+def main() -> None:
+    """Measure, writing each figure as it comes; a table at the end."""
+    names, options = parse(sys.argv[1:], FIGURES)
+    figures = []
+    try:
+        for name in names:
+            for figure in importlib.import_module(f"tests.bench.streaming.{name}").measure(options):
+                figures.append(figure)
+                write([figure], OUTPUT)
+                print(figure.row(), file=sys.stderr, flush=True)
+    finally:
+        print(table(figures))
+
+
+if __name__ == "__main__":
+    main()

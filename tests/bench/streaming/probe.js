@@ -1,0 +1,107 @@
+// Put into every page before its own scripts. `streamBench` looks at the element that shows the remote picture, the
+// same way whoever shows it: <video>, <canvas>, and a canvas that a worker draws on.
+//
+// "Presented" is the moment from which on the element holds the picture: what the browser puts on the display at its
+// next refresh. It is found by looking every millisecond, and only while something is awaited.
+(() => {
+  const pause = ms => (window.scheduler?.postTask ? scheduler.postTask(() => 0, { delay: ms }) : new Promise(r => setTimeout(r, ms)));
+  const sample = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  sample.canvas.width = sample.canvas.height = 1;
+  let pressed = null;
+  addEventListener('pointerdown', () => pressed?.(performance.now()), { capture: true });
+
+  function all(root) {
+    const found = [...root.querySelectorAll('video, canvas')];
+    for (const element of root.querySelectorAll('*')) {
+      if (element.shadowRoot) found.push(...all(element.shadowRoot));
+    }
+    return found;
+  }
+
+  // The largest visible video or canvas that has a picture; the last of several, since that is on top.
+  function picture() {
+    let best = null;
+    let most = 1;
+    for (const element of all(document)) {
+      const { width, height } = element.getBoundingClientRect();
+      const visible = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+      const filled = element instanceof HTMLVideoElement ? element.videoWidth > 0 : element.width > 0;
+      if (visible && filled && !element.matches(window.streamBenchNot ?? 'none') && width * height >= most) {
+        best = element;
+        most = width * height;
+      }
+    }
+    return best;
+  }
+
+  function luma(element, x, y, screen) {
+    const width = element.videoWidth || element.width;
+    const height = element.videoHeight || element.height;
+    sample.drawImage(element, Math.floor((x * width) / screen.width), Math.floor((y * height) / screen.height), 1, 1, 0, 0, 1, 1);
+    const [r, g, b] = sample.getImageData(0, 0, 1, 1).data;
+    return 0.3 * r + 0.59 * g + 0.11 * b;
+  }
+
+  // Wait until the probe has crossed grey; returns when, or null.
+  async function crossed(element, probe, screen, wasLit, limit) {
+    const end = performance.now() + limit;
+    while (performance.now() < end) {
+      if (luma(element, ...probe, screen) > 128 !== wasLit) return performance.now();
+      await pause(1);
+    }
+    return null;
+  }
+
+  let result = null;
+  window.streamBench = {
+    // Get ready for one click on the probe. `outcome` then gives milliseconds from the page's pointerdown, or null.
+    arm(probe, screen, limit) {
+      const element = picture();
+      const wasLit = luma(element, ...probe, screen) > 128;
+      result = new Promise(resolve => {
+        pressed = async at => {
+          pressed = null;
+          const seen = await crossed(element, probe, screen, wasLit, limit);
+          resolve(seen === null ? null : seen - at);
+        };
+      });
+    },
+    outcome: () => result,
+    // Where on the page the framebuffer's pixel is.
+    place(x, y, screen) {
+      const box = picture().getBoundingClientRect();
+      return [box.left + ((x + 0.5) * box.width) / screen.width, box.top + ((y + 0.5) * box.height) / screen.height];
+    },
+    // Pictures that the element held in `duration` ms: [times, numbers read from the bar code].
+    async frames(code, screen, duration) {
+      const element = picture();
+      const strip = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      strip.canvas.width = code.length;
+      strip.canvas.height = 1;
+      const begun = performance.now();
+      const times = [];
+      let last = -1;
+      while (performance.now() - begun < duration) {
+        const width = element.videoWidth || element.width;
+        const height = element.videoHeight || element.height;
+        const [left, y] = code[0];
+        const step = code[1][0] - left;
+        const scaleX = width / screen.width;
+        strip.imageSmoothingEnabled = false;
+        strip.drawImage(element, (left - step / 2) * scaleX, Math.floor((y * height) / screen.height), step * code.length * scaleX, 1, 0, 0, code.length, 1);
+        const { data } = strip.getImageData(0, 0, code.length, 1);
+        let number = 0;
+        for (let bit = 0; bit < code.length; bit++) if (data[4 * bit + 1] > 128) number |= 1 << bit;
+        if (number !== last) {
+          times.push(performance.now() - begun);
+          last = number;
+        }
+        await pause(2);
+      }
+      return times;
+    },
+    hasPicture: () => picture() !== null,
+    // Milliseconds from navigation until the picture at (x, y) is lit or not as awaited.
+    luma: (x, y, screen) => (picture() ? luma(picture(), x, y, screen) : null),
+  };
+})();
