@@ -285,7 +285,7 @@ class Streamer:
     def metrics_text(self) -> bytes:
         """Return the body of `api/v1/metrics`."""
         for viewer in self.viewers.values():
-            viewer.media.count_rtp()
+            viewer.media.peers.count()
         fps, bitrate = self._rates()
         roles = Counter(viewer.role for viewer in self.viewers.values())
         shown = Counter(viewer.media.shown for viewer in self.viewers.values())

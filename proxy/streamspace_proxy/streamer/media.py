@@ -1,11 +1,10 @@
-"""One viewer's media: which transports carry its pictures and its sound, and its WebRTC connection.
+"""One viewer's media: which transports carry its pictures and its sound.
 
 Knows the protocol's `start` and `stop` rules, and nothing of roles: media is everybody's.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +13,10 @@ from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Refusal, Transport
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.outbox import Outbox
+from streamspace_proxy.streamer.peers import RtcCodec, ViewerPeers
 
 if TYPE_CHECKING:
     from streamspace_proxy.streamer.core import Streamer
-    from streamspace_proxy.streamer.webrtc import WebRtcPeer
 
 SinkKey = tuple[str, Transport]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("websocket", "webrtc", "rfb")
@@ -38,12 +37,8 @@ class ViewerMedia:
         self._sound_id = 0
         self._sound: dict[Transport, bool] = {}
         self._unsubscribe_sound: Callable[[], None] | None = None
-        self._peer: WebRtcPeer | None = None
-        self._peer_state = ""
-        self._peer_wanted = False
-        self._rtp = RtpFigures()
-        # Candidates wait for the offer that they belong to.
-        self._signalling = asyncio.Lock()
+        self.peers = ViewerPeers(self, self._audio_allowed, self._send, refuse)
+        self._rtc_wanted = False
         self._transports: set[Transport] = set()
         self.frames = 0
 
@@ -63,17 +58,16 @@ class ViewerMedia:
             )
         encoded_at = None if frame.timings is None else frame.timings.done
         if transport == "webrtc":
-            if self._peer is not None:
-                self._peer.send_video(frame)
-                if encoded_at is not None:
-                    self._core.metrics.queued("webrtc", encoded_at)
+            self.peers.send_video(frame)
+            if encoded_at is not None:
+                self._core.metrics.queued("webrtc", encoded_at)
             return
         self._outbox.put(messages.pack_video(frame, frame_id), encoded_at=encoded_at)
 
     def _send_sound(self, packet: OpusPacket) -> None:
         """Send sound on WebRTC where it is up, else on the viewer socket: never on both, which would be heard twice."""
-        if self._peer is not None and "webrtc" in self._transports and self._sound.get("webrtc"):
-            self._peer.send_audio(packet)
+        if "webrtc" in self._transports and self._sound.get("webrtc"):
+            self.peers.send_audio(packet)
         elif self._sound.get("websocket") or self._sound.get("rfb"):
             self._sound_id += 1
             self._outbox.put(messages.pack_sound(packet, self._sound_id), sound=True)
@@ -118,7 +112,7 @@ class ViewerMedia:
             "transports": self.transports,
             "hidden": self._hidden,
             "frames": self.frames,
-            "webrtc": None if self._peer is None else self._peer.stats(),
+            "webrtc": self.peers.stats(),
         }
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -129,9 +123,9 @@ class ViewerMedia:
         sound = sound and self._audio_allowed
         if transport == "webrtc":
             # The WebSocket's media goes on until the viewer has seen a frame from WebRTC and says stop.
-            self._peer_wanted = True
+            self._rtc_wanted = True
             self._sound["webrtc"] = sound
-            self._open_peer_sink()
+            self._open_rtc_sink()
         else:
             for other in TRANSPORTS:
                 self._end(other)
@@ -153,8 +147,8 @@ class ViewerMedia:
             if transport == "websocket":
                 self._next_frame_id = next_id
         if transport == "webrtc":
-            self._peer_wanted = False
-            self._drop_peer()
+            self._rtc_wanted = False
+            self.peers.drop()
 
     def _open_sink(self, transport: Transport) -> None:
         self._transports.add(transport)
@@ -175,91 +169,33 @@ class ViewerMedia:
             self._unsubscribe_sound()
             self._unsubscribe_sound = None
 
-    # WebRTC
+    # From WebRTC (`PeersListener`)
 
-    async def answer(self, sdp: str) -> None:
-        """Carry out `rtc_offer`: a connection of its own for each offer."""
-        async with self._signalling:
-            # Loading aiortc takes hundreds of milliseconds: off the loop, and only for those who want it.
-            webrtc = await asyncio.to_thread(_load_webrtc)
-            self._drop_peer()
-            key: SinkKey = (self._id, "webrtc")
-            peer: WebRtcPeer = webrtc.WebRtcPeer(
-                ice_servers=[],
-                request_keyframe=lambda: self._keyframe_lost(key),
-                on_bitrate=lambda bitrate: self._core.limit_bitrate(key, bitrate),
-                on_state=lambda state: self._peer_changed(peer, state),
-            )
-            self._peer = peer
-            try:
-                answer = await peer.answer(sdp, audio=self._audio_allowed)
-            except webrtc.WebRtcError as error:
-                self._drop_peer()
-                self._refuse(Refusal("transport_failed", f"WebRTC: {error}.", "sdp"))
-            else:
-                self._send({"type": "rtc_answer", "sdp": answer})
-
-    async def add_candidate(self, message: messages.RtcCandidate) -> None:
-        """Carry out `rtc_candidate`."""
-        async with self._signalling:
-            if self._peer is None:
-                self._refuse(Refusal("bad_message", "rtc_candidate comes after rtc_offer.", "candidate"))
-                return
-            webrtc = _load_webrtc()
-            try:
-                await self._peer.add_candidate(message.candidate, message.mid)
-            except webrtc.WebRtcError as error:
-                self._refuse(Refusal("bad_message", f"WebRTC: {error}.", "candidate"))
-
-    def _keyframe_lost(self, key: SinkKey) -> None:
-        self._core.metrics.keyframe_requested()
-        self._core.ask_keyframe(key)
-
-    def count_rtp(self) -> None:
-        """Add what WebRTC has sent since the last time to the metrics."""
-        if self._peer is not None:
-            figures = self._peer.rtp_figures()
-            self._core.metrics.rtp(self._rtp, figures)
-            self._rtp = figures
-
-    def _peer_changed(self, peer: WebRtcPeer, state: str) -> None:
-        if peer is not self._peer:
-            return
-        self._peer_state = state
-        if state == "connected":
-            self._open_peer_sink()
-        elif state in ("failed", "closed"):
-            if self._peer_wanted:
-                self._send(
-                    Refusal("transport_failed", "The WebRTC connection was lost; the WebSocket goes on.").as_json()
-                )
-            self.stop("webrtc")
-
-    def _open_peer_sink(self) -> None:
-        if self._peer_wanted and self._peer_state == "connected" and "webrtc" not in self._transports:
-            self._open_sink("webrtc")
-
-    def _drop_peer(self) -> None:
-        self.count_rtp()
-        peer, self._peer, self._rtp = self._peer, None, RtpFigures()
-        self._peer_state = ""
+    def rtc_connected(self, codec: RtcCodec) -> None:
+        """Send it frames, if it has been started."""
         if "webrtc" in self._transports:
-            self._transports.discard("webrtc")
-            self._core.close_sink((self._id, "webrtc"))
-        if peer is not None:
-            _keep(asyncio.create_task(peer.close(), name=f"{self._id}-peer-close"))
+            self.rtc_keyframe()
+        self._open_rtc_sink()
 
+    def rtc_lost(self) -> None:
+        """Say so where it was in use, and end it."""
+        if self._rtc_wanted:
+            self._send(Refusal("transport_failed", "The WebRTC connection was lost; the WebSocket goes on.").as_json())
+        self.stop("webrtc")
 
-_closing: set[asyncio.Task[None]] = set()
+    def rtc_keyframe(self) -> None:
+        """Ask for a keyframe."""
+        self._core.metrics.keyframe_requested()
+        self._core.ask_keyframe((self._id, "webrtc"))
 
+    def rtc_bitrate(self, bitrate: int) -> None:
+        """Keep to it."""
+        self._core.limit_bitrate((self._id, "webrtc"), bitrate)
 
-def _keep(task: asyncio.Task[None]) -> None:
-    """Hold on to a task that outlives its viewer: the loop itself does not."""
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
+    def rtc_sent(self, before: RtpFigures, now: RtpFigures) -> None:
+        """Count it."""
+        self._core.metrics.rtp(before, now)
 
-
-def _load_webrtc() -> Any:
-    from streamspace_proxy.streamer import webrtc
-
-    return webrtc
+    def _open_rtc_sink(self) -> None:
+        if self._rtc_wanted and self.peers.connected is not None and "webrtc" not in self._transports:
+            self._open_sink("webrtc")

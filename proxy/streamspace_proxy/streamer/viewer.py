@@ -226,9 +226,9 @@ class Viewer:
             case messages.Visibility():
                 self.media.hide(message.hidden)
             case messages.RtcOffer():
-                self._spawn(self.media.answer(message.sdp))
+                self._spawn(self.media.peers.answer(message.sdp))
             case messages.RtcCandidate():
-                self._spawn(self.media.add_candidate(message))
+                self._spawn(self.media.peers.add_candidate(message))
 
     # Input
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
-    RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
     RTCRtpTransceiver,
@@ -30,6 +30,7 @@ from aiortc.sdp import candidate_from_sdp
 from streamspace_proxy.streamer import webrtc_hooks
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.metrics import RtpFigures
+from streamspace_proxy.streamer.peers import RtcCodec
 from streamspace_proxy.streamer.webrtc_steering import RtcpSteering, SendRate
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ MAX_CANDIDATES: Final = 64
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 KEYFRAME_INTERVAL: Final = 0.25
+CLOCK_INTERVAL: Final = 10.0
 
 
 class WebRtcError(Exception):
@@ -83,28 +85,30 @@ class _PacketTrack(MediaStreamTrack):
         return self._queue.popleft()
 
 
+class PeerListener(Protocol):
+    """Who is told what happens on a connection; everything comes on the event loop."""
+
+    def peer_changed(self, peer: WebRtcPeer, state: str) -> None:
+        """Take `connecting`, `connected`, and at the end `failed` or `closed`: either means that it is over."""
+
+    def peer_needs_keyframe(self, peer: WebRtcPeer) -> None:
+        """Note that the viewer's decoder needs a keyframe."""
+
+    def peer_carries(self, peer: WebRtcPeer, bitrate: int) -> None:
+        """Learn what the viewer's network seems to take, in bit/s."""
+
+    def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
+        """Learn which RTP timestamp the frame captured at `capture_us` has."""
+
+
 class WebRtcPeer:
-    """Answers one offer. All callbacks come on the event loop.
+    """Answers one offer."""
 
-    `on_state` gets `connecting`, `connected`, and at the end `failed` or `closed`, either of which means that it is
-    over. `on_bitrate` gets what the viewer's network seems to take, in bit/s.
-    """
-
-    def __init__(
-        self,
-        ice_servers: Sequence[dict[str, Any]],
-        request_keyframe: Callable[[], None],
-        on_bitrate: Callable[[int], None],
-        on_state: Callable[[str], None],
-    ) -> None:
-        # Never None: then aiortc would ask a public STUN server.
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=[RTCIceServer(**server) for server in ice_servers])
-        )
+    def __init__(self, listener: PeerListener) -> None:
+        # Never None: then aiortc would ask a public STUN server. Viewers bring the relays, we need none.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("connectionstatechange", self._state_changed)
-        self._request_keyframe = request_keyframe
-        self._on_bitrate = on_bitrate
-        self._on_state = on_state
+        self._listener = listener
         self._pacer = webrtc_hooks.BurstPacer()
         self._packer = webrtc_hooks.VideoPacker(self._estimated)
         self._steering = RtcpSteering()
@@ -113,7 +117,7 @@ class WebRtcPeer:
         self._audio_track: _PacketTrack | None = None
         self._video: Any = None
         self._awaiting_keyframe = True
-        self._keyframe_asked = 0.0
+        self._keyframe_asked = self._clock_told = -math.inf
         self._candidates = 0
         self._sent = self._dropped = 0
         self._state = "new"
@@ -126,14 +130,19 @@ class WebRtcPeer:
         """One of `new`, `connecting`, `connected`, `failed`, `closed`."""
         return self._state
 
+    @property
+    def codec(self) -> RtcCodec:
+        """What frames must be encoded in; agreed on by the answer."""
+        return self._packer.codec
+
     async def answer(self, offer_sdp: str, audio: bool) -> str:
         """Return the answer to a browser's offer, all candidates included. Raises `WebRtcError`."""
         if self._video is not None:
             raise WebRtcError("this connection has its answer already; make a new one")
         video = self._connection.addTransceiver(self._video_track, direction="sendonly")
         self._video = video.sender
-        # Before the remote description: otherwise VP8 is agreed on, and H.264 sent under its name.
-        video.setCodecPreferences(_h264())
+        # Before the remote description: otherwise VP8 is agreed on, also where H.264 could be.
+        video.setCodecPreferences(_preferred())
         webrtc_hooks.hook_video(video.sender, self._packer, self._want_keyframe)
         webrtc_hooks.observe_reports(video.sender, self._reported)
         if audio and "\nm=audio" in offer_sdp:
@@ -143,10 +152,13 @@ class WebRtcPeer:
             await self._connection.setRemoteDescription(offer)
             if video.mid is None:
                 raise WebRtcError("the offer has no video section")
-            webrtc_hooks.pace(video.sender, self._pacer)
+            self._packer.codec = "vp8" if video._codecs[0].name == "VP8" else "h264"
+            webrtc_hooks.pace(video.sender, self._pacer, self._packed)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except OperationError as error:
-            raise WebRtcError("the browser offers no H.264 that can be sent; use another transport") from error
+            raise WebRtcError(
+                "the browser offers neither H.264 nor VP8 that can be sent; use another transport"
+            ) from error
         except WebRtcError:
             raise
         except Exception as error:  # aiortc parses with asserts, indexes and int(): anything may come out
@@ -237,7 +249,13 @@ class WebRtcPeer:
         now = time.monotonic()
         if not self._closed and now - self._keyframe_asked >= KEYFRAME_INTERVAL:
             self._keyframe_asked = now
-            self._request_keyframe()
+            self._listener.peer_needs_keyframe(self)
+
+    def _packed(self, rtp: int, capture_us: int) -> None:
+        now = time.monotonic()
+        if not self._closed and now - self._clock_told >= CLOCK_INTERVAL:
+            self._clock_told = now
+            self._listener.peer_clock(self, rtp, capture_us)
 
     def _estimated(self, estimate: int) -> None:
         self._steer(self._steering.remb(estimate, self._sent_rate(), time.monotonic()))
@@ -254,7 +272,7 @@ class WebRtcPeer:
         self._pacer.set_bitrate(bitrate)
         if not self._closed and bitrate != self._bitrate:
             self._bitrate = bitrate
-            self._on_bitrate(bitrate)
+            self._listener.peer_carries(self, bitrate)
 
     def _state_changed(self) -> None:
         self._set_state(str(self._connection.connectionState))
@@ -268,18 +286,19 @@ class WebRtcPeer:
         if self._closed or self._state in (state, "failed"):
             return
         self._state = state
+        if state == "connected" and self._deadline is not None:
+            self._deadline.cancel()
+        self._listener.peer_changed(self, state)
         if state == "connected":
-            if self._deadline is not None:
-                self._deadline.cancel()
             self._steer(self._steering.bitrate)
-        self._on_state(state)
 
 
-def _h264() -> list[Any]:
+def _preferred() -> list[Any]:
+    """Return H.264, then VP8 for browsers that have it in WebRTC only with a plugin (Firefox), then retransmission."""
     capabilities = RTCRtpSender.getCapabilities("video").codecs
-    h264 = [codec for codec in capabilities if codec.name == "H264"]
-    h264.sort(key=lambda codec: PROFILES.index(codec.parameters["profile-level-id"]))
-    return [*h264, *(codec for codec in capabilities if codec.name == "rtx")]
+    by_name = {name: [codec for codec in capabilities if codec.name == name] for name in ("H264", "VP8", "rtx")}
+    by_name["H264"].sort(key=lambda codec: PROFILES.index(codec.parameters["profile-level-id"]))
+    return [codec for codecs in by_name.values() for codec in codecs]
 
 
 def _is_mdns(host: str) -> bool:
