@@ -32,6 +32,12 @@ class Policy(BaseModel):
     max_height: int = Field(default=2160, ge=200, le=4320, description="Tallest screen in pixels.")
     max_fps: int = Field(default=60, ge=1, le=120, description="Most frames per second.")
     max_bitrate: int = Field(default=8_000_000, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
+    min_bitrate: int = Field(
+        default=300_000,
+        ge=50_000,
+        le=100_000_000,
+        description="Video floor in bit/s: a narrower line gets fewer frames, not worse ones.",
+    )
     max_viewers: int = Field(default=10, ge=1, le=200, description="Browser pages connected at once.")
 
 
@@ -49,6 +55,7 @@ class PolicyDefaults(BaseModel):
     max_height: int | None = Field(default=None, ge=200, le=4320, description="Tallest screen in pixels.")
     max_fps: int | None = Field(default=None, ge=1, le=120, description="Most frames per second.")
     max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
+    min_bitrate: int | None = Field(default=None, ge=50_000, le=100_000_000, description="Video floor in bit/s.")
     max_viewers: int | None = Field(default=None, ge=1, le=200, description="Browser pages connected at once.")
 
 

@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 from streamspace_proxy.streamer import colour
-from streamspace_proxy.streamer.encoder import H264Encoder, Picture, codec_string, level_for
-from streamspace_proxy.streamer.screen import Rect
+from streamspace_proxy.streamer.encoder import Picture
+from streamspace_proxy.streamer.h264 import H264Encoder, codec_string, level_for
+from streamspace_proxy.streamer.rect import Rect
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 SPS, PPS, IDR = 7, 8, 5
@@ -60,7 +61,7 @@ def test_the_level_is_the_lowest_that_allows_size_and_rate(
 def test_keyframes_stand_alone_and_come_only_when_asked_for() -> None:
     picture, encoder = encoded(320, 200)
     wanted = [False, False, False, True, False] + [False] * 400
-    frames = [encoder.encode(picture, keyframe) for keyframe in wanted]
+    frames = [encoder.encode(picture, keyframe, whole(picture)) for keyframe in wanted]
     assert [frame.keyframe for frame in frames[:5]] == [True, False, False, True, False]
     assert not any(frame.keyframe for frame in frames[5:])
     for frame in frames:
@@ -71,7 +72,7 @@ def test_keyframes_stand_alone_and_come_only_when_asked_for() -> None:
 @pytest.mark.parametrize(("width", "height", "fps"), [(640, 480, 60), (1920, 1080, 60)])
 def test_the_stream_is_what_its_codec_string_says(width: int, height: int, fps: int) -> None:
     picture, encoder = encoded(width, height, fps)
-    sps = next(unit for unit in units(encoder.encode(picture, True).data) if unit[0] & 31 == SPS)
+    sps = next(unit for unit in units(encoder.encode(picture, True, whole(picture)).data) if unit[0] & 31 == SPS)
     profile, constraints, level = sps[1:4]
     assert profile == 66
     assert constraints & 0b0100_0000, "constraint_set1: Constrained Baseline"
@@ -82,7 +83,7 @@ def test_every_picture_comes_out_at_once_and_decodes() -> None:
     picture, encoder = encoded(321, 201)
     decoder = av.CodecContext.create("h264", "r")
     for _ in range(5):
-        frames = decoder.decode(av.Packet(encoder.encode(picture, False).data))
+        frames = decoder.decode(av.Packet(encoder.encode(picture, False, whole(picture)).data))
         assert len(frames) == 1, "no reordering, no delay"
         assert (frames[0].width, frames[0].height) == (320, 200)
         assert (frames[0].colorspace, frames[0].color_range) == (colour.MATRIX, 1)
@@ -137,12 +138,12 @@ def test_the_ceiling_can_be_lowered_and_raised_without_a_keyframe() -> None:
     texture = smooth_noise(900)
 
     def megabits(bitrate: int) -> float:
-        encoder.set_bitrate(bitrate)
+        encoder.set_rate(bitrate, 60)
         sizes: list[int] = []
         for step in range(60):
             part = (texture[::-1] if step % 2 else texture)[5 * step : 5 * step + 480, 4 * step : 4 * step + 640]
             picture.update(np.repeat(part[:, :, None], 4, axis=2), whole(picture))
-            frame = encoder.encode(picture, False)
+            frame = encoder.encode(picture, False, whole(picture))
             assert not frame.keyframe or first is None
             sizes.append(len(frame.data))
         return 8 * sum(sizes[30:]) * 2 / 1e6
@@ -173,7 +174,7 @@ def test_every_size_decodes_to_its_own_colours(width: int, height: int) -> None:
     picture = Picture(width, height)
     picture.update(pixels, whole(picture))
     encoder = H264Encoder(picture.width, picture.height, 60, 8_000_000)
-    packet = av.Packet(encoder.encode(picture, True).data)
+    packet = av.Packet(encoder.encode(picture, True, whole(picture)).data)
     shown = next(iter(av.CodecContext.create("h264", "r").decode(packet))).to_ndarray(format="bgr24")
     assert shown.shape == (picture.height, picture.width, 3)
     difference = np.abs(shown.astype(int) - pixels[: picture.height, : picture.width, :3])

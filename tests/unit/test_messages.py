@@ -17,7 +17,8 @@ from streamspace_hub.model import ClipboardDirection, Policy, Role
 
 LIMIT = 1_048_576
 GOOD: list[dict[str, Any]] = [
-    {"type": "start", "transport": "websocket", "audio": True},
+    {"type": "start", "transport": "websocket", "audio": True, "codecs": ("vp8", "something-new")},
+    {"type": "quality", "preset": "low_data"},
     {"type": "stop", "transport": "rfb"},
     {"type": "rtc_offer", "sdp": "v=0"},
     {"type": "rtc_candidate", "candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "mid": "0"},
@@ -64,6 +65,9 @@ def test_every_message_of_the_protocol_is_taken_as_it_is(message: dict[str, Any]
         ({"type": "wheel", "x": 0, "y": 0, "dx": 0, "dy": 21}, "dy", "less than or equal to 20"),
         ({"type": "pointer", "x": -1, "y": 0, "buttons": 0}, "x", "greater than or equal to 0"),
         ({"type": "pointer", "x": 0, "y": 0, "buttons": 32}, "buttons", "less than or equal to 31"),
+        ({"type": "quality", "preset": "best"}, "preset", "'sharp', 'smooth' or 'low_data'"),
+        ({"type": "start", "transport": "webrtc", "codecs": ["x" * 33]}, "codecs", "at most 32"),
+        ({"type": "start", "transport": "webrtc", "codecs": ["x"] * 17}, "codecs", "at most 16"),
         ({"type": "start", "transport": "pigeon"}, "transport", "'websocket', 'webrtc' or 'rfb'"),
         ({"type": "clipboard", "text": "\ud800"}, "text", ""),
         ({"type": "report", "freezes": -1}, "freezes", "greater than or equal to 0"),
@@ -168,7 +172,7 @@ def test_the_header_of_media_is_the_documented_one() -> None:
 
 
 NEEDS_CONTROL = {
-    "pointer", "pointer_relative", "wheel", "key", "release_keys", "clipboard", "resize", "restart_app",
+    "pointer", "pointer_relative", "wheel", "key", "release_keys", "clipboard", "resize", "restart_app", "quality",
 }  # fmt: skip
 
 

@@ -9,20 +9,37 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from streamspace_proxy.streamer.frames import EncodedFrame
+
+Codec = Literal["h264", "vp8", "jpeg"]
+CODECS: Final[tuple[Codec, ...]] = ("h264", "vp8", "jpeg")
+"""What can be made of a display, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How much of the display is sent."""
+
+    bitrate: int
+    """Ceiling in bit/s."""
+    fps: int
+    """Most frames per second."""
+    scale: float = 1.0
+    """Of the screen's width and height: 1, 0.75 or 0.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
-    """What to capture, and how much of it at most."""
+    """What to capture, into what."""
 
     display: str
     xauthority: Path
-    max_fps: int
-    bitrate: int
-    """Ceiling in bit/s to start with."""
+    codec: Codec
+    quality: Quality
+    """To start with; its bitrate and fps are the most that there will ever be."""
+    first_epoch: int
 
 
 class CaptureSink(Protocol):
@@ -32,7 +49,10 @@ class CaptureSink(Protocol):
         """Take one frame; it answers the last `request_frame`."""
 
     def format(self, epoch: int, codec: str, width: int, height: int) -> None:
-        """Learn of a new epoch, before its first frame: frames of earlier epochs are void. Even size in pixels."""
+        """Learn of a new epoch, before its first frame: frames of earlier epochs are void.
+
+        `codec` as in the protocol's `video`; even size in pixels, smaller than the screen where it is scaled.
+        """
 
     def screen(self, width: int, height: int) -> None:
         """Learn the framebuffer's size in pixels: at the start and at every change."""
@@ -82,8 +102,8 @@ class CaptureBackend(ABC):
         """Make the next frame a keyframe, and send it even if the screen did not change."""
 
     @abstractmethod
-    def set_bitrate(self, bitrate: int) -> None:
-        """Change the ceiling in bit/s; the picture goes on without a keyframe."""
+    def set_quality(self, quality: Quality) -> None:
+        """Send more or less from now on; the picture goes on without a keyframe, unless its scale changes."""
 
     @abstractmethod
     def figures(self) -> CaptureFigures:

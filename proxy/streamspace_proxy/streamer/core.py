@@ -8,27 +8,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
-from collections import Counter, deque
+from collections import Counter
 from importlib.util import find_spec
 from typing import Any, Final
 
 from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
-from streamspace_proxy.streamer.broadcast import Broadcast
+from streamspace_proxy.streamer.capture import Codec
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
-from streamspace_proxy.streamer.display import Display, VideoFormat
+from streamspace_proxy.streamer.display import Display
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.media import SinkKey
 from streamspace_proxy.streamer.messages import Code, Refusal, Transport
 from streamspace_proxy.streamer.metrics import Metrics, Snapshot
-from streamspace_proxy.streamer.steering import MIN_BITRATE
+from streamspace_proxy.streamer.quality import Preset
+from streamspace_proxy.streamer.stream import VideoFormat
+from streamspace_proxy.streamer.streams import Streams
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
 
 logger = logging.getLogger(__name__)
-RATE_WINDOW: Final = 2.0
 TRANSPORTS: Final[tuple[Transport, ...]] = ("webrtc", "websocket", "rfb")
 
 
@@ -44,18 +44,11 @@ class Streamer:
         self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
         self.display = Display(config.path("rfb.sock"), config.path("Xauthority"), config.policy, self)
         self.screen: tuple[int, int] | None = None
-        self.video: VideoFormat | None = None
         self.cursor: CursorShape | None = None
         self.refusals = 0
         self.metrics = Metrics()
         self._ids = itertools.count(1)
-        self._broadcast: Broadcast[SinkKey] = Broadcast()
-        self._bitrates: dict[SinkKey, int] = {}
-        self._bitrate = config.policy.max_bitrate
-        self._hidden: set[SinkKey] = set()
-        self._frame_pending = False
-        self._plan_timer: asyncio.TimerHandle | None = None
-        self._recent: deque[tuple[float, int]] = deque(maxlen=600)
+        self._streams: Streams[SinkKey] = Streams(self.display, config.policy, self._deliver, self.metrics.frame)
 
     @property
     def transports(self) -> list[Transport]:
@@ -77,8 +70,7 @@ class Streamer:
                 for viewer in list(self.viewers.values())
             )
         )
-        if self._plan_timer is not None:
-            self._plan_timer.cancel()
+        self._streams.detach()
         await self.desktop.close()
         await self.display.close()
 
@@ -110,107 +102,62 @@ class Streamer:
 
     # Sinks
 
-    def open_sink(self, key: SinkKey, *, acknowledges: bool, hidden: bool, first_id: int = 0) -> None:
-        """Begin sending frames to a viewer's transport, from a keyframe on."""
-        self._broadcast.add(key, acknowledges=acknowledges, first_id=first_id)
-        self.hide_sink(key, hidden)
+    def open_sink(
+        self, key: SinkKey, *, codec: Codec = "h264", acknowledges: bool, hidden: bool, first_id: int = 0
+    ) -> None:
+        """Begin sending frames in `codec` to a viewer's transport, from a keyframe on."""
+        self._streams.open(key, codec, acknowledges=acknowledges, hidden=hidden, first_id=first_id)
 
     def close_sink(self, key: SinkKey) -> int:
         """End it; returns the id that its next frame would have had."""
-        next_id = self._broadcast.remove(key)
-        self._bitrates.pop(key, None)
-        self._hidden.discard(key)
-        self._apply_bitrate()
-        self._drive()
-        return next_id
+        return self._streams.close(key)
 
     def hide_sink(self, key: SinkKey, hidden: bool) -> None:
         """Pause or go on."""
-        self._broadcast.hide(key, hidden)
-        if hidden:
-            self._hidden.add(key)
-        else:
-            self._hidden.discard(key)
-        self._drive()
+        if (stream := self._streams.of(key)) is not None:
+            stream.hide(key, hidden)
 
     def acknowledge(self, key: SinkKey, frame_id: int) -> float | None:
         """Take an acknowledgement; returns its delay in seconds."""
-        delay = self._broadcast.acknowledge(key, frame_id, time.monotonic())
-        if delay is not None:
-            self._drive()
-        return delay
+        stream = self._streams.of(key)
+        return None if stream is None else stream.acknowledge(key, frame_id)
 
     def ask_keyframe(self, key: SinkKey) -> None:
         """Note that a viewer's decoder needs a keyframe."""
-        self._broadcast.ask_keyframe(key)
-        self._drive()
+        if (stream := self._streams.of(key)) is not None:
+            stream.ask_keyframe(key)
 
     def limit_bitrate(self, key: SinkKey, bitrate: int) -> None:
         """Learn what a viewer's line carries: the narrowest line of those that take part sets the rate for all."""
-        if key in self._broadcast:
-            self._bitrates[key] = bitrate
-            self._apply_bitrate()
+        if (stream := self._streams.of(key)) is not None:
+            stream.limit_bitrate(key, bitrate)
 
-    def _apply_bitrate(self) -> None:
-        stalled = set(self._broadcast.stalled(time.monotonic())) | self._hidden
-        most = self.config.policy.max_bitrate
-        lowest = min((rate for key, rate in self._bitrates.items() if key not in stalled), default=most)
-        bitrate = max(min(lowest, most), min(MIN_BITRATE, most))
-        if bitrate != self._bitrate:
-            self._bitrate = bitrate
-            if self.display.engine is not None:
-                self.display.engine.set_bitrate(bitrate)
+    @property
+    def preset(self) -> Preset:
+        """What gives way when a line is narrow."""
+        return self._streams.preset
 
-    def _drive(self) -> None:
-        """Ask the engine for what the sinks can take now. Cheap: called at every event that may change the answer."""
-        if self._plan_timer is not None:
-            self._plan_timer.cancel()
-            self._plan_timer = None
-        engine = self.display.engine
-        if engine is None:
-            return
-        active = len(self._broadcast) > len(self._hidden)
-        engine.set_active(active)
-        if not active:
-            return
-        plan = self._broadcast.plan(time.monotonic())
-        if plan.keyframe:
-            engine.request_keyframe()
-        if plan.frame and not self._frame_pending:
-            self._frame_pending = True
-            engine.request_frame()
-        if plan.again_in is not None:
-            loop = asyncio.get_running_loop()
-            self._plan_timer = loop.call_later(plan.again_in, self._drive)
+    def set_preset(self, preset: Preset) -> None:
+        """Choose it, for the whole session: there is one encode for all."""
+        if preset is not self._streams.preset:
+            self._streams.set_preset(preset)
+            for viewer in self.viewers.values():
+                viewer.send({"type": "quality", "preset": preset.value})
+
+    def _deliver(self, key: SinkKey, frame: EncodedFrame, frame_id: int, video: VideoFormat) -> None:
+        viewer_id, transport = key
+        self.viewers[viewer_id].media.send_frame(transport, frame, frame_id, video)
 
     # From the display
 
     def on_attached(self) -> None:
         """See `DisplayListener`."""
-        self._frame_pending = False
-        if self.display.engine is not None:
-            self.display.engine.set_bitrate(self._bitrate)
-        self._drive()
+        self._streams.attach()
 
     def on_detached(self) -> None:
         """See `DisplayListener`."""
-        self.video = self.screen = None
-        self._frame_pending = False
-
-    def on_format(self, video: VideoFormat) -> None:
-        """See `DisplayListener`."""
-        self.video = video
-        self._broadcast.new_epoch()
-
-    def on_frame(self, frame: EncodedFrame) -> None:
-        """See `DisplayListener`."""
-        self._frame_pending = False
-        now = time.monotonic()
-        self._recent.append((now, len(frame.data)))
-        self.metrics.frame(frame)
-        for (viewer_id, transport), frame_id in self._broadcast.deliver(frame.keyframe, now):
-            self.viewers[viewer_id].media.send_frame(transport, frame, frame_id)
-        self._drive()
+        self.screen = None
+        self._streams.detach()
 
     def on_screen(self, width: int, height: int) -> None:
         """See `DisplayListener`."""
@@ -268,7 +215,7 @@ class Streamer:
             "desktop": self.desktop.status,
             "app": {"name": self.config.app.name, "title": self.config.app.title},
             "screen": None if self.screen is None else {"width": self.screen[0], "height": self.screen[1]},
-            "ready": self.display.engine is not None and self.screen is not None,
+            "ready": self.display.attached and self.screen is not None,
             "transports": self.transports,
             "viewers": [
                 {"viewer": viewer.id, "user": viewer.user, "role": viewer.role.value}
@@ -276,24 +223,18 @@ class Streamer:
             ],
         }
 
-    def _rates(self) -> tuple[float, float]:
-        """Return frames and bits per second over the last `RATE_WINDOW` seconds."""
-        since = time.monotonic() - RATE_WINDOW
-        recent = [size for at, size in self._recent if at >= since]
-        return len(recent) / RATE_WINDOW, 8 * sum(recent) / RATE_WINDOW
-
     def metrics_text(self) -> bytes:
         """Return the body of `api/v1/metrics`."""
         for viewer in self.viewers.values():
             viewer.media.peers.count()
-        fps, bitrate = self._rates()
+        fps, bitrate = self._streams.rates()
         roles = Counter(viewer.role for viewer in self.viewers.values())
         shown = Counter(viewer.media.shown for viewer in self.viewers.values())
         return self.metrics.render(
             Snapshot(
                 fps,
                 bitrate,
-                self._bitrate,
+                self._streams.usual.target_bitrate,
                 {role: roles[role] for role in Role},
                 {transport: shown[transport] for transport in TRANSPORTS},
             )
@@ -301,22 +242,9 @@ class Streamer:
 
     def stats(self) -> dict[str, Any]:
         """Return the body of `api/v1/stats`."""
-        fps, bitrate = self._rates()
-        engine = self.display.engine
         return {
-            "fps": round(fps, 1),
-            "bitrate": round(bitrate),
-            "target_bitrate": self._bitrate,
-            "video": None
-            if self.video is None
-            else {
-                "epoch": self.video.epoch,
-                "codec": self.video.codec,
-                "width": self.video.width,
-                "height": self.video.height,
-            },
-            "capture": None if engine is None else engine.figures().as_json(),
-            "capturing": len(self._broadcast) > len(self._hidden),
+            **self._streams.stats(),
+            "preset": self.preset.value,
             "refusals": self.refusals,
             "rfb_viewers": self.rfb_viewers,
             "viewers": [viewer.stats() for viewer in self.viewers.values()],

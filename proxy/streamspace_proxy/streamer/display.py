@@ -1,7 +1,8 @@
-"""Everything of the streamer that hangs on one X display: engine, input, clipboard, cursor.
+"""Everything of the streamer that hangs on one X display: engines, input, clipboard, cursor.
 
 Follows the display that the desktop names: attaches, and when the X server goes away lets go of all of it and attaches
-again. Knows no viewers; what it learns goes to `DisplayListener`, on the event loop.
+again. It can also be told to let go while the X server lives, so that it can be put to sleep. Knows no viewers; what it
+learns goes to `DisplayListener`, on the event loop, and frames to the stream that an engine was opened for.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from streamspace_hub.model import Policy
 from streamspace_proxy.streamer.capture import CaptureBackend, CaptureSettings, CaptureSink
@@ -21,6 +21,7 @@ from streamspace_proxy.streamer.cursor import CursorWatcher
 from streamspace_proxy.streamer.engine import EventDrivenCapture
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.input import InputInjector
+from streamspace_proxy.streamer.stream import VideoFormat, VideoStream
 
 logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = (0.1, 0.25, 0.5, 1.0)
@@ -35,12 +36,6 @@ class DisplayListener(Protocol):
     def on_detached(self) -> None:
         """Learn that the display is gone for now."""
 
-    def on_frame(self, frame: EncodedFrame) -> None:
-        """Take one encoded frame."""
-
-    def on_format(self, video: VideoFormat) -> None:
-        """Learn that a new epoch begins."""
-
     def on_screen(self, width: int, height: int) -> None:
         """Learn the framebuffer's size in pixels."""
 
@@ -54,21 +49,12 @@ class DisplayListener(Protocol):
         """Learn that a program copied more than the policy's limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFormat:
-    """What the frames of one epoch are."""
-
-    epoch: int
-    codec: str
-    width: int
-    height: int
-
-
 class _LoopSink(CaptureSink):
-    """Brings the engine's results to the event loop; silent once its display is left."""
+    """Brings one engine's results to the event loop; silent once the engine is let go of."""
 
-    def __init__(self, listener: DisplayListener, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, stream: VideoStream[Any], listener: DisplayListener, on_lost: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._stream = stream
         self._listener = listener
         self._on_lost = on_lost
         self.open = True
@@ -78,10 +64,10 @@ class _LoopSink(CaptureSink):
             self._loop.call_soon_threadsafe(lambda: call() if self.open else None)
 
     def frame(self, frame: EncodedFrame) -> None:
-        self._post(lambda: self._listener.on_frame(frame))
+        self._post(lambda: self._stream.on_frame(frame))
 
     def format(self, epoch: int, codec: str, width: int, height: int) -> None:
-        self._post(lambda: self._listener.on_format(VideoFormat(epoch, codec, width, height)))
+        self._post(lambda: self._stream.on_format(VideoFormat(epoch, codec, width, height)))
 
     def screen(self, width: int, height: int) -> None:
         self._post(lambda: self._listener.on_screen(width, height))
@@ -103,11 +89,13 @@ class Display:
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._epochs = 0
-        self.engine: CaptureBackend | None = None
+        self._captures: dict[CaptureBackend, _LoopSink] = {}
         self.input: InputInjector | None = None
         self._clipboard: ClipboardBridge | None = None
         self._cursor: CursorWatcher | None = None
-        self._sink: _LoopSink | None = None
+        self._attached: str | None = None
+        self._detached = asyncio.Event()
+        self._detached.set()
 
     def start(self) -> asyncio.Task[None]:
         """Begin following; the task ends by a fault only."""
@@ -119,6 +107,35 @@ class Display:
         if display != self._target:
             self._target = display
             self._changed.set()
+
+    async def release(self) -> None:
+        """Let go of the display until `follow` names one again; on return nothing of ours is connected to it."""
+        self.follow(None)
+        await self._detached.wait()
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a display to capture."""
+        return self._attached is not None
+
+    def open_capture(self, stream: VideoStream[Any]) -> CaptureBackend:
+        """Start an engine for `stream`, which gets its frames. Only while attached."""
+        assert self._attached is not None
+        # Epochs go on counting: a viewer must never take a new frame for one of an earlier engine.
+        self._epochs = (self._epochs + 1000) & 0xFFFF
+        settings = CaptureSettings(self._attached, self._xauthority, stream.codec, stream.most, self._epochs)
+        sink = _LoopSink(stream, self._listener, self._on_lost)
+        engine = EventDrivenCapture(settings, sink)
+        self._captures[engine] = sink
+        engine.start()
+        return engine
+
+    async def close_capture(self, engine: CaptureBackend) -> None:
+        """End an engine; nothing comes from it any more."""
+        sink = self._captures.pop(engine, None)
+        if sink is not None:
+            sink.open = False
+            await asyncio.to_thread(engine.close)  # it waits for its thread
 
     def set_clipboard(self, text: str) -> None:
         """Put text onto the session's clipboard."""
@@ -157,19 +174,16 @@ class Display:
             await _first(self._changed, self._lost)
             await self._detach()
             self._listener.on_detached()
-            # An X server that has just died is not back at once.
-            await asyncio.sleep(RETRY_SECONDS[0])
+            if self._lost.is_set():
+                # An X server that has just died is not back at once.
+                await asyncio.sleep(RETRY_SECONDS[0])
 
     async def _attach(self, display: str) -> None:
         logger.info("display %s: attaching", display)
         self.input = InputInjector(self._rfb_path, display, self._xauthority)
+        self._detached.clear()
         await self.input.connect()
-        sink = self._sink = _LoopSink(self._listener, self._on_lost)
-        settings = CaptureSettings(display, self._xauthority, self._policy.max_fps, self._policy.max_bitrate)
-        # Epochs go on counting: a viewer must never take a new frame for one of an earlier X server.
-        self._epochs += 1000
-        self.engine = EventDrivenCapture(settings, sink, self._epochs & 0xFFFF)
-        self.engine.start()
+        self._attached = display
         self._cursor = CursorWatcher(display, self._xauthority, self._listener.on_cursor)
         self._cursor.start()
         self._clipboard = ClipboardBridge(
@@ -182,16 +196,18 @@ class Display:
         self._clipboard.start()
 
     async def _detach(self) -> None:
-        if self._sink is not None:
-            self._sink.open = False
-        engine, clipboard, cursor, injector = self.engine, self._clipboard, self._cursor, self.input
-        self.engine = self._clipboard = self._cursor = self.input = self._sink = None
+        clipboard, cursor, injector = self._clipboard, self._cursor, self.input
+        self._clipboard = self._cursor = self.input = self._attached = None
         if injector is not None:
             injector.close()
-        for part in (engine, clipboard, cursor):
+        for part in (clipboard, cursor):
             if part is not None:
-                # They wait for their threads.
-                await asyncio.to_thread(part.close)
+                part.close()
+        await asyncio.gather(*(self.close_capture(engine) for engine in list(self._captures)))
+        for thread in (clipboard, cursor, injector):
+            if thread is not None:
+                await asyncio.to_thread(thread.join)
+        self._detached.set()
 
     def _on_lost(self, reason: str) -> None:
         logger.warning("display %s: %s", self._target, reason)

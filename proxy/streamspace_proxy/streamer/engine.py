@@ -1,6 +1,6 @@
 """The event-driven capture backend: a thread that sleeps until the screen changes and somebody wants to see it.
 
-XDamage event -> XShm grab of the changed rows -> I420 -> libx264, all on one thread that shares nothing with the event
+XDamage event -> XShm grab of the changed rows -> I420 -> encoder, all on one thread that shares nothing with the event
 loop but a few flags and a pipe. It must not know viewers.
 """
 
@@ -16,29 +16,30 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink
+from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink, Quality
 from streamspace_proxy.streamer.frames import EncodedFrame, Timings
 from streamspace_proxy.streamer.pacing import Act, Pacer
+from streamspace_proxy.streamer.rect import NOWHERE, Rect
 
 if TYPE_CHECKING:
-    from streamspace_proxy.streamer.encoder import H264Encoder, Picture
-    from streamspace_proxy.streamer.screen import Rect, Screen
+    from streamspace_proxy.streamer.encoder import Encoder, Picture
+    from streamspace_proxy.streamer.screen import Screen
 
 logger = logging.getLogger(__name__)
 CLOSE_SECONDS: Final = 2.0
 FIGURE_WINDOW: Final = 300
-REFINE_BOOST: Final = 8
-"""Repeats of a picture at rest come at a third of the frame rate and leave most of their budget unused."""
+PRIORITY: Final = -5
+"""Niceness of the thread, where we may: on a full machine the app's work waits for the picture, not the reverse."""
 PHASES: Final = ("grab", "convert", "encode")
 
 
 class EventDrivenCapture(CaptureBackend):
     """Our own engine. See `CaptureBackend` for the contract."""
 
-    def __init__(self, settings: CaptureSettings, sink: CaptureSink, first_epoch: int) -> None:
+    def __init__(self, settings: CaptureSettings, sink: CaptureSink) -> None:
         self._settings = settings
         self._sink = sink
-        self._epoch = first_epoch - 1
+        self._epoch = settings.first_epoch - 1
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._lock = threading.Lock()
         # Wishes of other threads, read by ours; under the lock.
@@ -47,12 +48,14 @@ class EventDrivenCapture(CaptureBackend):
         self._active = False
         self._frame_wanted = False
         self._keyframe_wanted = False
-        self._bitrate = settings.bitrate
+        self._quality = settings.quality
         # The thread's own.
-        self._pacer = Pacer(settings.max_fps)
+        self._pacer = Pacer(settings.quality.fps)
         self._screen: Screen | None = None
         self._picture: Picture | None = None
-        self._encoder: H264Encoder | None = None
+        self._encoder: Encoder | None = None
+        self._used = settings.quality
+        self._changed = NOWHERE
         self._frames = self._keyframes = self._bytes = 0
         self._timings: deque[tuple[float, float, float]] = deque(maxlen=FIGURE_WINDOW)
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -79,10 +82,12 @@ class EventDrivenCapture(CaptureBackend):
             self._keyframe_wanted = True
         self._wake()
 
-    def set_bitrate(self, bitrate: int) -> None:
+    def set_quality(self, quality: Quality) -> None:
         """See `CaptureBackend`. Takes effect with the next frame."""
         with self._lock:
-            self._bitrate = bitrate
+            rescaled, self._quality = quality.scale != self._quality.scale, quality
+        if rescaled:
+            self._wake()
 
     def close(self) -> None:
         """See `CaptureBackend`."""
@@ -108,6 +113,8 @@ class EventDrivenCapture(CaptureBackend):
 
     def _run(self) -> None:
         _name_thread("capture")
+        with contextlib.suppress(OSError):  # it takes CAP_SYS_NICE or RLIMIT_NICE
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         reason = ""
         try:
             self._loop()
@@ -133,11 +140,11 @@ class EventDrivenCapture(CaptureBackend):
 
     def _loop(self) -> None:
         # Numpy and FFmpeg take a while to load: here, while nobody waits for a picture yet.
-        from streamspace_proxy.streamer import encoder, x11  # noqa: F401
-        from streamspace_proxy.streamer.screen import Screen, ScreenLostError
+        from streamspace_proxy.streamer import encoders  # noqa: F401
+        from streamspace_proxy.streamer.screen import ScreenLostError
 
         try:
-            self._screen = screen = Screen(x11.connect(self._settings.display, self._settings.xauthority))
+            self._screen = screen = self._open_screen()
             self._sink.screen(screen.width, screen.height)
             poll = select.poll()
             poll.register(screen.descriptor, select.POLLIN)
@@ -146,6 +153,12 @@ class EventDrivenCapture(CaptureBackend):
                 pass
         except (ScreenLostError, ConnectionError) as error:
             raise _Lost(str(error)) from error
+
+    def _open_screen(self) -> Screen:
+        from streamspace_proxy.streamer import x11
+        from streamspace_proxy.streamer.screen import Screen
+
+        return Screen(x11.connect(self._settings.display, self._settings.xauthority))
 
     def _turn(self, screen: Screen, poll: select.poll) -> bool:
         """Do what is to be done now, then sleep; False: end."""
@@ -172,8 +185,14 @@ class EventDrivenCapture(CaptureBackend):
             closing, active = self._closing, self._active
             wanted, self._frame_wanted = self._frame_wanted, False
             keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+            quality = self._quality
         self._pacer.requested |= wanted
         self._pacer.keyframe |= keyframe
+        if quality.scale != self._used.scale:
+            self._drop_encoder()
+        if quality.fps != self._used.fps:
+            self._pacer.set_fps(quality.fps)
+        self._used = quality
         if active and not screen.watching:
             screen.watch()
         elif not active and screen.watching:
@@ -183,41 +202,42 @@ class EventDrivenCapture(CaptureBackend):
 
     def _make_frame(self, screen: Screen, act: Act) -> None:
         started = time.monotonic()
-        changed: Rect | None = None
-        if screen.changed and act is Act.CAPTURE:
-            changed = screen.grab()
-            if changed is None:  # another size: read_events will say which
+        refine, news = act is Act.REFINE, False
+        if screen.changed and not refine:
+            if (changed := screen.grab()) is None:  # another size, or no news after all: read_events will say which
                 return
+            self._changed, news = self._changed.union(changed), True
         grabbed = time.monotonic()
         picture, encoder = self._ensure_encoder(screen)
-        if changed is not None:
-            picture.update(screen.pixels, changed)
+        changed, self._changed = picture.update(screen.pixels, self._changed), NOWHERE
         converted = time.monotonic()
-        with self._lock:
-            encoder.set_bitrate(self._bitrate * (REFINE_BOOST if act is Act.REFINE else 1))
-        encoded = encoder.encode(picture, self._pacer.keyframe)
+        encoder.set_rate(self._used.bitrate, self._used.fps)
+        encoded = encoder.encode(picture, self._pacer.keyframe, None if refine else changed)
         done = time.monotonic()
-        self._pacer.captured(started, changed is not None, self._is_crisp(len(encoded.data)))
+        self._pacer.captured(started, news, encoded.crisp)
         self._frames += 1
         self._keyframes += encoded.keyframe
         self._bytes += len(encoded.data)
-        if changed is not None:
+        if news:
             self._timings.append((grabbed - started, converted - grabbed, done - converted))
+        timings = Timings(
+            grabbed - started if news else None, converted - grabbed if news else None, done - converted, done
+        )
         self._sink.frame(
             EncodedFrame(
                 encoded.data, encoded.keyframe, self._epoch, int(started * 1e6), picture.width, picture.height,
-                Timings(grabbed - started, converted - grabbed, done - converted, done),
+                timings, encoded.quantiser, refine,
             )
         )  # fmt: skip
 
-    def _ensure_encoder(self, screen: Screen) -> tuple[Picture, H264Encoder]:
+    def _ensure_encoder(self, screen: Screen) -> tuple[Picture, Encoder]:
         if self._picture is None or self._encoder is None:
-            from streamspace_proxy.streamer.encoder import H264Encoder, Picture
+            from streamspace_proxy.streamer import encoders
 
-            self._picture = Picture(screen.width, screen.height)
-            self._encoder = H264Encoder(
-                self._picture.width, self._picture.height, self._settings.max_fps, self._settings.bitrate
-            )
+            codec = self._settings.codec
+            self._picture = encoders.make_picture(codec, screen.width, screen.height, self._used.scale)
+            self._changed = Rect(0, 0, screen.width, screen.height)
+            self._encoder = encoders.make_encoder(codec, self._picture, self._settings.quality)
             self._epoch = (self._epoch + 1) & 0xFFFF
             self._pacer.keyframe = True
             self._sink.format(self._epoch, self._encoder.codec, self._picture.width, self._picture.height)
@@ -227,12 +247,8 @@ class EventDrivenCapture(CaptureBackend):
         if self._encoder is not None:
             self._encoder.close()
         self._encoder = self._picture = None
+        self._changed = NOWHERE
         self._pacer.reset()
-
-    def _is_crisp(self, size: int) -> bool:
-        """Whether a repeated picture had nothing left to improve: skipped macroblocks cost next to nothing."""
-        assert self._picture is not None
-        return size < 100 + self._picture.width * self._picture.height // 16_384
 
 
 class _Lost(Exception):  # noqa: N818

@@ -31,6 +31,10 @@ class EncodedFrame:
     height: int
     timings: Timings | None = None
     """None where the backend does not measure."""
+    quantiser: int = 0
+    """As H.264 counts it (0 to 51, six more halve the detail); 0: not known."""
+    refined: bool = False
+    """Shows what the frame before it shows, finer: the screen is at rest."""
 
 
 @dataclass(frozen=True, slots=True)

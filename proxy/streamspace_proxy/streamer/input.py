@@ -232,6 +232,10 @@ class InputInjector:
         self._keymap.close()
         self._drop_connections()
 
+    def join(self) -> None:
+        """Wait until all has ended, after `close`. Blocks: call it off the event loop."""
+        self._keymap.join()
+
     def _send_pointer(self, mask: int) -> None:
         if self._rfb is not None:
             self._rfb.pointer(*self._position, mask)

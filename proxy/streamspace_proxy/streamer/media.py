@@ -5,15 +5,17 @@ Knows the protocol's `start` and `stop` rules, and nothing of roles: media is ev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer.capture import CODECS, Codec
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Refusal, Transport
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.outbox import Outbox
 from streamspace_proxy.streamer.peers import RtcCodec, ViewerPeers
+from streamspace_proxy.streamer.stream import VideoFormat
 
 if TYPE_CHECKING:
     from streamspace_proxy.streamer.core import Streamer
@@ -32,30 +34,25 @@ class ViewerMedia:
         self._refuse = refuse
         self._audio_allowed = core.config.policy.audio
         self._hidden = False
-        self._epoch: int | None = None
+        self._epochs: dict[Transport, int] = {}
+        self._codec: Codec = "h264"
         self._next_frame_id = 0
         self._sound_id = 0
         self._sound: dict[Transport, bool] = {}
         self._unsubscribe_sound: Callable[[], None] | None = None
         self.peers = ViewerPeers(self, self._audio_allowed, self._send, refuse)
         self._rtc_wanted = False
+        self._rtc_codec: Codec | None = None
         self._transports: set[Transport] = set()
         self.frames = 0
 
-    def send_frame(self, transport: Transport, frame: EncodedFrame, frame_id: int) -> None:
+    def send_frame(self, transport: Transport, frame: EncodedFrame, frame_id: int, video: VideoFormat) -> None:
         """Send one video frame on one of the viewer's transports."""
         self.frames += 1
-        if frame.epoch != self._epoch and (video := self._core.video) is not None:
-            self._epoch = frame.epoch
-            self._send(
-                {
-                    "type": "video",
-                    "epoch": video.epoch,
-                    "codec": video.codec,
-                    "width": video.width,
-                    "height": video.height,
-                }
-            )
+        if frame.epoch != self._epochs.get(transport):
+            if frame.epoch not in self._epochs.values():
+                self._send({"type": "video", **video.as_json()})
+            self._epochs[transport] = frame.epoch
         encoded_at = None if frame.timings is None else frame.timings.done
         if transport == "webrtc":
             self.peers.send_video(frame)
@@ -118,8 +115,14 @@ class ViewerMedia:
     def _send(self, message: dict[str, Any]) -> None:
         self._outbox.put(messages.dump(message))
 
-    def start(self, transport: Transport, sound: bool) -> None:
-        """Carry out `start`."""
+    def start(self, transport: Transport, sound: bool, codecs: Sequence[str]) -> None:
+        """Carry out `start`. `codecs`: what the viewer can decode, what it likes best first."""
+        codec = next((codec for wanted in codecs for codec in CODECS if codec == wanted), None)
+        if codec is None and transport != "rfb":
+            sentence = f"codecs must hold one of {', '.join(CODECS)}. Use the transport rfb, which needs none of them."
+            self._refuse(Refusal("transport_failed", sentence, "codecs"))
+            return
+        self._codec = codec or self._codec
         sound = sound and self._audio_allowed
         if transport == "webrtc":
             # The WebSocket's media goes on until the viewer has seen a frame from WebRTC and says stop.
@@ -131,7 +134,7 @@ class ViewerMedia:
                 self._end(other)
             self._sound[transport] = sound
             if transport == "websocket":
-                self._open_sink("websocket")
+                self._open_sink("websocket", self._codec)
         self._listen()
 
     def stop(self, transport: Transport) -> None:
@@ -150,11 +153,12 @@ class ViewerMedia:
             self._rtc_wanted = False
             self.peers.drop()
 
-    def _open_sink(self, transport: Transport) -> None:
+    def _open_sink(self, transport: Transport, codec: Codec) -> None:
         self._transports.add(transport)
         websocket = transport == "websocket"
         self._core.open_sink(
             (self._id, transport),
+            codec=codec,
             acknowledges=websocket,
             hidden=self._hidden,
             first_id=self._next_frame_id if websocket else 0,
@@ -173,7 +177,7 @@ class ViewerMedia:
 
     def rtc_connected(self, codec: RtcCodec) -> None:
         """Send it frames, if it has been started."""
-        if "webrtc" in self._transports:
+        if "webrtc" in self._transports and codec == self._rtc_codec:
             self.rtc_keyframe()
         self._open_rtc_sink()
 
@@ -197,5 +201,10 @@ class ViewerMedia:
         self._core.metrics.rtp(before, now)
 
     def _open_rtc_sink(self) -> None:
-        if self._rtc_wanted and self.peers.connected is not None and "webrtc" not in self._transports:
-            self._open_sink("webrtc")
+        codec = self.peers.connected
+        if not self._rtc_wanted or codec is None or ("webrtc" in self._transports and codec == self._rtc_codec):
+            return
+        if "webrtc" in self._transports:
+            self._core.close_sink((self._id, "webrtc"))
+        self._rtc_codec = codec
+        self._open_sink("webrtc", codec)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamspace_hub.model import ClipboardDirection, Policy, Role
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
+from streamspace_proxy.streamer.quality import Preset
 
 Transport = Literal["websocket", "webrtc", "rfb"]
 Code = Literal[
@@ -49,6 +50,8 @@ class Start(_Message):
     type: Literal["start"]
     transport: Transport
     audio: bool = False
+    codecs: tuple[Annotated[str, Field(min_length=1, max_length=32)], ...] = Field(default=("h264",), max_length=16)
+    """What the viewer can decode, what it likes best first; names that are unknown here are passed over."""
 
 
 class Stop(_Message):
@@ -148,6 +151,13 @@ class Visibility(_Message):
     hidden: bool
 
 
+class ChooseQuality(_Message):
+    """Choose what gives way when a line is narrow, for the whole session."""
+
+    type: Literal["quality"]
+    preset: Preset = Field(strict=False)
+
+
 class RestartApp(_Message):
     """Start the app again."""
 
@@ -182,7 +192,7 @@ class Report(_Message):
 
 Input = Pointer | PointerRelative | Wheel | Key | ReleaseKeys | Clipboard | Resize
 AnyRole = Start | Stop | RtcOffer | RtcCandidate | Keyframe | Visibility | Ping | Report
-Message = AnyRole | Input | RestartApp
+Message = AnyRole | Input | RestartApp | ChooseQuality
 ACTIVITY: Final = (Pointer, PointerRelative, Wheel, Key, Clipboard)
 """What shows that somebody is there: pages send the other messages by themselves."""
 

@@ -40,6 +40,10 @@ class Pacer:
         self._refine_left = 0
         self._crisp = 0
 
+    def set_fps(self, fps: int) -> None:
+        """Capture at most so often from now on."""
+        self._interval = 1 / fps
+
     def decide(self, changed: bool, now: float) -> tuple[Act, float | None]:
         """Return what to do at `now`, and in how many seconds to ask again (None: only when something happens)."""
         if not self.requested:

@@ -6,7 +6,6 @@ does not draw it into the framebuffer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +15,7 @@ import xcffib.randr
 import xcffib.shm
 import xcffib.xproto
 
+from streamspace_proxy.streamer.rect import Rect
 from streamspace_proxy.streamer.shm import SharedSegment
 
 Z_PIXMAP: Final = 2
@@ -25,39 +25,6 @@ BYTES_PER_PIXEL: Final = 4
 
 class ScreenLostError(Exception):
     """The X server is gone, or cannot be used; the text says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rect:
-    """A rectangle of pixels; `right` and `bottom` lie outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def union(self, other: Rect) -> Rect:
-        """Return the smallest rectangle around both."""
-        return Rect(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
-
-    def snapped(self, step: int, width: int, height: int) -> Rect:
-        """Return it grown to multiples of `step`, cut to width x height."""
-        return Rect(
-            self.left // step * step,
-            self.top // step * step,
-            min(-(-self.right // step) * step, width),
-            min(-(-self.bottom // step) * step, height),
-        )
-
-    @property
-    def empty(self) -> bool:
-        """Whether it holds no pixel."""
-        return self.right <= self.left or self.bottom <= self.top
 
 
 class Screen:

@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 from streamspace_hub.model import Role
 from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer.capture import CODECS
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.frames import CursorShape
 from streamspace_proxy.streamer.input import HeldInput, InputInjector
@@ -24,6 +25,7 @@ from streamspace_proxy.streamer.limits import RateLimit
 from streamspace_proxy.streamer.media import SinkKey, ViewerMedia
 from streamspace_proxy.streamer.messages import Message, Refusal
 from streamspace_proxy.streamer.outbox import Outbox
+from streamspace_proxy.streamer.quality import Preset
 from streamspace_proxy.streamer.steering import AckSteering
 
 if TYPE_CHECKING:
@@ -118,8 +120,12 @@ class Viewer:
                     "audio": policy.audio,
                     "max_width": policy.max_width,
                     "max_height": policy.max_height,
+                    "max_bitrate": policy.max_bitrate,
                 },
                 "transports": core.transports,
+                "codecs": list(CODECS),
+                "presets": [preset.value for preset in Preset],
+                "preset": core.preset.value,
                 "screen": None if core.screen is None else {"width": core.screen[0], "height": core.screen[1]},
                 "ice_servers": [server.model_dump(mode="json") for server in self._ice_servers],
             }
@@ -210,6 +216,8 @@ class Viewer:
                 )
             case messages.Report():
                 self._core.metrics.report(message, self.media.shown)
+            case messages.ChooseQuality():
+                self._core.set_preset(message.preset)
             case messages.RestartApp():
                 self._spawn(self._restart_app())
             case _:
@@ -218,7 +226,7 @@ class Viewer:
     def _obey_media(self, message: Message) -> None:
         match message:
             case messages.Start():
-                self.media.start(message.transport, message.audio)
+                self.media.start(message.transport, message.audio, message.codecs)
             case messages.Stop():
                 self.media.stop(message.transport)
             case messages.Keyframe():

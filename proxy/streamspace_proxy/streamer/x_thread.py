@@ -23,6 +23,7 @@ import xcffib
 from streamspace_proxy.streamer import x11
 
 logger = logging.getLogger(__name__)
+JOIN_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
 
 
@@ -52,6 +53,11 @@ class XThread(ABC):
         """Let the thread end its connection and itself; does not wait. No callback comes afterwards."""
         self._closing = True
         self._wake()
+
+    def join(self) -> None:
+        """Wait until the connection has ended, after `close`. Blocks: call it off the event loop."""
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
 
     @abstractmethod
     def setup(self, connection: xcffib.Connection) -> None:
