@@ -1,5 +1,7 @@
-// Bundles the page into the Python package: viewer.js (ES module), viewer.css, and noVNC as a chunk that is loaded
-// only when it is needed. `--watch` rebuilds at each change.
+// Bundles the page into the Python package: viewer.js (ES module), viewer.css, noVNC as a chunk that is loaded only
+// when it is needed, and what runs beside the page (decoding worker, microphone's worklet), each a file of its own.
+// `--watch` rebuilds at each change.
+import { createHash } from 'node:crypto';
 import { copyFile, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,27 +11,54 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const outdir = fileURLToPath(new URL('../streamspace_proxy/static/', import.meta.url));
 const watching = process.argv.includes('--watch');
 
-const options = {
+const common = {
   absWorkingDir: here,
-  entryPoints: [
-    { in: 'src/main.ts', out: 'viewer' },
-    { in: 'src/style.css', out: 'viewer' },
-  ],
   outdir,
   bundle: true,
-  format: 'esm',
-  splitting: true,
   minify: !watching,
   sourcemap: watching && 'linked',
   target: ['es2022', 'chrome108', 'firefox115', 'safari16.4'],
-  chunkNames: '[name]-[hash]',
   metafile: true,
   logLevel: 'info',
 };
 
+const beside = {
+  ...common,
+  entryPoints: [
+    { in: 'src/decode_worker.ts', out: 'decode_worker' },
+    { in: 'src/microphone_worklet.ts', out: 'microphone_worklet' },
+  ],
+  format: 'iife',
+};
+
+const page = {
+  ...common,
+  entryPoints: [
+    { in: 'src/main.ts', out: 'viewer' },
+    { in: 'src/style.css', out: 'viewer' },
+  ],
+  format: 'esm',
+  splitting: true,
+  chunkNames: '[name]-[hash]',
+};
+
+/** Where the page finds what runs beside it, as the server names it: caches may keep what carries its hash. */
+function named({ outputFiles }) {
+  const names = outputFiles
+    .filter(({ path }) => path.endsWith('.js'))
+    .map(({ path, contents }) => {
+      const name = basename(path);
+      const hash = createHash('sha256').update(contents).digest('hex').slice(0, 16);
+      return [name.replace('.js', '').toUpperCase(), JSON.stringify(`${name}?v=${hash}`)];
+    });
+  return Object.fromEntries(names);
+}
+
 /** Remove what earlier builds left; after the build, so that a running server always finds a page. */
-async function clean(result) {
-  const fresh = new Set(Object.keys(result.metafile.outputs).map(path => basename(path)));
+async function clean(...results) {
+  const fresh = new Set(
+    results.flatMap(({ metafile }) => Object.keys(metafile.outputs).map(path => basename(path))),
+  );
   const stale = (await readdir(outdir)).filter(name => !fresh.has(name));
   await Promise.all(stale.map(name => rm(join(outdir, name), { recursive: true })));
 }
@@ -40,9 +69,11 @@ async function addNotices() {
   await copyFile(fileURLToPath(licence), join(outdir, 'LICENSE.novnc.txt'));
 }
 
+const define = named(await esbuild.build({ ...beside, write: false, logLevel: 'error' }));
 if (watching) {
-  await (await esbuild.context(options)).watch();
+  await (await esbuild.context(beside)).watch();
+  await (await esbuild.context({ ...page, define })).watch();
 } else {
-  await clean(await esbuild.build(options));
+  await clean(await esbuild.build(beside), await esbuild.build({ ...page, define }));
   await addNotices();
 }

@@ -43,7 +43,9 @@ def test_automatic_choice_climbs_to_webrtc(context: BrowserContext, demo: Demo, 
 
 
 def test_without_h264_the_viewer_says_what_it_uses_instead(context: BrowserContext, demo: Demo, terminal: str) -> None:
-    context.add_init_script("delete window.VideoDecoder; delete window.RTCPeerConnection;")
+    context.add_init_script(
+        "delete window.VideoDecoder; delete window.createImageBitmap; delete window.RTCPeerConnection;"
+    )
     page = viewer(context, demo, terminal)
     wait_for_transport(page, "rfb")
     page.locator("#streamspace").click()
@@ -52,6 +54,6 @@ def test_without_h264_the_viewer_says_what_it_uses_instead(context: BrowserConte
 
 
 def test_a_forced_transport_that_cannot_work_says_so(context: BrowserContext, demo: Demo, terminal: str) -> None:
-    context.add_init_script("delete window.VideoDecoder;")
+    context.add_init_script("delete window.VideoDecoder; delete window.createImageBitmap;")
     page = viewer(context, demo, terminal, "?transport=websocket")
     page.get_by_text("H.264").first.wait_for(timeout=15_000)

@@ -123,7 +123,9 @@ def test_falls_back_to_the_websocket_when_webrtc_dies(context: BrowserContext, t
 
 
 def test_without_h264_the_floor_is_explained(context: BrowserContext, terminal: ViewerSession) -> None:
-    context.add_init_script("delete window.VideoDecoder; delete window.RTCPeerConnection;")
+    context.add_init_script(
+        "delete window.VideoDecoder; delete window.createImageBitmap; delete window.RTCPeerConnection;"
+    )
     page = open_page(context, terminal)
     wait_for_transport(page, "rfb")
     page.get_by_text("cannot play H.264 video").wait_for()
@@ -136,7 +138,7 @@ def test_without_h264_the_floor_is_explained(context: BrowserContext, terminal: 
 def test_a_transport_that_cannot_be_is_explained(
     context: BrowserContext, terminal: ViewerSession, query: str, sentence: str
 ) -> None:
-    context.add_init_script("delete window.VideoDecoder;")
+    context.add_init_script("delete window.VideoDecoder; delete window.createImageBitmap;")
     page = open_page(context, terminal, transport=query)
     page.get_by_text(sentence).wait_for(timeout=10_000)
 

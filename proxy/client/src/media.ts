@@ -3,6 +3,8 @@
  * Knows nothing of input, and of the page only its stage.
  */
 
+import { StreamerClock } from './clock';
+import { common, rungs, type Abilities } from './detect';
 import { Emitter } from './events';
 import { place, type Placement } from './geometry';
 import {
@@ -13,10 +15,22 @@ import {
   type LadderEvent,
   type LadderState,
 } from './ladder';
+import { recallWebRtc, rememberWebRtc } from './memory';
 import type { Meter } from './meter';
-import type { Hello, MediaPacket, Send, ServerMessage, Size, Transport, VideoConfig } from './protocol';
+import type {
+  ErrorMessage,
+  Hello,
+  MediaPacket,
+  Pong,
+  Send,
+  ServerMessage,
+  Size,
+  Transport,
+  VideoConfig,
+} from './protocol';
+import { Starvation } from './starvation';
 import { RfbTransport } from './transports/rfb';
-import type { PictureTransport, TransportEvents } from './transports/types';
+import type { PictureTransport, Presented, TransportEvents } from './transports/types';
 import { WebRtcTransport } from './transports/webrtc';
 import { WebSocketTransport } from './transports/websocket';
 
@@ -41,23 +55,27 @@ export interface MediaOptions {
   wantsSound: () => boolean;
 }
 
-const REMEMBER_KEY = 'streamspace.transport';
-/** A network that lets no WebRTC through is asked again after this. */
-const AVOID_MS = 60 * 60 * 1000;
-/** On top of the time between two pongs: a frame may be on its way. */
-const STARVED_MS = 1000;
+type Dated<T> = T extends unknown ? Omit<T, 'now'> : never;
+
+const MEASURE_MS = 250;
 
 export class Media extends Emitter<MediaEvents> {
+  /** What the encoder aims at, bits in a second; null: the streamer does not say. */
+  targetBitrate: number | null = null;
+
   private state: LadderState;
   private readonly transports = new Map<Transport, PictureTransport>();
   /** Transports that have shown a picture since they were started. */
   private readonly live = new Set<Transport>();
+  private readonly clock = new StreamerClock();
+  private readonly starvation = new Starvation();
   private hello: Hello | null = null;
+  private able: Abilities | null = null;
   private video: VideoConfig | null = null;
   private size: Size | null = null;
-  private lastFrameAt = 0;
-  private sentFrames = 0;
-  private lastPongAt = 0;
+  private loss = 0;
+  private lastShown: Transport | null = null;
+  private timer = 0;
 
   constructor(private readonly options: MediaOptions) {
     super();
@@ -72,6 +90,11 @@ export class Media extends Emitter<MediaEvents> {
     return this.size;
   }
 
+  /** What the pictures are encoded with; null: nothing comes, or noVNC does not say. */
+  get codec(): string | null {
+    return this.state.shown === null || this.state.shown === 'rfb' ? null : (this.video?.codec ?? null);
+  }
+
   /** Where the picture is on the stage, in CSS pixels. */
   get placement(): Placement {
     const { clientWidth: width, clientHeight: height } = this.options.stage;
@@ -79,21 +102,30 @@ export class Media extends Emitter<MediaEvents> {
   }
 
   /** The streamer is ready for this viewer. */
-  connect(hello: Hello, able: readonly Transport[]): void {
+  connect(hello: Hello, able: Abilities): void {
     this.hello = hello;
-    this.sentFrames = 0;
-    this.apply({ type: 'connected', offered: hello.transports, able, avoidWebrtc: avoidsWebrtc() });
+    this.able = able;
+    this.starvation.reset(performance.now());
+    this.timer = window.setInterval(() => this.measure(), MEASURE_MS);
+    this.apply({ type: 'connected', able: rungs(able, hello), memory: recallWebRtc() });
   }
 
   disconnect(): void {
+    window.clearInterval(this.timer);
     this.video = null;
+    this.clock.reset();
     this.apply({ type: 'disconnected' });
+  }
+
+  /** The computer changed its network, or has one again. */
+  networkChanged(): void {
+    this.apply({ type: 'network_changed' });
   }
 
   /** Sound was turned on or off. */
   refreshSound(): void {
     if (this.state.shown) {
-      this.options.send({ type: 'start', transport: this.state.shown, audio: this.options.wantsSound() });
+      this.ask(this.state.shown);
     }
   }
 
@@ -101,12 +133,22 @@ export class Media extends Emitter<MediaEvents> {
     this.webSocket?.push(packet);
   }
 
+  /** The page is out of sight, or seen again: out of sight it gets nothing. */
+  hide(hidden: boolean): void {
+    this.starvation.shown(performance.now());
+    for (const name of this.state.running) {
+      this.transports.get(name)?.hide(hidden);
+    }
+    this.options.send({ type: 'visibility', hidden });
+  }
+
   handle(message: ServerMessage): void {
     switch (message.type) {
       case 'video':
         this.video = message;
         this.webSocket?.configure(message);
-        this.setScreen(message);
+        // The picture may be smaller than the screen, which it is only asked for while that is unknown.
+        this.setScreen(this.size ?? message);
         break;
       case 'screen':
         this.setScreen(message);
@@ -114,13 +156,14 @@ export class Media extends Emitter<MediaEvents> {
       case 'rtc_answer':
         void this.webRtc?.answer(message.sdp);
         break;
+      case 'rtc_clock':
+        this.clock.noteRtp(message.rtp, message.capture);
+        break;
       case 'pong':
-        this.checkStarved(message.frames);
+        this.pong(message);
         break;
       case 'error':
-        if (message.code === 'transport_failed' && this.state.running.includes('webrtc')) {
-          this.fail('webrtc', message.message);
-        }
+        this.refused(message);
         break;
       default:
         break;
@@ -154,9 +197,9 @@ export class Media extends Emitter<MediaEvents> {
     return this.state.running.includes(name) ? (this.transports.get(name) ?? null) : null;
   }
 
-  private apply(event: LadderEvent): void {
+  private apply(event: Dated<LadderEvent>): void {
     const before = this.state.shown;
-    const step = ladder(this.state, event);
+    const step = ladder(this.state, { ...event, now: Date.now() });
     this.state = step.state;
     for (const action of step.actions) {
       this.act(action);
@@ -178,7 +221,7 @@ export class Media extends Emitter<MediaEvents> {
         this.show(action.transport);
         break;
       case 'remember':
-        localStorage.setItem(REMEMBER_KEY, JSON.stringify({ transport: action.transport, at: Date.now() }));
+        rememberWebRtc(action.memory);
         break;
       case 'give_up':
         this.emit('giveUp', action.reason);
@@ -198,7 +241,7 @@ export class Media extends Emitter<MediaEvents> {
     this.live.delete(name);
     if (name !== 'webrtc') {
       // WebRTC sends its own, after its offer.
-      this.options.send({ type: 'start', transport: name, audio: this.options.wantsSound() });
+      this.ask(name);
     }
     transport.start();
     if (name === 'websocket' && this.video) {
@@ -206,16 +249,27 @@ export class Media extends Emitter<MediaEvents> {
     }
   }
 
+  /** Ask for media on `name`. */
+  private ask(name: Transport): void {
+    const start = { type: 'start', transport: name, audio: this.options.wantsSound() } as const;
+    // Streamers that do not say what they encode do not know the field either.
+    const offered = this.hello?.codecs;
+    const codecs = name === 'rfb' || !offered ? null : common(this.able?.[name] ?? [], offered);
+    this.options.send(codecs ? { ...start, codecs } : start);
+  }
+
   private stopTransport(name: Transport): void {
     this.options.send({ type: 'stop', transport: name });
     this.transports.get(name)?.stop();
     this.live.delete(name);
     if (name === 'webrtc') {
+      this.loss = 0;
       this.emit('soundEnded', undefined);
     }
   }
 
   private show(name: Transport): void {
+    const { meter } = this.options;
     for (const [other, { element }] of this.transports) {
       element.classList.toggle('ss-shown', other === name);
       if (other !== name && !this.state.running.includes(other)) {
@@ -223,26 +277,36 @@ export class Media extends Emitter<MediaEvents> {
         this.transports.delete(other);
       }
     }
-    this.lastFrameAt = performance.now();
+    if (this.lastShown !== null && this.lastShown !== name) {
+      meter.switches += 1;
+    }
+    this.lastShown = name;
+    meter.starved(this.starvation.frame(performance.now()));
   }
 
   private make(name: Transport): PictureTransport {
-    const { meter, send, sendBinary, rfbUrl, wantsSound } = this.options;
+    const { meter, send, sendBinary, rfbUrl } = this.options;
     const events: TransportEvents = {
       send,
-      frame: () => this.presented(name),
+      frame: picture => this.presented(name, picture),
       received: bytes => meter.received(bytes),
       failed: reason => this.fail(name, reason),
     };
     switch (name) {
       case 'websocket':
-        return new WebSocketTransport({ ...events, sendBinary });
+        return new WebSocketTransport({ ...events, sendBinary, worker: this.able?.worker === true });
       case 'webrtc':
         return new WebRtcTransport({
           ...events,
           iceServers: this.hello?.ice_servers ?? [],
           audio: this.hello?.policy.audio === true,
-          wantsSound,
+          codecs: common(this.able?.webrtc ?? [], this.hello?.codecs),
+          ask: () => this.ask('webrtc'),
+          captureOf: rtp => this.clock.captureOf(rtp),
+          line: ({ loss, dropped }) => {
+            this.loss = loss;
+            meter.dropped += dropped;
+          },
           sound: stream => this.emit('sound', stream),
           soundLevel: level => this.emit('soundLevel', level),
         });
@@ -251,14 +315,17 @@ export class Media extends Emitter<MediaEvents> {
     }
   }
 
-  private presented(name: Transport): void {
+  private presented(name: Transport, picture: Presented): void {
     if (!this.live.has(name)) {
       this.live.add(name);
-      this.apply({ type: 'first_frame', transport: name });
+      const overTcp = name === 'webrtc' && this.webRtc?.overTcp === true;
+      this.apply({ type: 'first_frame', transport: name, overTcp });
     }
     if (this.state.shown === name) {
-      this.lastFrameAt = performance.now();
-      this.options.meter.frame();
+      const { meter } = this.options;
+      meter.starved(this.starvation.frame(performance.now()));
+      const { captureUs, at } = picture;
+      meter.frame(picture, captureUs === null ? null : this.clock.latency(captureUs, at));
       this.emit('frame', { transport: name });
     }
   }
@@ -270,32 +337,32 @@ export class Media extends Emitter<MediaEvents> {
     }
   }
 
-  /** The streamer's count of frames grew between two pongs, and no picture came in that time or shortly after. */
-  private checkStarved(sent: number | undefined): void {
-    const now = performance.now();
-    const since = this.lastPongAt;
-    const grew = sent !== undefined && sent > this.sentFrames;
-    this.sentFrames = sent ?? 0;
-    this.lastPongAt = now;
-    if (this.state.shown !== 'webrtc' || document.hidden || !grew || this.lastFrameAt >= since) {
-      return;
+  private refused(error: ErrorMessage): void {
+    if (error.code === 'transport_failed' && this.state.running.includes('webrtc')) {
+      this.fail('webrtc', error.message);
     }
-    window.setTimeout(() => {
-      if (this.state.shown === 'webrtc' && !document.hidden && this.lastFrameAt < since) {
-        this.fail('webrtc', 'frames are sent and none arrives');
-      }
-    }, STARVED_MS);
   }
-}
 
-function avoidsWebrtc(): boolean {
-  try {
-    const stored = JSON.parse(localStorage.getItem(REMEMBER_KEY) ?? 'null') as {
-      transport: Transport;
-      at: number;
-    } | null;
-    return stored !== null && stored.transport !== 'webrtc' && Date.now() - stored.at < AVOID_MS;
-  } catch {
-    return false;
+  private pong({ t, now, frames, bitrate }: Pong): void {
+    const at = performance.now();
+    this.targetBitrate = bitrate ?? null;
+    if (now !== undefined) {
+      this.clock.note(t, at, now);
+    }
+    if (frames !== undefined) {
+      this.starvation.pong(at, frames);
+    }
+    this.measure();
+  }
+
+  private measure(): void {
+    const starving = this.state.shown !== null && this.state.shown !== 'rfb' && !document.hidden;
+    this.apply({
+      type: 'measured',
+      roundTrip: this.options.meter.roundTrip,
+      loss: this.loss,
+      bandwidth: this.targetBitrate,
+      silence: starving ? this.starvation.silence(performance.now()) : 0,
+    });
   }
 }

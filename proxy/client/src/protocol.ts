@@ -8,6 +8,12 @@ export const SUBPROTOCOL = 'streamspace.v1';
 export const TRANSPORTS = ['webrtc', 'websocket', 'rfb'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 export type Role = 'owner' | 'controller' | 'viewer';
+/** What WebCodecs (h264, vp8) or the image decoder (jpeg) may be asked to decode; the names of `start.codecs`. */
+export const CODECS = ['h264', 'vp8', 'jpeg'] as const;
+export type Codec = (typeof CODECS)[number];
+/** What an encoder spends its bits on. */
+export const PRESETS = ['sharp', 'smooth', 'low_data'] as const;
+export type Preset = (typeof PRESETS)[number];
 export type ClipboardPolicy = 'both' | 'in' | 'out' | 'none';
 
 export interface Size {
@@ -20,6 +26,10 @@ export interface SessionPolicy {
   /** Largest clipboard text in bytes of UTF-8. */
   clipboard_limit: number;
   audio: boolean;
+  /** Whether the session may listen to the owner's and controllers' microphones. */
+  microphone?: boolean;
+  /** Bits in a second. */
+  max_bitrate?: number;
   max_width: number;
   max_height: number;
 }
@@ -43,6 +53,11 @@ export interface Hello {
   transports: Transport[];
   screen: Size | null;
   ice_servers: RTCIceServer[];
+  /** What the streamer can encode; absent: H.264 only. */
+  codecs?: Codec[];
+  /** Absent: one quality for all. */
+  presets?: Preset[];
+  preset?: Preset;
 }
 
 export interface Status {
@@ -52,11 +67,45 @@ export interface Status {
   app: AppStatus;
 }
 
+/** Width and height are the picture's: smaller than the screen's where the line is thin. */
 export interface VideoConfig extends Size {
   type: 'video';
   epoch: number;
-  /** WebCodecs codec string. */
+  /** WebCodecs codec string, or `jpeg`. */
   codec: string;
+}
+
+export interface Pong {
+  type: 'pong';
+  t: number;
+  /** Video frames sent to this viewer so far. */
+  frames?: number;
+  /** Microseconds on the streamer's clock, the one of capture times. */
+  now?: number;
+  /** Bits in a second that the encoder aims at. */
+  bitrate?: number;
+}
+
+/** The frame captured at `capture` (microseconds) bears this RTP timestamp (90 kHz). */
+export interface RtcClock {
+  type: 'rtc_clock';
+  rtp: number;
+  capture: number;
+}
+
+/** What a page has seen since its last report. All optional: what was not measured is left out. */
+export interface Report {
+  type: 'report';
+  first_picture_ms?: number;
+  freezes?: number;
+  freeze_ms?: number;
+  switches?: number;
+  /** Capture to presented, of real frames; at most 50. */
+  latency_ms?: number[];
+  /** Input to picture; at most 50. */
+  input_ms?: number[];
+  round_trip_ms?: number;
+  dropped?: number;
 }
 
 export interface CursorMessage extends Size {
@@ -83,12 +132,14 @@ export type ServerMessage =
   | { type: 'clipboard'; text: string }
   | { type: 'rtc_answer'; sdp: string }
   | { type: 'viewers'; count: number }
-  | { type: 'pong'; t: number; frames?: number }
+  | Pong
+  | RtcClock
+  | { type: 'quality'; preset: Preset }
   | ErrorMessage
   | { type: 'bye'; reason: string; message: string };
 
 export type ClientMessage =
-  | { type: 'start'; transport: Transport; audio: boolean }
+  | { type: 'start'; transport: Transport; audio: boolean; codecs?: readonly Codec[] }
   | { type: 'stop'; transport: Transport }
   | { type: 'rtc_offer'; sdp: string }
   | { type: 'rtc_candidate'; candidate: string; mid: string }
@@ -102,6 +153,8 @@ export type ClientMessage =
   | { type: 'keyframe' }
   | { type: 'visibility'; hidden: boolean }
   | { type: 'restart_app' }
+  | { type: 'quality'; preset: Preset }
+  | Report
   | { type: 'ping'; t: number };
 
 export type Send = (message: ClientMessage) => void;
@@ -116,6 +169,8 @@ const SERVER_TYPES = new Set<string>([
   'rtc_answer',
   'viewers',
   'pong',
+  'rtc_clock',
+  'quality',
   'error',
   'bye',
 ]);
@@ -178,6 +233,16 @@ export function encodeAck(id: number, queue: number): ArrayBuffer {
   view.setUint16(2, Math.min(queue, 0xffff));
   view.setUint32(4, id);
   return view.buffer;
+}
+
+/** One Opus packet of the microphone, 20 ms. */
+export function encodeMicrophone(sequence: number, packet: Uint8Array): ArrayBuffer {
+  const data = new Uint8Array(8 + packet.byteLength);
+  const view = new DataView(data.buffer);
+  view.setUint8(0, 2);
+  view.setUint16(2, sequence & 0xffff);
+  data.set(packet, 8);
+  return data.buffer;
 }
 
 const encoder = new TextEncoder();

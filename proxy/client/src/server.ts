@@ -1,7 +1,5 @@
 /** Requests to the server of this page, and the addresses of its sockets. Everything is relative to the page. */
 
-import type { Refusal } from './ui/overlay';
-
 /** The address of a socket beside this page. `view=1` asks for a view-only role there, too. */
 export function socketUrl(path: string, view: boolean): string {
   const url = new URL(path, location.href);
@@ -10,18 +8,29 @@ export function socketUrl(path: string, view: boolean): string {
   return url.href;
 }
 
+/** How the server answers plain requests, seen from a viewer socket that does not open. */
+export type Reached = 'fine' | 'forbidden' | 'stopped' | 'not_ready' | 'unreachable';
+
+const ASK_MS = 2000;
+
 /** Why the viewer socket does not open: it gives no reason, a request to the same place does. */
-export async function askRefusal(): Promise<Refusal> {
+export async function askWhy(): Promise<Reached> {
   try {
-    const answer = await fetch('api/v1/status', { cache: 'no-store', redirect: 'manual' });
+    const answer = await fetch('api/v1/status', {
+      cache: 'no-store',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(ASK_MS),
+    });
     if (answer.type === 'opaqueredirect' || answer.status === 401 || answer.status === 403) {
       return 'forbidden';
     }
+    if (answer.ok) {
+      return 'fine';
+    }
     // 424: the hub's answer for a server that is not running.
-    return answer.status === 404 || answer.status === 424 ? 'stopped' : null;
+    return answer.status === 404 || answer.status === 424 ? 'stopped' : 'not_ready';
   } catch {
-    // No network: the socket goes on trying.
-    return null;
+    return 'unreachable';
   }
 }
 

@@ -19,15 +19,27 @@ export interface SocketEvents {
   lost: (opened: boolean) => void;
 }
 
-const PING_MS = 2000;
+/** Between pings: while something happens, so that a transport that starves is noticed; and while nothing does. */
+const BUSY_PING_MS = 500;
+const IDLE_PING_MS = 2000;
+/** Something has happened for so long after the last sign of it. */
+const BUSY_MS = 2000;
 /** Without any message for so long, the connection is dead whatever TCP believes. */
-const SILENCE_MS = 6000;
+const SILENCE_MS = 4000;
 /** After a change of network, an answer must come sooner. */
-const PROBE_MS = 1500;
+const PROBE_MS = 1000;
+/**
+ * An attempt to connect that has not got through by now is given up for a new one, whose first packet goes at once:
+ * TCP itself waits twice as long after each packet that was lost, and would sleep through the network's return.
+ */
+const ATTEMPT_MS = 2000;
+/** The same while the server answers requests: it is slow, not gone. */
+const SLOW_ATTEMPT_MS = 10_000;
 /** Input beyond this backlog is stale when it arrives: pointer motion is dropped. */
 const CONGESTED_BYTES = 64 * 1024;
 
-const RETRY_MS = [0, 200, 500, 1000, 2000, 5000] as const;
+/** Short and steady: the picture must be back soon after the network is, and nobody knows when that is. */
+const RETRY_MS = [0, 200, 500, 1000] as const;
 
 /** Milliseconds before the `attempt`-th try (0 = the first) to connect again. */
 export function retryDelay(attempt: number): number {
@@ -39,14 +51,18 @@ export class ViewerSocket {
   private attempt = 0;
   private retryTimer = 0;
   private heartbeatTimer = 0;
+  private attemptTimer = 0;
+  private attemptMs = SLOW_ATTEMPT_MS;
   private lastHeard = 0;
+  private lastPing = 0;
+  private busyUntil = 0;
   private closed = true;
 
   constructor(
     private readonly url: string,
     private readonly events: SocketEvents,
   ) {
-    addEventListener('online', () => this.probe());
+    addEventListener('online', () => this.networkChanged());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) {
         this.probe();
@@ -75,6 +91,21 @@ export class ViewerSocket {
     this.drop();
   }
 
+  /** Pictures come or input goes: the connection is watched closely for a while. */
+  busy(): void {
+    const now = performance.now();
+    const idle = now > this.busyUntil;
+    this.busyUntil = now + BUSY_MS;
+    if (idle && now - this.lastPing > BUSY_PING_MS) {
+      this.ping();
+    }
+  }
+
+  /** The server was asked by other ways. It answered: attempts may take long. It did not: they must be short. */
+  setReachable(reachable: boolean): void {
+    this.attemptMs = reachable ? SLOW_ATTEMPT_MS : ATTEMPT_MS;
+  }
+
   send(message: ClientMessage): void {
     if (this.isOpen) {
       this.socket?.send(JSON.stringify(message));
@@ -92,10 +123,15 @@ export class ViewerSocket {
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
     let opened = false;
+    window.clearTimeout(this.attemptTimer);
+    this.attemptTimer = window.setTimeout(() => this.abandon(socket), this.attemptMs);
     socket.onopen = () => {
       opened = true;
-      this.lastHeard = performance.now();
-      this.heartbeatTimer = window.setInterval(() => this.heartbeat(SILENCE_MS), PING_MS);
+      window.clearTimeout(this.attemptTimer);
+      this.attemptMs = ATTEMPT_MS;
+      this.lastHeard = this.lastPing = performance.now();
+      this.ping();
+      this.heartbeatTimer = window.setInterval(() => this.heartbeat(), BUSY_PING_MS);
     };
     socket.onmessage = event => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = () => {
@@ -125,11 +161,34 @@ export class ViewerSocket {
     }
   }
 
-  private heartbeat(silence: number): void {
-    if (performance.now() - this.lastHeard > silence) {
+  private abandon(socket: WebSocket): void {
+    if (socket === this.socket && !this.isOpen) {
+      this.drop();
+      this.scheduleRetry();
+      this.events.lost(false);
+    }
+  }
+
+  private ping(): void {
+    this.lastPing = performance.now();
+    this.send({ type: 'ping', t: this.lastPing });
+  }
+
+  private heartbeat(): void {
+    const now = performance.now();
+    if (now - this.lastHeard > SILENCE_MS) {
+      this.reconnectNow();
+    } else if (now < this.busyUntil || now - this.lastPing >= IDLE_PING_MS) {
+      this.ping();
+    }
+  }
+
+  /** An attempt that was on its way went by the old network. */
+  private networkChanged(): void {
+    if (!this.closed && !this.isOpen) {
       this.reconnectNow();
     } else {
-      this.send({ type: 'ping', t: Math.round(performance.now()) });
+      this.probe();
     }
   }
 
@@ -144,8 +203,8 @@ export class ViewerSocket {
       }
       return;
     }
-    this.send({ type: 'ping', t: Math.round(performance.now()) });
     const asked = performance.now();
+    this.ping();
     window.setTimeout(() => {
       if (this.isOpen && this.lastHeard < asked) {
         this.reconnectNow();
@@ -173,6 +232,7 @@ export class ViewerSocket {
 
   private drop(): void {
     window.clearTimeout(this.retryTimer);
+    window.clearTimeout(this.attemptTimer);
     window.clearInterval(this.heartbeatTimer);
     const socket = this.socket;
     this.socket = null;

@@ -1,9 +1,24 @@
 /** Every text that a user sees, in one place so that it can be translated. */
 
 import type { GiveUpReason } from './ladder';
-import type { Role, Transport } from './protocol';
+import type { MicrophoneState } from './microphone';
+import type { Preset, Role, Transport } from './protocol';
 
 const TRANSPORT_NAMES: Record<Transport, string> = { webrtc: 'WebRTC', websocket: 'WebSocket', rfb: 'noVNC' };
+
+const CODEC_NAMES: Record<string, string> = { vp8: 'VP8', jpeg: 'JPEG' };
+const PRESET_TEXTS: Record<Preset, { name: string; hint: string }> = {
+  sharp: { name: 'Sharp text', hint: 'Every letter crisp; motion may be less smooth' },
+  smooth: { name: 'Smooth motion', hint: 'Video and 3D; text sharpens when it stands still' },
+  low_data: { name: 'Low data', hint: 'For thin or metered lines' },
+};
+const MICROPHONE_TEXTS: Record<MicrophoneState, string> = {
+  absent: '',
+  off: 'Microphone is off: turn on',
+  asking: 'Allow the microphone in the browser',
+  on: 'Microphone is on, the session listens: turn off',
+  refused: 'The browser refused the microphone: try again',
+};
 
 function count(n: number, one: string, many: string): string {
   return n === 1 ? `1 ${one}` : `${n} ${many}`;
@@ -15,6 +30,10 @@ function size(bytes: number): string {
 
 export const strings = {
   transport: (transport: Transport) => TRANSPORT_NAMES[transport],
+  codec: (codec: string) => CODEC_NAMES[codec] ?? (codec.startsWith('avc') ? 'H.264' : codec),
+  quality: 'Quality of the picture',
+  preset: (preset: Preset) => PRESET_TEXTS[preset],
+  microphone: (state: MicrophoneState) => MICROPHONE_TEXTS[state],
   role: (role: Role) => (role === 'viewer' ? 'View only' : ''),
   viewers: (n: number) => count(n, 'viewer', 'viewers'),
 
@@ -36,17 +55,17 @@ export const strings = {
   forbidden: 'You may not see this session, or you are no longer signed in.',
   forbiddenDetail:
     'Load the page again to sign in. If that does not help, ask the owner to share it with you.',
+  noWebSocket: 'The network does not let the picture through.',
+  noWebSocketDetail: (host: string) =>
+    `WebSocket connections to ${host} are blocked, and the desktop needs one; other requests get through. Ask your administrator to let WebSockets (HTTP “Upgrade: websocket”) pass the proxy or firewall between you and ${host}. This page goes on trying.`,
   reload: 'Load again',
   sessionFailed: (title: string) => `${title} could not be started.`,
   closed: 'The session closed the connection.',
 
   noPicture: 'No picture can be shown in this browser.',
-  giveUp: (reason: GiveUpReason, forced: Transport | null, h264: boolean): string => {
+  giveUp: (reason: GiveUpReason, forced: Transport | null, able: boolean): string => {
     if (reason === 'forced' && forced) {
-      const why =
-        !h264 && forced !== 'rfb'
-          ? 'this browser cannot play H.264 video here'
-          : 'it does not work from here';
+      const why = able ? 'it does not work from here' : 'this browser cannot play H.264 video here';
       return `The address asks for ${TRANSPORT_NAMES[forced]}, but ${why}. Remove “transport=${forced}” from the address to let the page choose.`;
     }
     return 'Neither WebSocket, WebRTC nor noVNC brought one. Load the page again; if that does not help, try a current Chrome, Edge or Firefox, and ask your administrator whether WebSockets pass the network.';
@@ -55,7 +74,7 @@ export const strings = {
   insecure:
     ' This page was loaded without encryption (http), and browsers play H.264 over WebSocket only on https pages.',
   slowFallback:
-    'This browser cannot play H.264 video, so the picture comes by noVNC: everything works, motion is less smooth.',
+    'This browser cannot play H.264 video here, so the picture comes by noVNC: everything works, motion is less smooth.',
 
   unknownTransport: (name: string) =>
     `The address asks for the transport “${name}”; it can be webrtc, websocket or rfb. The page chooses one itself.`,
@@ -101,7 +120,15 @@ export const strings = {
   statRateValue: (bits: number) =>
     bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mbit/s` : `${(bits / 1e3).toFixed(0)} kbit/s`,
   statScreen: 'Screen',
-  statLatency: 'Input to picture',
+  statPicture: 'Picture',
+  statCodec: 'Codec',
+  statTarget: 'Data aimed at',
+  statLatency: 'Screen to page',
+  statInput: 'Input to picture',
+  statSpread: (p50: number, p95: number) => `${p50.toFixed(0)} ms (95 %: ${p95.toFixed(0)})`,
+  statFrozen: 'Dropped · frozen',
+  statFrozenValue: (dropped: number, freezes: number, ms: number) =>
+    `${dropped} · ${freezes}${freezes > 0 ? ` (${(ms / 1000).toFixed(1)} s)` : ''}`,
   statRoundTrip: 'Round trip',
   statTransport: 'Transport',
   milliseconds: (ms: number | null) => (ms === null ? '–' : `${ms.toFixed(0)} ms`),

@@ -1,28 +1,29 @@
 /** The page: connects socket, media, input and what is shown. Decisions are in the modules; here they meet. */
 
-import type { PageConfig, PageEvents, PageStatistics, StreamspaceApi } from './api';
+import { makeApi, type PageConfig, type PageEvents, type PageStatistics, type StreamspaceApi } from './api';
 import { Sound } from './audio';
 import { Controls } from './controls';
-import { ableTransports } from './detect';
+import { type Abilities, common, detect, mayUseWorker } from './detect';
 import { Emitter } from './events';
 import { cssCursor } from './input/cursor';
-import { fullscreenAvailable, isFullscreen, toggleFullscreen } from './input/fullscreen';
 import { Resizer } from './input/resize';
 import { Media } from './media';
 import { Meter } from './meter';
+import { Microphone } from './microphone';
 import type { ErrorMessage, Hello, ServerMessage, Status, Transport } from './protocol';
-import { askRefusal, socketUrl, stopSession } from './server';
+import { onNetworkChange } from './network';
+import { Quality } from './quality';
+import { pageStatistics, startReporting } from './reporting';
+import { askWhy, socketUrl, stopSession } from './server';
 import { ViewerSocket } from './socket';
 import { strings } from './strings';
-import { ClipboardPanel } from './ui/clipboard_panel';
+import { prepareWorker } from './transports/websocket';
 import { el } from './ui/dom';
-import { Overlay, overlayFor, type OverlayAction, type Situation } from './ui/overlay';
-import { Statistics } from './ui/statistics';
-import { Toast } from './ui/toast';
-import { Toolbar } from './ui/toolbar';
+import { newSituation, type OverlayAction, type Situation } from './ui/overlay';
+import { PageView } from './ui/page';
 
-/** A short interruption is over before anybody has read that there was one. */
-const GRACE_MS = 700;
+/** So many attempts in a row are no accident. */
+const BLOCKED = 2;
 /** Refusals that the user can do something about. */
 const TOLD: readonly string[] = ['too_large', 'forbidden', 'too_many_viewers'];
 
@@ -30,43 +31,27 @@ export class Viewer {
   private readonly events = new Emitter<PageEvents>();
   private readonly meter = new Meter();
   private readonly stage = el('div', { class: 'ss-stage' });
-  private readonly toast = new Toast();
-  private readonly overlay = new Overlay(action => this.overlayAction(action));
-  private readonly sound = new Sound(() => this.toolbar.setSound(this.sound.state));
+  private readonly sound = new Sound(() => this.page.toolbar.setSound(this.sound.state));
   private readonly socket: ViewerSocket;
   private readonly media: Media;
   private readonly controls: Controls;
   private readonly resizer: Resizer;
-  private readonly toolbar: Toolbar;
-  private readonly clipboardPanel: ClipboardPanel;
-  private readonly statistics = new Statistics(() => ({ ...this.stats(), bitrate: this.meter.bitrate }));
+  private readonly page: PageView;
+  private readonly quality: Quality;
+  private readonly microphone: Microphone;
   private readonly situation: Situation;
-  private able: Transport[] | null = null;
+  private able: Abilities | null = null;
   private hello: Hello | null = null;
   private mediaRunning = false;
-  private graceTimer = 0;
-  /** Until when an interruption is not mentioned; 0: there is none. */
-  private calmUntil = 0;
-  private told = '';
+  /** How often in a row the socket did not open while other requests were answered. */
+  private blocked = 0;
 
   constructor(
-    private readonly root: HTMLElement,
+    root: HTMLElement,
     private readonly config: PageConfig,
     private readonly forced: Transport | null,
   ) {
-    const { title } = config.app;
-    this.situation = {
-      title,
-      connected: false,
-      wasShown: false,
-      refusal: null,
-      bye: null,
-      status: null,
-      shown: false,
-      giveUp: null,
-      mayControl: !config.view,
-      hasHome: Boolean(config.hub),
-    };
+    this.situation = newSituation(config, location.host);
     this.socket = new ViewerSocket(socketUrl('ws', config.view), {
       message: message => this.receive(message),
       media: packet => (packet.kind === 'video' ? this.media.push(packet) : this.sound.push(packet)),
@@ -83,40 +68,37 @@ export class Viewer {
       wantsSound: () => this.sound.wanted,
     });
     this.controls = new Controls({
-      title,
+      title: config.app.title,
       media: this.media,
       send,
       congested: () => this.socket.congested,
-      onInput: () => this.meter.input(),
+      onInput: () => {
+        this.meter.input();
+        this.socket.busy();
+      },
       onGesture: () => this.sound.gesture(),
-      onLeave: () => this.toolbar.focus(),
+      onLeave: () => this.page.toolbar.focus(),
       onText: (text, copied) => this.clipboardChanged(text, copied),
-      onTooLarge: (bytes, limit) => this.toast.show(strings.tooLarge(bytes, limit)),
+      onTooLarge: (bytes, limit) => this.page.toast.show(strings.tooLarge(bytes, limit)),
     });
     this.resizer = new Resizer(this.stage, send, () => this.media.layout());
-    this.clipboardPanel = new ClipboardPanel(this.controls.clipboard, () => this.controls.focus());
-    this.toolbar = this.makeToolbar();
-    this.build();
+    this.microphone = new Microphone(
+      data => this.socket.sendBinary(data),
+      () => this.page.toolbar.setMicrophone(this.microphone.state),
+    );
+    this.page = this.makePage(root);
+    this.quality = new Quality(send, this.page.quality);
     this.listen();
   }
 
   get api(): StreamspaceApi {
-    const transport = () => this.media.transport;
-    const role = () => this.hello?.role ?? null;
-    const connected = () => this.usable;
-    return {
-      get transport() {
-        return transport();
-      },
-      get role() {
-        return role();
-      },
-      get connected() {
-        return connected();
-      },
+    return makeApi({
+      transport: () => this.media.transport,
+      role: () => this.hello?.role ?? null,
+      connected: () => this.usable,
       stats: () => this.stats(),
       on: (event, fn) => this.events.on(event, fn),
-    };
+    });
   }
 
   /** Pictures come and input arrives. */
@@ -125,44 +107,40 @@ export class Viewer {
   }
 
   async start(): Promise<void> {
-    this.refresh();
+    this.page.refresh();
     this.socket.open();
-    this.able = await ableTransports();
+    if (mayUseWorker()) {
+      prepareWorker();
+    }
+    this.able = await detect();
     this.startMedia();
+    startReporting(this.meter, message => this.socket.send(message));
   }
 
   /** Say `sentence` at the bottom of the page. */
   tell(sentence: string): void {
-    this.toast.show(sentence);
+    this.page.toast.show(sentence);
   }
 
-  private makeToolbar(): Toolbar {
+  private makePage(root: HTMLElement): PageView {
     const stopUrl = window.parent === window ? this.config.hub?.stop_url : undefined;
-    return new Toolbar(
-      this.config.app.title,
+    const { stage, controls, situation } = this;
+    return new PageView(
+      root,
       {
-        // Refused, for example without a click: then the page stays as it is.
-        fullscreen: () => void toggleFullscreen(this.root).catch(() => undefined),
-        clipboard: () => this.clipboardPanel.toggle(),
-        pointerLock: () => void this.controls.lockPointer(),
-        keyboard: () => this.controls.toggleKeyboard(),
+        title: situation.title,
+        stage,
+        controls,
+        situation: () => ({ situation, transport: this.media.transport }),
+        statistics: () => this.stats(),
+      },
+      {
+        overlay: action => this.overlayAction(action),
+        quality: preset => this.quality.choose(preset),
         sound: () => this.toggleSound(),
-        statistics: () => this.statistics.toggle(),
+        microphone: () => this.microphone.toggle(),
         stop: stopUrl ? () => void this.stop(stopUrl) : null,
       },
-      fullscreenAvailable(),
-    );
-  }
-
-  private build(): void {
-    this.stage.append(this.controls.surface);
-    this.root.append(
-      this.stage,
-      this.statistics.element,
-      this.overlay.element,
-      this.clipboardPanel.element,
-      this.toast.element,
-      this.toolbar.element,
     );
   }
 
@@ -175,9 +153,12 @@ export class Viewer {
       this.controls.surface.dataset.transport = this.media.transport ?? '';
       this.announceFallback();
       this.events.emit('transport', this.media.transport);
-      this.refresh();
+      this.page.refresh();
     });
-    this.media.on('frame', frame => this.events.emit('frame', frame));
+    this.media.on('frame', frame => {
+      this.socket.busy();
+      this.events.emit('frame', frame);
+    });
     this.media.on('sound', stream => this.sound.playStream(stream));
     this.media.on('soundEnded', () => this.sound.endStream());
     this.media.on('soundLevel', level => this.sound.heard(level));
@@ -185,19 +166,16 @@ export class Viewer {
       this.events.emit('error', { code: 'transport_failed', message: `${transport}: ${reason}` }),
     );
     this.media.on('giveUp', reason => {
-      const h264 = this.able?.includes('websocket') ?? false;
-      const advice = h264 || isSecureContext ? '' : strings.insecure;
-      this.situation.giveUp = { reason, sentence: strings.giveUp(reason, this.forced, h264) + advice };
-      this.refresh();
+      const able = this.plays(this.forced ?? 'websocket');
+      const advice = able || isSecureContext ? '' : strings.insecure;
+      this.situation.giveUp = { reason, sentence: strings.giveUp(reason, this.forced, able) + advice };
+      this.page.refresh();
     });
     document.addEventListener('visibilitychange', () => {
       this.controls.release();
-      this.socket.send({ type: 'visibility', hidden: document.hidden });
+      this.media.hide(document.hidden);
     });
-    document.addEventListener('fullscreenchange', () => {
-      this.toolbar.setFullscreen(isFullscreen());
-      this.controls.focus();
-    });
+    onNetworkChange(() => this.media.networkChanged());
     addEventListener('pagehide', () => {
       this.controls.release();
       this.socket.close();
@@ -225,10 +203,13 @@ export class Viewer {
         void this.controls.clipboard.receive(message.text);
         break;
       case 'viewers':
-        this.toolbar.setViewers(message.count);
+        this.page.toolbar.setViewers(message.count);
         break;
       case 'pong':
         this.meter.roundTrip = performance.now() - message.t;
+        break;
+      case 'quality':
+        this.quality.changed(message.preset);
         break;
       case 'error':
         this.refused(message);
@@ -240,13 +221,14 @@ export class Viewer {
         break;
     }
     this.media.handle(message);
-    if (message.type === 'screen' || message.type === 'video') {
+    if (message.type === 'screen') {
       this.events.emit('screen', { width: message.width, height: message.height });
     }
   }
 
   private connected(hello: Hello): void {
     this.hello = hello;
+    this.blocked = 0;
     const mayControl = hello.role !== 'viewer';
     const { policy } = hello;
     Object.assign(this.situation, {
@@ -260,14 +242,16 @@ export class Viewer {
     this.controls.clipboard.allow(mayControl ? policy.clipboard : 'none', policy.clipboard_limit);
     this.resizer.allow(mayControl ? { width: policy.max_width, height: policy.max_height } : null);
     this.sound.allow(policy.audio);
-    this.toolbar.setRole(strings.role(hello.role), mayControl);
+    this.microphone.allow(mayControl && policy.microphone === true);
+    this.quality.greeted(hello);
+    this.page.toolbar.setRole(strings.role(hello.role), mayControl);
     if (hello.screen) {
       this.media.setScreen(hello.screen);
     }
     if (document.hidden) {
       this.socket.send({ type: 'visibility', hidden: true });
     }
-    this.refresh();
+    this.page.refresh();
   }
 
   private statusChanged(status: Status): void {
@@ -278,11 +262,12 @@ export class Viewer {
       this.stopMedia();
     }
     this.events.emit('status', status);
-    this.refresh();
+    this.page.refresh();
   }
 
   private pictureShown(): void {
     this.resizer.ask();
+    this.situation.giveUp = null;
     if (!this.situation.shown && this.hello) {
       Object.assign(this.situation, { shown: true, wasShown: true });
       this.events.emit('connected', { role: this.hello.role });
@@ -318,41 +303,49 @@ export class Viewer {
     }
     this.stopMedia();
     Object.assign(this.situation, { connected: false, status: null });
-    this.refresh();
+    this.page.refresh();
     if (!opened) {
       void this.askWhy();
     }
   }
 
   private async askWhy(): Promise<void> {
-    const refusal = await askRefusal();
+    const reached = await askWhy();
+    this.socket.setReachable(reached !== 'unreachable');
     if (!this.situation.connected) {
-      this.situation.refusal = refusal;
-      this.refresh();
+      this.blocked = reached === 'fine' ? this.blocked + 1 : 0;
+      const known = reached === 'stopped' || reached === 'forbidden' ? reached : null;
+      this.situation.refusal = this.blocked >= BLOCKED ? 'no_websocket' : known;
+      this.page.refresh();
     }
+  }
+
+  /** Whether streamer and browser share a codec on `transport`. */
+  private plays(transport: Transport): boolean {
+    return transport === 'rfb' || common(this.able?.[transport] ?? [], this.hello?.codecs).length > 0;
   }
 
   private refused(error: ErrorMessage): void {
     if (TOLD.includes(error.code) && error.field !== 'width' && error.field !== 'height') {
-      this.toast.show(error.message);
+      this.page.toast.show(error.message);
     }
     const { code, message, field } = error;
     this.events.emit('error', field === undefined ? { code, message } : { code, message, field });
   }
 
   private clipboardChanged(text: string, copied: boolean): void {
-    this.clipboardPanel.refresh();
+    this.page.clipboard.refresh();
     if (copied) {
-      this.toast.hide();
+      this.page.toast.hide();
     } else {
-      this.toast.show(strings.clipboardWaiting);
+      this.page.toast.show(strings.clipboardWaiting);
     }
     this.events.emit('clipboard', text);
   }
 
   private announceFallback(): void {
-    if (this.media.transport === 'rfb' && this.forced === null && !this.able?.includes('websocket')) {
-      this.toast.show(strings.slowFallback);
+    if (this.media.transport === 'rfb' && this.forced === null && !this.plays('websocket')) {
+      this.page.toast.show(strings.slowFallback);
     }
   }
 
@@ -392,59 +385,11 @@ export class Viewer {
   private async stop(url: string): Promise<void> {
     const sure = confirm(strings.stopQuestion(this.config.app.title));
     if (sure && !(await stopSession(url, this.config.xsrf ?? ''))) {
-      this.toast.show(strings.stopRefused);
-    }
-  }
-
-  private refresh(): void {
-    const content = overlayFor(this.situation);
-    window.clearTimeout(this.graceTimer);
-    if (content.busy && this.root.dataset['state'] === 'connected') {
-      if (this.calmUntil === 0) {
-        this.calmUntil = performance.now() + GRACE_MS;
-      }
-      const left = this.calmUntil - performance.now();
-      if (left > 0) {
-        this.graceTimer = window.setTimeout(() => this.refresh(), left);
-        return;
-      }
-    }
-    this.calmUntil = 0;
-    this.overlay.show(content);
-    const { transport } = this.media;
-    const name = transport ? ` · ${strings.transport(transport)}` : '';
-    const calm = content.state === 'connected';
-    const health = calm ? 'good' : content.busy ? 'waiting' : 'bad';
-    this.toolbar.setState(health, calm ? strings.connected + name : (content.title ?? ''));
-    if (calm && this.told === '') {
-      this.toolbar.greet();
-    }
-    this.root.dataset['state'] = content.state;
-    this.announce(content.state, transport);
-  }
-
-  /** Tell the JupyterLab tab around this page. */
-  private announce(state: string, transport: Transport | null): void {
-    const key = `${state} ${transport}`;
-    if (key !== this.told) {
-      this.told = key;
-      if (window.parent !== window) {
-        window.parent.postMessage({ type: 'streamspace:status', state, transport }, location.origin);
-      }
+      this.page.toast.show(strings.stopRefused);
     }
   }
 
   private stats(): PageStatistics {
-    const { frames, fps, bytes, inputLatency: latency, roundTrip } = this.meter;
-    return {
-      frames,
-      fps,
-      bytes,
-      latency,
-      roundTrip,
-      transport: this.media.transport,
-      screen: this.media.screen,
-      audio: this.sound.level,
-    };
+    return pageStatistics(this.meter, this.media, this.sound.level);
   }
 }

@@ -6,6 +6,7 @@ const app = { state: 'running', pid: 7, exit_code: null, signal: null, restarts:
 const running: Status = { type: 'status', state: 'running', message: '', app };
 const calm: Situation = {
   title: 'GIMP',
+  host: 'hub.example.org',
   connected: true,
   wasShown: false,
   refusal: null,
@@ -28,6 +29,14 @@ const cases: [name: string, change: Partial<Situation>, expected: Record<string,
   ],
   ['a stopped session', { connected: false, refusal: 'stopped' }, { state: 'stopped', action: 'home' }],
   ['no way in', { connected: false, refusal: 'forbidden' }, { state: 'failed', action: 'reload' }],
+  [
+    'a network that lets no WebSocket through names it, and who can help',
+    { connected: false, refusal: 'no_websocket' },
+    {
+      state: 'failed',
+      detail: expect.stringMatching(/WebSocket.*hub\.example\.org.*administrator/) as string,
+    },
+  ],
   [
     'the desktop’s own progress',
     { status: { ...running, state: 'starting', message: 'Starting the screen.' } },

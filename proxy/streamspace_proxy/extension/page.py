@@ -22,7 +22,7 @@ from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 
 STATIC = Path(__file__).parent.parent / "static"
 
-# `blob:` workers and images: decoders and cursors are made in the page. Frames: only our own origin (JupyterLab's tab).
+# `blob:` images: cursors are made in the page. Workers are files of ours. Frames: only our own origin (JupyterLab's tab).
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -32,7 +32,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
         "connect-src 'self' ws: wss:",
-        "worker-src 'self' blob:",
+        "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'self'",

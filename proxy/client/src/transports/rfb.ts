@@ -17,6 +17,7 @@ export class RfbTransport implements PictureTransport {
   readonly element = document.createElement('div');
 
   private rfb: RFB | null = null;
+  private copy: HTMLCanvasElement | null = null;
   private running = false;
   private connected = false;
   private frameRequest = 0;
@@ -37,9 +38,38 @@ export class RfbTransport implements PictureTransport {
     window.clearTimeout(this.timer);
     cancelAnimationFrame(this.frameRequest);
     this.frameRequest = 0;
+    this.keepPicture();
     const rfb = this.rfb;
     this.rfb = null;
+    this.connected = false;
     rfb?.disconnect();
+  }
+
+  /** An RFB server sends to whoever is connected: out of sight the connection ends, and only the picture stays. */
+  hide(hidden: boolean): void {
+    if (hidden === !this.running) {
+      return;
+    }
+    if (hidden) {
+      this.stop();
+    } else {
+      this.start();
+    }
+  }
+
+  /** noVNC takes its canvas away when it disconnects; a copy stays until the next picture is there. */
+  private keepPicture(): void {
+    const canvas = this.element.querySelector('canvas');
+    if (canvas && canvas.width > 0) {
+      const copy = document.createElement('canvas');
+      copy.className = 'ss-copy';
+      copy.width = canvas.width;
+      copy.height = canvas.height;
+      copy.getContext('2d')?.drawImage(canvas, 0, 0);
+      this.copy?.remove();
+      this.copy = copy;
+      this.element.append(copy);
+    }
   }
 
   private async connect(): Promise<void> {
@@ -53,7 +83,6 @@ export class RfbTransport implements PictureTransport {
     if (!this.running) {
       return;
     }
-    this.element.replaceChildren();
     const socket = new WebSocket(this.options.url, 'binary');
     socket.binaryType = 'arraybuffer';
     const rfb = new Client(this.element, socket, { shared: true });
@@ -83,7 +112,9 @@ export class RfbTransport implements PictureTransport {
     if (this.connected && !this.frameRequest) {
       this.frameRequest = requestAnimationFrame(() => {
         this.frameRequest = 0;
-        this.options.frame();
+        this.copy?.remove();
+        this.copy = null;
+        this.options.frame({ captureUs: null, at: performance.now(), size: null });
       });
     }
   }

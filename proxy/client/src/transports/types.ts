@@ -1,11 +1,28 @@
 /** What every transport is to `media.ts`: something that shows a picture in an element and says how it fares. */
 
-import type { Send, Transport } from '../protocol';
+import type { Send, Size, Transport } from '../protocol';
+
+/** A picture that was put on screen. */
+export interface Presented {
+  /** When it was captured, in microseconds on the streamer's clock; null: this transport cannot tell. */
+  captureUs: number | null;
+  /** When it was put on screen, on the page's clock (`performance.now()`). */
+  at: number;
+  /** The picture's own size; null: not known. */
+  size: Size | null;
+}
+
+/** How the line has been since the last time. */
+export interface LineQuality {
+  /** Share of packets lost, 0 to 1. */
+  loss: number;
+  /** Frames that came and were not shown. */
+  dropped: number;
+}
 
 export interface TransportEvents {
   send: Send;
-  /** A picture was put on screen. */
-  frame: () => void;
+  frame: (picture: Presented) => void;
   /** Bytes of video (and sound) that came in. */
   received: (bytes: number) => void;
   /** It cannot go on; `reason` is for the console and the `error` event, not for the user. */
@@ -19,4 +36,6 @@ export interface PictureTransport {
   start: () => void;
   /** Ends media and frees what it holds. The element keeps its last picture where it can. */
   stop: () => void;
+  /** The page is out of sight, or seen again. */
+  hide: (hidden: boolean) => void;
 }

@@ -3,14 +3,20 @@
  * when a frame has been decoded and presented, not when ICE says "connected".
  */
 
-import type { PictureTransport, TransportEvents } from './types';
+import type { Codec, Size } from '../protocol';
+import type { LineQuality, PictureTransport, TransportEvents } from './types';
 
 export interface WebRtcTransportOptions extends TransportEvents {
   iceServers: RTCIceServer[];
   /** Whether there is sound at all: a connection made without cannot get it later. */
   audio: boolean;
-  /** Whether sound should be sent from the start. */
-  wantsSound: () => boolean;
+  /** What browser and streamer share, the best first. */
+  codecs: readonly Codec[];
+  /** Ask the streamer for media, once it has the offer. */
+  ask: () => void;
+  /** When the frame with this RTP timestamp was captured. */
+  captureOf: (rtp: number) => number | null;
+  line: (quality: LineQuality) => void;
   /** The session's sound. */
   sound: (stream: MediaStream) => void;
   /** How loud it is being played, from 0 to 1. */
@@ -19,6 +25,15 @@ export interface WebRtcTransportOptions extends TransportEvents {
 
 const FIRST_FRAME_MS = 8000;
 const STATS_MS = 1000;
+
+interface Totals {
+  bytes: number;
+  level: number;
+  received: number;
+  lost: number;
+  dropped: number;
+  overTcp: boolean;
+}
 /** "disconnected" heals by itself now and then; longer than this, another transport is better. */
 const DISCONNECTED_MS = 2000;
 
@@ -26,8 +41,11 @@ export class WebRtcTransport implements PictureTransport {
   readonly name = 'webrtc';
   readonly element = document.createElement('video');
 
+  /** Its packets go over TCP, by a relay. Known a little after the first picture at the latest. */
+  overTcp = false;
+
   private peer: RTCPeerConnection | null = null;
-  private bytes = 0;
+  private totals: Totals | null = null;
   /** Not sent yet: the streamer takes candidates once it has answered. */
   private candidates: RTCIceCandidate[] = [];
   private firstFrameTimer = 0;
@@ -47,7 +65,7 @@ export class WebRtcTransport implements PictureTransport {
     this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
     this.statsTimer = window.setInterval(() => void this.readStats(peer), STATS_MS);
     const video = peer.addTransceiver('video', { direction: 'recvonly' });
-    preferH264(video);
+    prefer(video, this.options.codecs);
     if (this.options.audio) {
       peer.addTransceiver('audio', { direction: 'recvonly' });
     }
@@ -70,9 +88,14 @@ export class WebRtcTransport implements PictureTransport {
     this.peer = null;
     if (peer) {
       peer.ontrack = peer.onicecandidate = peer.onconnectionstatechange = null;
+      // The element keeps the last picture of the ended stream, until another transport's takes its place.
       peer.close();
     }
-    this.element.srcObject = null;
+  }
+
+  /** Out of sight the streamer sends nothing. */
+  hide(): void {
+    return;
   }
 
   async answer(sdp: string): Promise<void> {
@@ -91,7 +114,7 @@ export class WebRtcTransport implements PictureTransport {
       // Told to the streamer before `setLocalDescription` begins to gather: no candidate may overtake it.
       if (peer === this.peer && offer.sdp) {
         this.options.send({ type: 'rtc_offer', sdp: offer.sdp });
-        this.options.send({ type: 'start', transport: 'webrtc', audio: this.options.wantsSound() });
+        this.options.ask();
         await peer.setLocalDescription(offer);
       }
     } catch (error) {
@@ -126,22 +149,34 @@ export class WebRtcTransport implements PictureTransport {
 
   private watchFrames(): void {
     const peer = this.peer;
-    const presented = () => {
-      if (peer !== null && peer === this.peer) {
-        window.clearTimeout(this.firstFrameTimer);
-        this.options.frame();
-        this.element.requestVideoFrameCallback(presented);
+    let first = true;
+    const presented = (at: number, rtp: number | undefined, size: Size | null) => {
+      const picture = { captureUs: rtp === undefined ? null : this.options.captureOf(rtp), at, size };
+      if (!first || peer === null) {
+        this.options.frame(picture);
+        return;
       }
+      // The first picture decides whether this transport is taken, which depends on the way it came.
+      first = false;
+      window.clearTimeout(this.firstFrameTimer);
+      void this.readStats(peer).then(() => {
+        if (peer === this.peer) {
+          this.options.frame(picture);
+        }
+      });
     };
     if ('requestVideoFrameCallback' in this.element) {
-      this.element.requestVideoFrameCallback(presented);
+      const next: VideoFrameRequestCallback = (_, { presentationTime, rtpTimestamp, width, height }) => {
+        if (peer !== null && peer === this.peer) {
+          presented(presentationTime, rtpTimestamp, { width, height });
+          this.element.requestVideoFrameCallback(next);
+        }
+      };
+      this.element.requestVideoFrameCallback(next);
     } else {
       // Firefox before 132: `timeupdate` is coarse, and good enough to know that pictures come.
       const video = this.element as HTMLVideoElement;
-      video.onloadeddata = video.ontimeupdate = () => {
-        window.clearTimeout(this.firstFrameTimer);
-        this.options.frame();
-      };
+      video.onloadeddata = video.ontimeupdate = () => presented(performance.now(), undefined, null);
     }
   }
 
@@ -161,26 +196,56 @@ export class WebRtcTransport implements PictureTransport {
     if (peer.connectionState !== 'connected') {
       return;
     }
-    let total = 0;
-    let level = 0;
-    for (const report of (await peer.getStats()).values() as Iterable<RTCInboundRtpStreamStats>) {
-      if (report.type === 'inbound-rtp') {
-        total += report.bytesReceived ?? 0;
-        level = Math.max(level, report.audioLevel ?? 0);
-      }
+    const totals = sum(await peer.getStats());
+    if (peer !== this.peer) {
+      return;
     }
-    if (peer === this.peer) {
-      this.options.soundLevel(level);
-      this.options.received(Math.max(total - this.bytes, 0));
-      this.bytes = total;
+    const before = this.totals;
+    this.totals = totals;
+    this.overTcp = totals.overTcp;
+    this.options.soundLevel(totals.level);
+    this.options.received(Math.max(totals.bytes - (before?.bytes ?? 0), 0));
+    if (before) {
+      const lost = Math.max(totals.lost - before.lost, 0);
+      const sent = Math.max(totals.received - before.received, 0) + lost;
+      const dropped = Math.max(totals.dropped - before.dropped, 0);
+      this.options.line({ loss: sent > 0 ? lost / sent : 0, dropped });
     }
   }
 }
 
-/** The streamer has H.264 only; offering nothing else makes a browser without it fail at once and clearly. */
-function preferH264(transceiver: RTCRtpTransceiver): void {
-  const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs ?? [];
-  const wanted = codecs.filter(codec => /^video\/(h264|rtx)$/i.test(codec.mimeType));
+type Report = RTCInboundRtpStreamStats &
+  RTCTransportStats & { nominated?: boolean; localCandidateId?: string; relayProtocol?: string };
+
+function sum(stats: ReadonlyMap<string, Report>): Totals {
+  const totals = { bytes: 0, level: 0, received: 0, lost: 0, dropped: 0, overTcp: false };
+  for (const report of stats.values()) {
+    const type: string = report.type;
+    if (type === 'inbound-rtp') {
+      totals.bytes += report.bytesReceived ?? 0;
+      totals.level = Math.max(totals.level, report.audioLevel ?? 0);
+      totals.received += report.packetsReceived ?? 0;
+      totals.lost += report.packetsLost ?? 0;
+      totals.dropped += report.framesDropped ?? 0;
+    } else if (type === 'candidate-pair' && report.nominated) {
+      const protocol = stats.get(report.localCandidateId ?? '')?.relayProtocol;
+      totals.overTcp = protocol === 'tcp' || protocol === 'tls';
+    }
+  }
+  return totals;
+}
+
+const MIME = { h264: 'video/H264', vp8: 'video/VP8', jpeg: null } as const satisfies Record<
+  Codec,
+  string | null
+>;
+
+/** Offering only what the streamer has makes a browser without it fail at once and clearly. */
+function prefer(transceiver: RTCRtpTransceiver, codecs: readonly Codec[]): void {
+  const known = RTCRtpReceiver.getCapabilities('video')?.codecs ?? [];
+  const wanted = [...codecs.map(codec => MIME[codec]), 'video/rtx'].flatMap(mime =>
+    known.filter(codec => codec.mimeType.toLowerCase() === mime?.toLowerCase()),
+  );
   if (wanted.length > 0 && 'setCodecPreferences' in transceiver) {
     transceiver.setCodecPreferences(wanted);
   }

@@ -1,194 +1,109 @@
 /**
- * H.264 in the viewer socket's binary messages -> WebCodecs -> a canvas. The newest picture is drawn the moment it is
- * decoded. Each frame is acknowledged, which is what the streamer paces itself by.
+ * Pictures in the viewer socket's binary messages -> decoder -> a canvas. Decoding is a worker's where the browser
+ * allows that (`painter.ts` runs in it), else the page's own.
  */
 
 import { encodeAck, type MediaPacket, type VideoConfig } from '../protocol';
+import { Painter, type PainterEvents } from './painter';
 import type { PictureTransport, TransportEvents } from './types';
+import type { FromWorker, ToWorker } from './worker_messages';
+
+/** Named by the build, with the hash of what it holds: caches may keep it for good. */
+declare const DECODE_WORKER: string;
 
 export interface WebSocketTransportOptions extends TransportEvents {
   sendBinary: (data: ArrayBuffer) => void;
+  worker: boolean;
 }
 
-/** A picture that has been in the decoder for so long will not come by itself. */
-const STUCK_MS = 1000;
-const WATCH_MS = 250;
-const KEYFRAME_MS = 500;
-const FIRST_FRAME_MS = 10_000;
-/** With more frames than this in the decoder, an acknowledgement waits until one is out: no queue may build up. */
-const SHALLOW_QUEUE = 1;
+type Decoding = Pick<Painter, 'configure' | 'push' | 'hide' | 'close'>;
 
 export class WebSocketTransport implements PictureTransport {
   readonly name = 'websocket';
   readonly element = document.createElement('canvas');
+  private decoding: Decoding | null = null;
 
-  private readonly context: CanvasRenderingContext2D | null;
-  private decoder: VideoDecoder | null = null;
-  private video: VideoConfig | null = null;
-  private needsKeyframe = true;
-  private preferSoftware = false;
-  private keyframeAskedAt = -Infinity;
-  /** Frames in the decoder: id -> when they went in. */
-  private readonly decoding = new Map<number, number>();
-  private newest = 0;
-  private unacknowledged = false;
-  private watch = 0;
-  private watchedAt = 0;
-  private startedAt = 0;
-  private drawn = false;
-
-  constructor(private readonly options: WebSocketTransportOptions) {
-    // Opaque and desynchronized: the picture skips the page's compositing where the browser can.
-    this.context = this.element.getContext('2d', { alpha: false, desynchronized: true });
-  }
+  constructor(private readonly options: WebSocketTransportOptions) {}
 
   start(): void {
-    this.startedAt = performance.now();
-    this.watchedAt = this.startedAt;
-    this.drawn = false;
-    this.watch = window.setInterval(() => this.check(), WATCH_MS);
+    const { options } = this;
+    const events: PainterEvents = {
+      acknowledge: (id, queue) => options.sendBinary(encodeAck(id, queue)),
+      painted: ({ captureUs, at, width, height }) =>
+        options.frame({ captureUs, at: at - performance.timeOrigin, size: { width, height } }),
+      askKeyframe: () => options.send({ type: 'keyframe' }),
+      failed: options.failed,
+    };
+    this.decoding = options.worker ? inWorker(this.element, events) : new Painter(this.element, events);
+    this.hide(document.hidden);
   }
 
   stop(): void {
-    window.clearInterval(this.watch);
-    this.watch = 0;
-    this.close();
-    this.video = null;
+    this.decoding?.close();
+    this.decoding = null;
+  }
+
+  hide(hidden: boolean): void {
+    this.decoding?.hide(hidden);
   }
 
   /** The parameters of the frames that follow. */
   configure(video: VideoConfig): void {
-    this.video = video;
-    this.open();
+    this.decoding?.configure(video);
   }
 
   push(packet: MediaPacket): void {
     this.options.received(packet.payload.byteLength);
-    this.newest = packet.id;
-    if (this.decoder && packet.epoch === this.video?.epoch && (packet.keyframe || !this.needsKeyframe)) {
-      this.decode(this.decoder, packet);
-    } else if (this.video) {
-      this.askKeyframe();
-    }
-    if (this.decoding.size <= SHALLOW_QUEUE) {
-      this.acknowledge();
-    } else {
-      this.unacknowledged = true;
-    }
+    this.decoding?.push(packet);
   }
+}
 
-  private decode(decoder: VideoDecoder, packet: MediaPacket): void {
-    this.needsKeyframe = false;
-    this.decoding.set(packet.id, performance.now());
-    try {
-      decoder.decode(
-        new EncodedVideoChunk({
-          type: packet.keyframe ? 'key' : 'delta',
-          // Any increasing number will do: pictures are shown when they are ready, not when they are due.
-          timestamp: packet.id,
-          data: packet.payload,
-        }),
-      );
-    } catch (error) {
-      this.broken(String(error));
-    }
-  }
+/** A worker that has nothing to do yet: the first transport finds it loaded. */
+let spare: Worker | null = null;
 
-  private open(): void {
-    this.close();
-    const video = this.video;
-    if (!video) {
-      return;
-    }
-    this.needsKeyframe = true;
-    const decoder = new VideoDecoder({
-      output: frame => (decoder === this.decoder ? this.draw(frame) : frame.close()),
-      error: error => {
-        if (decoder === this.decoder) {
-          this.broken(error.message);
-        }
-      },
-    });
-    this.decoder = decoder;
-    decoder.configure({
-      codec: video.codec,
-      codedWidth: video.width,
-      codedHeight: video.height,
-      optimizeForLatency: true,
-      hardwareAcceleration: this.preferSoftware ? 'prefer-software' : 'no-preference',
-    });
-  }
+/** Load the worker while the socket is still connecting. */
+export function prepareWorker(): void {
+  spare = makeWorker();
+  spare.onerror = () => {
+    // The transport makes its own, and hears why that fails.
+    spare = null;
+  };
+}
 
-  private close(): void {
-    if (this.decoder && this.decoder.state !== 'closed') {
-      this.decoder.close();
-    }
-    this.decoder = null;
-    this.decoding.clear();
-    this.unacknowledged = false;
-  }
+function makeWorker(): Worker {
+  return new Worker(new URL(DECODE_WORKER, import.meta.url));
+}
 
-  private draw(frame: VideoFrame): void {
-    const { displayWidth: width, displayHeight: height } = frame;
-    if (this.element.width !== width || this.element.height !== height) {
-      this.element.width = width;
-      this.element.height = height;
+function inWorker(element: HTMLCanvasElement, events: PainterEvents): Decoding {
+  const worker = spare ?? makeWorker();
+  spare = null;
+  const post = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    switch (data.type) {
+      case 'acknowledge':
+        events.acknowledge(data.id, data.queue);
+        break;
+      case 'painted':
+        events.painted(data.picture);
+        break;
+      case 'askKeyframe':
+        events.askKeyframe();
+        break;
+      case 'failed':
+        events.failed(data.reason);
+        break;
     }
-    this.context?.drawImage(frame, 0, 0);
-    for (const id of this.decoding.keys()) {
-      if (id <= frame.timestamp) {
-        this.decoding.delete(id);
-      }
-    }
-    frame.close();
-    if (this.unacknowledged) {
-      this.acknowledge();
-    }
-    this.drawn = true;
-    this.options.frame();
-  }
-
-  private acknowledge(): void {
-    this.unacknowledged = false;
-    this.options.sendBinary(encodeAck(this.newest, this.decoding.size));
-  }
-
-  private askKeyframe(): void {
-    const now = performance.now();
-    if (now - this.keyframeAskedAt > KEYFRAME_MS) {
-      this.keyframeAskedAt = now;
-      this.options.send({ type: 'keyframe' });
-    }
-  }
-
-  /** Some hardware decoders fail, or hold pictures back (w3c/webcodecs #528, #732, #899): software is next. */
-  private broken(reason: string): void {
-    if (this.preferSoftware) {
-      this.options.failed(`video decoder: ${reason}`);
-      return;
-    }
-    this.preferSoftware = true;
-    this.open();
-    this.acknowledge();
-    this.askKeyframe();
-  }
-
-  private check(): void {
-    const now = performance.now();
-    const late = now - this.watchedAt > 4 * WATCH_MS;
-    this.watchedAt = now;
-    if (late || document.hidden) {
-      // The page itself was held up, and the pictures with it.
-      this.startedAt = now;
-      return;
-    }
-    const oldest = this.decoding.values().next().value;
-    if (oldest !== undefined && now - oldest > STUCK_MS) {
-      this.broken('pictures stay in the decoder');
-    } else if (!this.drawn && now - this.startedAt > FIRST_FRAME_MS) {
-      this.options.failed('no picture came');
-    } else if (!this.drawn && this.video && now - this.startedAt > 2 * KEYFRAME_MS) {
-      this.askKeyframe();
-    }
-  }
+  };
+  worker.onerror = event => events.failed(`decoding worker: ${event.message || 'could not be loaded'}`);
+  const canvas = element.transferControlToOffscreen();
+  post({ type: 'open', canvas, hidden: document.hidden }, [canvas]);
+  return {
+    configure: video => post({ type: 'configure', video }),
+    push: packet => post({ type: 'push', packet }, [packet.payload.buffer]),
+    hide: hidden => post({ type: 'hide', hidden }),
+    close: () => {
+      worker.onmessage = worker.onerror = null;
+      worker.terminate();
+    },
+  };
 }

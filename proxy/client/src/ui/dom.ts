@@ -22,6 +22,8 @@ const ICON_PATHS = {
   fullscreen: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5',
   keyboard: 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8',
   pointer: 'M6 3l12 9-5.5 1L9 19z',
+  microphone: 'M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3zM6 11a6 6 0 0 0 12 0M12 17v4',
+  quality: 'M4 7h9M17 7h3M4 17h3M11 17h9M13 5v4M7 15v4',
   statistics: 'M4 20h16M7 16v-5M12 16V6M17 16v-8',
   sound: 'M4 10v4h3l5 4V6L7 10zM16 9a4 4 0 0 1 0 6M18.5 6.5a8 8 0 0 1 0 11',
   muted: 'M4 10v4h3l5 4V6L7 10zM16 10l4 4M20 10l-4 4',

@@ -1,5 +1,6 @@
 /** What is said over the picture: starting, reconnecting, ended, failed. `overlayFor` decides, `Overlay` draws. */
 
+import type { PageConfig } from '../api';
 import type { GiveUpReason } from '../ladder';
 import type { Status } from '../protocol';
 import { strings } from '../strings';
@@ -10,10 +11,12 @@ export type PageState =
   'connecting' | 'starting' | 'connected' | 'reconnecting' | 'ended' | 'stopped' | 'failed';
 
 /** Why the viewer socket does not open, as far as HTTP could tell. */
-export type Refusal = 'stopped' | 'forbidden' | null;
+export type Refusal = 'stopped' | 'forbidden' | 'no_websocket' | null;
 
 export interface Situation {
   title: string;
+  /** Where the page came from. */
+  host: string;
   connected: boolean;
   /** There was a picture on this page before. */
   wasShown: boolean;
@@ -26,6 +29,23 @@ export interface Situation {
   giveUp: { reason: GiveUpReason; sentence: string } | null;
   mayControl: boolean;
   hasHome: boolean;
+}
+
+/** Of a page that has just been opened. */
+export function newSituation({ app, hub, view }: PageConfig, host: string): Situation {
+  return {
+    title: app.title,
+    host,
+    connected: false,
+    wasShown: false,
+    refusal: null,
+    bye: null,
+    status: null,
+    shown: false,
+    giveUp: null,
+    mayControl: !view,
+    hasHome: hub !== null,
+  };
 }
 
 export type OverlayAction = 'restart' | 'home' | 'reload' | 'choose';
@@ -46,13 +66,16 @@ export function overlayFor(situation: Situation): OverlayContent {
   return situation.connected ? whileConnected(situation) : whileApart(situation);
 }
 
-function whileApart({ refusal, hasHome, bye, wasShown }: Situation): OverlayContent {
+function whileApart({ refusal, hasHome, bye, wasShown, host }: Situation): OverlayContent {
   if (refusal === 'stopped') {
     const content = { state: 'stopped', title: strings.stopped, detail: strings.stoppedDetail } as const;
     return hasHome ? { ...content, action: 'home' } : content;
   }
   if (refusal === 'forbidden') {
     return { state: 'failed', title: strings.forbidden, detail: strings.forbiddenDetail, action: 'reload' };
+  }
+  if (refusal === 'no_websocket') {
+    return { state: 'failed', title: strings.noWebSocket, detail: strings.noWebSocketDetail(host) };
   }
   if (bye !== null) {
     return { state: 'reconnecting', title: bye || strings.closed, busy: true };

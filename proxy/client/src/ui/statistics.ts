@@ -1,13 +1,10 @@
 /** The statistics overlay: a small table that is refreshed while it is open. */
 
 import type { PageStatistics } from '../api';
+import type { Spread } from '../meter';
+import type { Size } from '../protocol';
 import { strings } from '../strings';
 import { el } from './dom';
-
-export interface Figures extends PageStatistics {
-  /** Bits in a second. */
-  bitrate: number;
-}
 
 const REFRESH_MS = 500;
 
@@ -15,7 +12,7 @@ export class Statistics {
   readonly element = el('table', { class: 'ss-statistics', hidden: true, 'aria-label': strings.statistics });
   private timer = 0;
 
-  constructor(private readonly figures: () => Figures) {}
+  constructor(private readonly figures: () => PageStatistics) {}
 
   toggle(): void {
     this.element.hidden = !this.element.hidden;
@@ -35,20 +32,32 @@ export class Statistics {
   }
 }
 
-function rows({
-  transport,
-  fps,
-  bitrate,
-  screen,
-  latency,
-  roundTrip,
-}: Figures): [label: string, value: string][] {
+type Row = [label: string, value: string];
+
+/** What is shown, from top to bottom. What nobody measures on this transport is left out. */
+export function rows(figures: PageStatistics): Row[] {
+  const { transport, codec, screen, picture, targetBitrate, captureLatency, inputLatency } = figures;
+  const { dropped, freezes, freezeMs } = figures;
+  const scaled = picture && screen && picture.width !== screen.width;
   return [
     [strings.statTransport, transport ? strings.transport(transport) : '–'],
-    [strings.statFps, strings.statFpsValue(fps)],
-    [strings.statRate, strings.statRateValue(bitrate)],
-    [strings.statScreen, screen ? `${screen.width} × ${screen.height}` : '–'],
-    [strings.statLatency, strings.milliseconds(latency)],
-    [strings.statRoundTrip, strings.milliseconds(roundTrip)],
+    ...(codec ? [[strings.statCodec, strings.codec(codec)] satisfies Row] : []),
+    [strings.statScreen, size(screen)],
+    ...(scaled ? [[strings.statPicture, size(picture)] satisfies Row] : []),
+    [strings.statFps, strings.statFpsValue(figures.fps)],
+    [strings.statRate, strings.statRateValue(figures.bitrate)],
+    ...(targetBitrate ? [[strings.statTarget, strings.statRateValue(targetBitrate)] satisfies Row] : []),
+    ...(captureLatency ? [[strings.statLatency, delay(captureLatency)] satisfies Row] : []),
+    [strings.statInput, inputLatency ? delay(inputLatency) : strings.milliseconds(figures.latency)],
+    [strings.statRoundTrip, strings.milliseconds(figures.roundTrip)],
+    [strings.statFrozen, strings.statFrozenValue(dropped, freezes, freezeMs)],
   ];
+}
+
+function size(of: Size | null): string {
+  return of ? `${of.width} × ${of.height}` : '–';
+}
+
+function delay({ p50, p95 }: Spread): string {
+  return strings.statSpread(p50, p95);
 }

@@ -4,6 +4,7 @@
  */
 
 import type { SoundState } from '../audio';
+import type { MicrophoneState } from '../microphone';
 import { strings } from '../strings';
 import { el, icon, iconButton, relabel } from './dom';
 
@@ -13,6 +14,7 @@ export interface ToolbarActions {
   pointerLock: () => void;
   keyboard: () => void;
   sound: () => void;
+  microphone: () => void;
   statistics: () => void;
   /** Null: not from this page. */
   stop: (() => void) | null;
@@ -33,13 +35,15 @@ export class Toolbar {
   private readonly viewersText = el('span');
   private readonly viewers = el('span', { class: 'ss-viewers', hidden: true });
   private readonly soundButton: HTMLButtonElement;
+  private readonly microphoneButton: HTMLButtonElement;
   private readonly fullscreenButton: HTMLButtonElement;
   private readonly controls: HTMLButtonElement[];
   private hideTimer = 0;
 
-  constructor(title: string, actions: ToolbarActions, canFullscreen: boolean) {
+  constructor(title: string, actions: ToolbarActions, quality: HTMLElement, canFullscreen: boolean) {
     this.viewers.append(icon('viewers'), this.viewersText);
     this.soundButton = iconButton('sound', strings.soundOn, actions.sound);
+    this.microphoneButton = iconButton('microphone', '', actions.microphone);
     this.fullscreenButton = iconButton('fullscreen', strings.fullscreen, actions.fullscreen);
     this.fullscreenButton.hidden = !canFullscreen;
     const keyboard = iconButton('keyboard', strings.keyboard, actions.keyboard);
@@ -59,6 +63,8 @@ export class Toolbar {
       el('span', { class: 'ss-gap' }),
       ...this.controls,
       this.soundButton,
+      this.microphoneButton,
+      quality,
       iconButton('statistics', strings.statistics, actions.statistics),
       this.fullscreenButton,
       actions.stop ? iconButton('stop', strings.stop, actions.stop) : '',
@@ -105,6 +111,14 @@ export class Toolbar {
     ];
     relabel(this.soundButton, state === 'on' ? 'sound' : 'muted', label);
     this.soundButton.classList.toggle('ss-attention', state === 'waiting');
+  }
+
+  setMicrophone(state: MicrophoneState): void {
+    this.microphoneButton.hidden = state === 'absent';
+    relabel(this.microphoneButton, 'microphone', strings.microphone(state));
+    this.microphoneButton.setAttribute('aria-pressed', String(state === 'on'));
+    // Whoever is listened to sees it with the bar closed, too.
+    this.element.classList.toggle('ss-recording', state === 'on');
   }
 
   setFullscreen(on: boolean): void {
