@@ -22,7 +22,7 @@ from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 
 STATIC = Path(__file__).parent.parent / "static"
 
-# `blob:` images: cursors are made in the page. Workers are files of ours. Frames: only our own origin (JupyterLab's tab).
+# `blob:` images: cursors are made in the page. Frames: only our own origin (JupyterLab's tab).
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
