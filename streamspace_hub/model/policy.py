@@ -28,6 +28,9 @@ class Policy(BaseModel):
         default=1_048_576, ge=0, le=16_777_216, description="Largest clipboard text in bytes of UTF-8."
     )
     audio: bool = Field(default=True, description="Sound from the session to its viewers.")
+    microphone: bool = Field(
+        default=False, description="The microphone of those who control the session, for its apps."
+    )
     max_width: int = Field(default=3840, ge=320, le=7680, description="Widest screen in pixels.")
     max_height: int = Field(default=2160, ge=200, le=4320, description="Tallest screen in pixels.")
     max_fps: int = Field(default=60, ge=1, le=120, description="Most frames per second.")
@@ -51,6 +54,9 @@ class PolicyDefaults(BaseModel):
         default=None, ge=0, le=16_777_216, description="Largest clipboard text in bytes of UTF-8."
     )
     audio: bool | None = Field(default=None, description="Sound from the session to its viewers.")
+    microphone: bool | None = Field(
+        default=None, description="The microphone of those who control the session, for its apps."
+    )
     max_width: int | None = Field(default=None, ge=320, le=7680, description="Widest screen in pixels.")
     max_height: int | None = Field(default=None, ge=200, le=4320, description="Tallest screen in pixels.")
     max_fps: int | None = Field(default=None, ge=1, le=120, description="Most frames per second.")

@@ -36,7 +36,8 @@ class SoundServer:
         self.socket = folder / "pulse.sock"
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
-            **os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PULSE_COOKIE": "/dev/null",
+            **os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder),
+            "PULSE_COOKIE": str(folder / "pulse-cookie"),
             "PULSE_STATE_PATH": str(folder), "PULSE_RUNTIME_PATH": str(folder),
         }  # fmt: skip
 

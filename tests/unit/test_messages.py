@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
-from streamspace_proxy.streamer.messages import Ack, Message, Refusal, parse_binary, parse_text, permit
+from streamspace_proxy.streamer.messages import Ack, Message, Refusal, Voice, parse_binary, parse_text, permit
 
 from streamspace_hub.model import ClipboardDirection, Policy, Role
 
@@ -155,14 +155,53 @@ def test_the_parser_never_raises_on_wrong_values(name: str, fields: dict[str, An
         assert permit(parsed, Role.OWNER, Policy()) is None or parsed.type == "resize"
 
 
-@given(st.binary(max_size=40))
-def test_binary_messages_are_acknowledgements_or_refused(raw: bytes) -> None:
+@given(st.binary(max_size=40) | st.binary(max_size=20).map(lambda tail: b"\2\0\1\2\0\0\0\0" + tail))
+def test_binary_messages_are_acknowledgements_voices_or_refused(raw: bytes) -> None:
     parsed = parse_binary(raw)
     if isinstance(parsed, Ack):
-        assert len(raw) == 8
         assert raw == struct.pack(">BBHI", 1, 0, parsed.decode_queue, parsed.frame_id)
+    elif isinstance(parsed, Voice):
+        assert raw == struct.pack(">BBHI", 2, 0, parsed.sequence, 0) + parsed.data
+        assert parsed.data
     else:
         assert parsed.code == "bad_message"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"\1\0", "begins with 8 bytes, this one has only 2"),
+        (bytes([1, 0, 0, 0, 0, 0, 0, 0, 9]), "acknowledgement has 8 bytes, this one 9"),
+        (bytes([2, 0, 0, 0, 0, 0, 0, 0]), "1 to 1275 bytes, this one 0"),
+        (bytes([2, 0, 0, 0, 0, 0, 0, 0]) + bytes(1276), "1 to 1275 bytes, this one 1276"),
+        (bytes([2, 0, 0, 0, 0, 0, 0, 1, 5]), "reserved word must be 0, not 1"),
+        (bytes([3, 0, 0, 0, 0, 0, 0, 0]), "kind 3 is unknown; 1 is an acknowledgement, 2 the microphone"),
+    ],
+)
+def test_a_wrong_binary_message_is_refused_with_what_is_accepted(raw: bytes, said: str) -> None:
+    refusal = parse_binary(raw)
+    assert isinstance(refusal, Refusal)
+    assert said in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("allowed", "role", "said"),
+    [
+        (True, Role.OWNER, None),
+        (True, Role.CONTROLLER, None),
+        (True, Role.VIEWER, "You are watching"),
+        (False, Role.OWNER, "turned off"),
+        (False, Role.VIEWER, "turned off"),
+    ],
+)
+def test_who_may_be_heard(allowed: bool, role: Role, said: str | None) -> None:
+    refusal = messages.permit_voice(role, Policy(microphone=allowed))
+    if said is None:
+        assert refusal is None
+    else:
+        assert refusal is not None
+        assert refusal.code == "forbidden"
+        assert said in refusal.message
 
 
 def test_the_header_of_media_is_the_documented_one() -> None:

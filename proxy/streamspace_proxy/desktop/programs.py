@@ -14,7 +14,10 @@ WINDOW_MANAGER = "openbox"
 NO_SOCKET = b"Failed to find a socket to listen on"
 """What the X server says when no display number is free (xserver, os/connection.c)."""
 SINK = "streamspace"
-"""Name of the sound server's only sink; the streamer records `streamspace.monitor`."""
+"""Name of the sink that programs play to; the streamer records `streamspace.monitor`."""
+SPEECH = "streamspace_speech"
+MICROPHONE = "streamspace_microphone"
+"""What the streamer plays to `SPEECH` is what programs record from `MICROPHONE`."""
 
 
 def x_server(settings: Settings, display_fd: int) -> list[str]:
@@ -53,17 +56,34 @@ def session_bus(settings: Settings, address_fd: int) -> list[str]:
 
 
 def sound_server(settings: Settings) -> list[str]:
-    """PulseAudio with one silent sink, whose monitor the streamer records."""
+    """PulseAudio with one silent sink, whose monitor the streamer records; and a microphone where there may be one."""
     return [
         SOUND,
         *("-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit"),
         *("--realtime=no", "--high-priority=no", "--log-target=stderr", "--log-level=warn"),
-        *(
-            "-L",
-            f"module-null-sink sink_name={SINK} rate=48000 channels=2 sink_properties=device.description=StreamSpace",
-        ),
+        *("-L", null_sink(SINK, "StreamSpace")),
+        *(microphone() if settings.microphone else ()),
         # The folder is private, and the server checks the uid of its clients: no cookie is needed.
         *("-L", f"module-native-protocol-unix socket={settings.path('pulse.sock')} auth-cookie-enabled=0"),
+    ]
+
+
+def null_sink(name: str, description: str) -> str:
+    """Return the module of a silent sink.
+
+    Without rewinds it renders 50 ms ahead at most; else, once idle, two seconds, which the next recorder has to wait.
+    """
+    properties = f"sink_properties=device.description={description}"
+    return f"module-null-sink sink_name={name} rate=48000 channels=2 norewinds=1 {properties}"
+
+
+def microphone() -> list[str]:
+    """Return the modules of a source that is silent until the streamer speaks into it. It becomes the default one."""
+    return [
+        *("-L", null_sink(SPEECH, "Speech")),
+        "-L",
+        f"module-remap-source source_name={MICROPHONE} master={SPEECH}.monitor "
+        "source_properties=device.description=Microphone",
     ]
 
 

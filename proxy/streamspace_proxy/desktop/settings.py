@@ -40,6 +40,8 @@ class Settings:
     packages: tuple[str, ...]
     home_files: Mapping[str, str]
     runtime_dir: Path
+    microphone: bool = False
+    """Whether programs see a microphone, which the streamer speaks into."""
     open: str | None = None
     inherited: Mapping[str, str] = field(default_factory=dict)
     """The environment that we were started with, without secrets."""
@@ -66,6 +68,15 @@ def _text_mapping(template: Mapping[str, Any], key: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(x, str) for x in value.values()):
         raise SettingsError(f"STREAMSPACE_TEMPLATE: `{key}` must map names to strings.")
     return value
+
+
+def _microphone(environ: Mapping[str, str]) -> bool:
+    """Read the one thing of the policy that is made here; the rest is the streamer's."""
+    try:
+        policy = json.loads(environ.get("STREAMSPACE_POLICY") or "{}")
+    except ValueError as error:
+        raise SettingsError(f"STREAMSPACE_POLICY must hold the policy as JSON: {error}.") from error
+    return isinstance(policy, dict) and policy.get("microphone") is True
 
 
 def read_runtime_dir(environ: Mapping[str, str]) -> Path:
@@ -116,6 +127,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         packages=_text_list(template, "packages", 0),
         home_files=_text_mapping(template, "home_files"),
         runtime_dir=runtime_dir,
+        microphone=_microphone(environ),
         open=opened,
         inherited=without_secrets(environ),
     )

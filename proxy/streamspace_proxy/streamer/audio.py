@@ -122,16 +122,13 @@ class _Recording:
             process.communicate()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # The server checks the uid and wants no cookie; without these the client makes one in the user's home.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PULSE_")}
-        environment |= {"PULSE_COOKIE": "/dev/null", "XDG_CONFIG_HOME": str(self._socket.parent / "xdg")}
         return subprocess.Popen(
             [
                 "parec", "--raw", f"--server=unix:{self._socket}", f"--device={SOURCE}", "--client-name=StreamSpace",
                 f"--rate={RATE}", "--channels=2", "--format=s16le", "--latency-msec=20",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=environment,
+            env=client_environment(self._socket),
         )  # fmt: skip
 
     def _encode(self, stream: IO[bytes]) -> bool:
@@ -159,6 +156,13 @@ class _Recording:
 
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(unless_closed)
+
+
+def client_environment(socket: Path) -> dict[str, str]:
+    """Return the environment of a client of the sound server."""
+    # The server checks the uid and wants no cookie; without these the client makes one in the user's home.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PULSE_")}
+    return environment | {"PULSE_COOKIE": "/dev/null", "XDG_CONFIG_HOME": str(socket.parent / "xdg")}
 
 
 class OpusEncoder:

@@ -23,6 +23,7 @@ from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.media import SinkKey
 from streamspace_proxy.streamer.messages import Code, Refusal, Transport
 from streamspace_proxy.streamer.metrics import Metrics, Snapshot
+from streamspace_proxy.streamer.microphone import Microphone
 from streamspace_proxy.streamer.quality import Preset
 from streamspace_proxy.streamer.stream import VideoFormat
 from streamspace_proxy.streamer.streams import Streams
@@ -38,7 +39,9 @@ class Streamer:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.activity = ActivityClock()
+        self.metrics = Metrics()
         self.audio = AudioSource(config.path("pulse.sock"))
+        self.microphone = Microphone(config.path("pulse.sock"), self.metrics.voice)
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
@@ -46,7 +49,6 @@ class Streamer:
         self.screen: tuple[int, int] | None = None
         self.cursor: CursorShape | None = None
         self.refusals = 0
-        self.metrics = Metrics()
         self._ids = itertools.count(1)
         self._streams: Streams[SinkKey] = Streams(self.display, config.policy, self._deliver, self.metrics.frame)
 
@@ -71,6 +73,7 @@ class Streamer:
             )
         )
         self._streams.detach()
+        self.microphone.close()
         await self.desktop.close()
         await self.display.close()
 
@@ -88,6 +91,7 @@ class Streamer:
 
     def leave(self, viewer: Viewer) -> None:
         """Forget a viewer whose sinks have been closed."""
+        self.microphone.leave(viewer.id)
         if self.viewers.pop(viewer.id, None) is not None:
             self._announce_viewers()
 

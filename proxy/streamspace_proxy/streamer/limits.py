@@ -36,6 +36,7 @@ COSTLY: Final = {
     "keyframe": (4.0, 8.0),
     "restart_app": (0.5, 2.0),
     "report": (1.0, 2.0),
+    "microphone": (60.0, 120.0),
 }
 ERRORS: Final = (5.0, 50.0)
 """Answers to what was refused: a flood of nonsense is not answered by a flood of errors."""

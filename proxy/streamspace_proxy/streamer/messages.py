@@ -29,6 +29,10 @@ Code = Literal[
 ]
 
 MAX_TEXT: Final = 65_536
+ACK_KIND: Final = 1
+VOICE_KIND: Final = 2
+MAX_OPUS: Final = 1275
+"""Bytes of the largest Opus packet of one frame (RFC 6716 section 3.4)."""
 VIDEO_KIND: Final = 1
 AUDIO_KIND: Final = 2
 KEYFRAME_FLAG: Final = 1
@@ -222,6 +226,14 @@ class Ack:
     decode_queue: int
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """20 ms from a viewer's microphone, as one Opus packet."""
+
+    sequence: int
+    data: bytes
+
+
 def parse_text(raw: str | bytes, clipboard_limit: int) -> Message | Refusal:
     """Read one text message; `clipboard_limit` is in bytes of UTF-8."""
     if (too_large := _refuse_size(raw, clipboard_limit)) is not None:
@@ -239,19 +251,30 @@ def parse_text(raw: str | bytes, clipboard_limit: int) -> Message | Refusal:
     return message
 
 
-def parse_binary(raw: bytes) -> Ack | Refusal:
+def parse_binary(raw: bytes) -> Ack | Voice | Refusal:
     """Read one binary message."""
-    if len(raw) != ACK.size:
-        return Refusal(
-            "bad_message",
-            f"A binary message has {ACK.size} bytes (an acknowledgement), this one {len(raw)}.",
-        )
-    kind, reserved, decode_queue, frame_id = ACK.unpack(raw)
-    if kind != 1:
-        return Refusal("bad_message", f"Binary message kind {kind} is unknown; 1 is an acknowledgement.", "kind")
+    size = len(raw)
+    if size < ACK.size:
+        return Refusal("bad_message", f"A binary message begins with {ACK.size} bytes, this one has only {size}.")
+    kind, reserved, number, identifier = ACK.unpack_from(raw)
     if reserved != 0:
         return Refusal("bad_message", f"The reserved byte must be 0, not {reserved}.", "reserved")
-    return Ack(frame_id, decode_queue)
+    if kind == VOICE_KIND:
+        return _voice(number, identifier, raw[ACK.size :])
+    if kind != ACK_KIND:
+        known = f"{ACK_KIND} is an acknowledgement, {VOICE_KIND} the microphone"
+        return Refusal("bad_message", f"Binary message kind {kind} is unknown; {known}.", "kind")
+    if size != ACK.size:
+        return Refusal("bad_message", f"An acknowledgement has {ACK.size} bytes, this one {size}.")
+    return Ack(identifier, number)
+
+
+def _voice(sequence: int, reserved: int, data: bytes) -> Voice | Refusal:
+    if reserved != 0:
+        return Refusal("bad_message", f"The reserved word must be 0, not {reserved}.", "reserved")
+    if not 0 < len(data) <= MAX_OPUS:
+        return Refusal("bad_message", f"An Opus packet has 1 to {MAX_OPUS} bytes, this one {len(data)}.")
+    return Voice(sequence, data)
 
 
 def pack_video(frame: EncodedFrame, frame_id: int) -> bytes:
@@ -282,6 +305,15 @@ def permit(message: Message, role: Role, policy: Policy) -> Refusal | None:
         return Refusal("forbidden", "Pasting into this session is turned off by its administrator.", "type")
     if isinstance(message, Resize):
         return _check_size(message, policy)
+    return None
+
+
+def permit_voice(role: Role, policy: Policy) -> Refusal | None:
+    """Decide whether a viewer may be heard in the session."""
+    if not policy.microphone:
+        return Refusal("forbidden", "The microphone is turned off in this session by its administrator.")
+    if role is Role.VIEWER:
+        return Refusal("forbidden", "You are watching: speaking needs control. Ask the owner of the session for it.")
     return None
 
 

@@ -90,6 +90,9 @@ class Metrics:
         self._rtp_packets = self._counter("rtp_packets", "WebRTC: RTP packets of video sent.")
         self._rtp_lost = self._counter("rtp_lost_packets", "WebRTC: packets that viewers reported as lost.")
         self._rtp_again = self._counter("rtp_retransmissions", "WebRTC: packets that viewers asked for again.")
+        self._voice = self._counter(
+            "microphone_packets", "Packets of viewers' microphones, by what became of them.", "result"
+        )
         self._fps = self._gauge("frames_per_second", "Encoded frames over the last two seconds.")
         self._bitrate = self._gauge("bitrate_bits_per_second", "Encoded video over the last two seconds.")
         self._target = self._gauge("target_bitrate_bits_per_second", "Ceiling that the encoder works under now.")
@@ -121,6 +124,10 @@ class Metrics:
     def keyframe_requested(self) -> None:
         """Count a decoder's wish for a keyframe."""
         self._keyframe_requests.inc()
+
+    def voice(self, in_time: bool) -> None:
+        """Count a packet of a viewer's microphone that was let in."""
+        self._voice.labels("played" if in_time else "late").inc()
 
     def rtp(self, before: RtpFigures, now: RtpFigures) -> None:
         """Count what a WebRTC connection has sent since `before`. Losses are an estimate, and may be taken back."""
@@ -168,6 +175,8 @@ class Metrics:
             self._input.labels(transport)
         for sends in ("websocket", "webrtc"):
             self._queue.labels(sends)
+        for result in ("played", "late"):
+            self._voice.labels(result)
         for code in CODES:
             self._refusals.labels(code)
 

@@ -118,6 +118,7 @@ class Viewer:
                     "clipboard": policy.clipboard.value,
                     "clipboard_limit": policy.clipboard_limit,
                     "audio": policy.audio,
+                    "microphone": policy.microphone,
                     "max_width": policy.max_width,
                     "max_height": policy.max_height,
                     "max_bitrate": policy.max_bitrate,
@@ -168,10 +169,25 @@ class Viewer:
     # From the viewer
 
     def _take_binary(self, raw: bytes) -> None:
-        ack = messages.parse_binary(raw)
-        if isinstance(ack, Refusal):
-            self.refuse(ack)
-            return
+        match messages.parse_binary(raw):
+            case Refusal() as refusal:
+                self.refuse(refusal)
+            case messages.Voice() as voice:
+                self._hear(voice)
+            case messages.Ack() as ack:
+                self._take_ack(ack)
+
+    def _hear(self, voice: messages.Voice) -> None:
+        now = time.monotonic()
+        refusal = messages.permit_voice(self.role, self._policy)
+        if refusal is None and not self._limit.kind("microphone", now):
+            refusal = Refusal("rate_limited", "Too many packets of sound; this one was dropped.")
+        if refusal is None:
+            refusal = self._core.microphone.take(self.id, voice, now)
+        if refusal is not None:
+            self.refuse(refusal)
+
+    def _take_ack(self, ack: messages.Ack) -> None:
         key: SinkKey = (self.id, "websocket")
         delay = self._core.acknowledge(key, ack.frame_id)
         if delay is None:
