@@ -110,6 +110,7 @@ test-hub5: setup-test $(HUB5)/stamp
 	@$(HUB5)/bin/python -m pytest tests/hub $(ARGS)
 
 bench: setup-test
+	@tools/system-packages tools/packages-bench.txt
 	@mkdir -p build && python -m tests.bench $(if $(ONLY),--only $(ONLY),)
 
 docs: setup

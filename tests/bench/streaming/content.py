@@ -40,9 +40,19 @@ class Layout:
     height: int
 
     @property
-    def probe(self) -> tuple[int, int]:
-        """Middle of the probe."""
+    def middle(self) -> tuple[int, int]:
+        """Of the probe."""
         return self.width // 2, self.height - STRIP // 2
+
+    @property
+    def probe(self) -> tuple[int, int]:
+        """The pixel that is looked at."""
+        return self.middle[0] - 20, self.middle[1] - 20
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """Where it is clicked: some pictures have the pointer in them, which must not cover what is looked at."""
+        return self.middle[0] + 20, self.middle[1] + 20
 
     @property
     def code(self) -> list[tuple[int, int]]:
@@ -62,7 +72,7 @@ class Screen:
         self._wait_for_size()
         self.white, self.black = self.setup.white_pixel, self.setup.black_pixel
         self.window = self._window(self.setup.root, (0, 0, layout.width, layout.height), 0x203040)
-        x, y = layout.probe
+        x, y = layout.middle
         self.probe = self._window(self.window, (x - 40, y - 40, 80, 80), self.black, xp.EventMask.ButtonPress)
         self.lit = False
         self.gc = self.connection.generate_id()

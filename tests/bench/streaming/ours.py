@@ -30,7 +30,7 @@ def start(transport: str, size: Size) -> Iterator[Target]:
         with ended(front, port):
             yield Target(
                 url=f"http://127.0.0.1:{port}/?transport={transport}",
-                display=running.display,
+                display=lambda: running.display,
                 parts=lambda: session_processes(running.process.pid),
             )
 

@@ -74,6 +74,23 @@ def ended(process: subprocess.Popen[Any], port: int | None = None) -> Iterator[N
                     continue
 
 
+@contextmanager
+def x_server(*command: str, log: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[Any]]]:
+    """Run an X server on a display of its own choice; gives what clients need to find it, and its process."""
+    reader, writer = os.pipe()
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "-displayfd", str(writer), "-nolisten", "tcp", "-noreset"],
+            pass_fds=[writer], stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+    os.close(writer)
+    with ended(process), os.fdopen(reader) as number:
+        display = number.readline().strip()
+        if not display:
+            raise RuntimeError(f"{command[0]} did not start: {log.read_text(errors='replace')}")
+        yield {"DISPLAY": f":{display}", "XAUTHORITY": "/dev/null"}, process
+
+
 def _listens(port: int, process: subprocess.Popen[Any]) -> bool:
     if process.poll() is not None:
         raise RuntimeError(f"{process.args!r} ended with {process.returncode}")

@@ -41,8 +41,8 @@ class Target:
     """A running variant."""
 
     url: str
-    display: Mapping[str, str]
-    """Environment of X clients on its screen."""
+    display: Callable[[], Mapping[str, str]]
+    """Environment of X clients on its screen; asked for once its page is open."""
     parts: Callable[[], dict[str, list[psutil.Process]]]
     """The server side by part, without the content: `x` is the X server."""
     prepare: Callable[[Page], None] = _nothing
@@ -66,7 +66,7 @@ class Variant:
     ours: bool = False
 
 
-PROVIDERS = ("ours",)
+PROVIDERS = ("ours", "peers.selkies", "peers.novnc", "peers.jupyter_remote_desktop")
 
 
 def variants() -> dict[str, Variant]:

@@ -45,7 +45,7 @@ class Watcher:
 
         The pauses between are random, so that no click keeps time with the frames.
         """
-        x, y = self.page.evaluate("a => streamBench.place(...a)", [*self.layout.probe, self.screen])
+        x, y = self.page.evaluate("a => streamBench.place(...a)", [*self.layout.target, self.screen])
         self.page.mouse.move(x, y)
         for _ in range(WARM_UP):
             self._click(pause)
@@ -72,7 +72,7 @@ def content(kind: str, size: Size, target: Target) -> Iterator[subprocess.Popen[
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.streaming.content", kind, str(size)],
         cwd=ROOT,
-        env={**os.environ, **target.display, "PYTHONPATH": PYTHONPATH},
+        env={**os.environ, **target.display(), "PYTHONPATH": PYTHONPATH},
         stdout=subprocess.PIPE,
         text=True,
     )
