@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from streamspace_proxy.streamer.pacing import CRISP_STEPS, QUIET_SECONDS, REFINE_INTERVAL, REFINE_STEPS, Act, Pacer
+import pytest
+from streamspace_proxy.streamer.pacing import QUIET_SECONDS, REFINE_INTERVAL, REFINE_STEPS, Act, Pacer
 
 
 def run(pacer: Pacer, changes: list[float], until: float, *, crisp: bool = False) -> list[tuple[float, Act]]:
@@ -51,16 +52,26 @@ def test_a_picture_that_rests_becomes_crisp_and_then_there_is_silence() -> None:
     assert [act for _, act in done] == [Act.CAPTURE] + [Act.REFINE] * REFINE_STEPS
     assert done[1][0] - 1.0 >= QUIET_SECONDS - 1e-6
     assert done[-1][0] < 1.0 + QUIET_SECONDS + (REFINE_STEPS + 1) * REFINE_INTERVAL
-    assert [act for _, act in run(Pacer(60), [1.0], 60.0, crisp=True)] == [Act.CAPTURE] + [Act.REFINE] * CRISP_STEPS
+    assert [act for _, act in run(Pacer(60), [1.0], 60.0, crisp=True)] == [Act.CAPTURE], (
+        "a change that is crisp at once"
+    )
 
 
-def test_one_repeat_that_adds_nothing_does_not_end_the_refining() -> None:
+def test_the_refining_ends_with_the_repeat_that_is_crisp() -> None:
     pacer = Pacer(60)
-    pacer.captured(0.0, True, False)
-    for step, crisp in enumerate([True, False, *[True] * (CRISP_STEPS - 1)]):
-        pacer.captured(1.0 + step, False, crisp)
+    for step, crisp in enumerate([False, False, True]):
+        pacer.captured(1.0 + step, step == 0, crisp)
+        pacer.requested = True
+        assert pacer.decide(False, 100.0)[0] is (Act.SLEEP if crisp else Act.REFINE)
+
+
+def test_the_next_frame_waits_as_long_as_the_last_one_asks_for() -> None:
+    pacer = Pacer(60)
+    pacer.captured(1.0, True, False, pause=0.3)
     pacer.requested = True
-    assert pacer.decide(False, 100.0) == (Act.REFINE, None)
+    act, seconds = pacer.decide(True, 1.1)
+    assert act is Act.SLEEP
+    assert seconds == pytest.approx(0.2)
 
 
 def test_a_change_interrupts_the_refining() -> None:

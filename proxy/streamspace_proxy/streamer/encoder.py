@@ -71,6 +71,8 @@ class Encoded:
     """As in `EncodedFrame`."""
     crisp: bool = False
     """Encoding the same picture again would add nothing that can be seen."""
+    pause: float = 0.0
+    """Seconds that the next picture has to wait, for the ceiling's sake."""
 
 
 class Encoder(Protocol):

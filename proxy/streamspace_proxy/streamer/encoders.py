@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamspace_proxy.streamer import colour
 from streamspace_proxy.streamer.capture import Codec, Quality
 from streamspace_proxy.streamer.encoder import Encoder, Picture
-from streamspace_proxy.streamer.h264 import H264Encoder
+from streamspace_proxy.streamer.h264 import make_h264
 from streamspace_proxy.streamer.jpeg import JpegEncoder
 from streamspace_proxy.streamer.vp8 import Vp8Encoder
 
@@ -19,7 +19,7 @@ def make_encoder(codec: Codec, picture: Picture, most: Quality) -> Encoder:
     """Return an encoder for pictures of this size; `most`: the highest rates that it is to be asked for."""
     made: Encoder
     if codec == "h264":
-        made = H264Encoder(picture.width, picture.height, most.fps, most.bitrate)
+        made = make_h264(picture.width, picture.height, most.fps, most.bitrate)
     elif codec == "vp8":
         made = Vp8Encoder(picture.width, picture.height, most.fps, most.bitrate)
     else:

@@ -214,7 +214,7 @@ class EventDrivenCapture(CaptureBackend):
         encoder.set_rate(self._used.bitrate, self._used.fps)
         encoded = encoder.encode(picture, self._pacer.keyframe, None if refine else changed)
         done = time.monotonic()
-        self._pacer.captured(started, news, encoded.crisp)
+        self._pacer.captured(started, news, encoded.crisp, encoded.pause)
         self._frames += 1
         self._keyframes += encoded.keyframe
         self._bytes += len(encoded.data)

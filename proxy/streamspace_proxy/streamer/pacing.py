@@ -2,7 +2,7 @@
 
 A quiet screen is captured the moment it changes; a busy one at most once per frame interval. When a change or a
 keyframe (coarse, to be quick) is followed by quiet, the same picture is encoded again a few times, each better than the
-last, until it is crisp; then silence.
+last, until the encoder says that it is crisp; then silence.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import math
 from enum import Enum, auto
 from typing import Final
 
-QUIET_SECONDS: Final = 0.2
-REFINE_INTERVAL: Final = 0.05
+QUIET_SECONDS: Final = 0.1
+REFINE_INTERVAL: Final = 1 / 30
 REFINE_STEPS: Final = 100
-CRISP_STEPS: Final = 4
-"""So many repeats in a row that add nothing mean that nothing is left to add: one may be x264 taking its breath."""
 
 
 class Act(Enum):
@@ -38,7 +36,7 @@ class Pacer:
         self._last = -math.inf
         self._last_change = -math.inf
         self._refine_left = 0
-        self._crisp = 0
+        self._pause = 0.0
 
     def set_fps(self, fps: int) -> None:
         """Capture at most so often from now on."""
@@ -51,15 +49,19 @@ class Pacer:
         wanted = changed or self.keyframe
         if not wanted and not self._refine_left:
             return Act.SLEEP, None
-        due = self._last + self._interval
+        due = self._last + max(self._interval, self._pause)
         if not wanted:
-            due = max(self._last_change + QUIET_SECONDS, self._last + REFINE_INTERVAL)
+            due = max(due, self._last_change + QUIET_SECONDS, self._last + REFINE_INTERVAL)
         if due > now:
             return Act.SLEEP, due - now
         return (Act.CAPTURE if wanted else Act.REFINE), None
 
-    def captured(self, now: float, changed: bool, crisp: bool) -> None:
-        """Note that a frame was made at `now`; `crisp`: encoding it again would add nothing."""
+    def captured(self, now: float, changed: bool, crisp: bool, pause: float = 0.0) -> None:
+        """Note that a frame was made at `now`.
+
+        `crisp`: encoding it again would add nothing; `pause`: the next one is to come so many seconds later.
+        """
+        self._pause = pause
         due = self._last + self._interval
         # Timers wake a little late: keep to the beat, or 60 frames become 57.
         self._last = due if due <= now < due + self._interval / 4 else now
@@ -68,10 +70,11 @@ class Pacer:
         self.keyframe = False
         if coarse:
             self._last_change = now
-            self._refine_left, self._crisp = REFINE_STEPS, 0
-        else:
-            self._crisp = self._crisp + 1 if crisp else 0
-            self._refine_left = 0 if self._crisp >= CRISP_STEPS else max(0, self._refine_left - 1)
+            self._refine_left = REFINE_STEPS
+        if crisp:
+            self._refine_left = 0
+        elif not coarse:
+            self._refine_left = max(0, self._refine_left - 1)
 
     def reset(self) -> None:
         """Forget the last picture: another one begins with a keyframe, at once."""
