@@ -95,6 +95,8 @@ unit: setup
 	@python -m pytest tests/unit $(ARGS)
 	@npm run --silent test
 
+# Seconds for each parser that is fuzzed
+test: export FUZZ_SECONDS ?= 60
 test: check setup-test test-hub5
 	@python -m pytest tests --ignore tests/unit --ignore tests/bench $(ARGS)
 

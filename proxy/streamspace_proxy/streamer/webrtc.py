@@ -150,6 +150,7 @@ class WebRtcPeer:
         try:
             offer = RTCSessionDescription(sdp=_without_mdns(offer_sdp), type="offer")
             await self._connection.setRemoteDescription(offer)
+            webrtc_hooks.forget_unused(self._connection)
             if video.mid is None:
                 raise WebRtcError("the offer has no video section")
             self._packer.codec = "vp8" if video._codecs[0].name == "VP8" else "h264"
@@ -231,6 +232,7 @@ class WebRtcPeer:
         self._state = "closed"
         if self._deadline is not None:
             self._deadline.cancel()
+        webrtc_hooks.forget_unused(self._connection)
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._connection.close()

@@ -246,6 +246,15 @@ def pace(sender: Any, pacer: BurstPacer, on_frame: Callable[[int, int], None]) -
     transport._send_rtp = paced
 
 
+def forget_unused(connection: Any) -> None:
+    """Forget what the offer left without a transport.
+
+    There aiortc's connecting and closing would fail with an AttributeError, and leave the rest undone.
+    """
+    transceivers = connection._RTCPeerConnection__transceivers
+    transceivers[:] = [transceiver for transceiver in transceivers if transceiver.receiver.transport is not None]
+
+
 def sender_figures(sender: Any) -> dict[str, float | int | None]:
     """Return what aiortc knows of a sender, without waiting: getStats is a coroutine."""
     remote = sender._RTCRtpSender__stats.get(f"remote-inbound-rtp_{id(sender)}")
