@@ -210,14 +210,15 @@ function measured(state: LadderState, event: LadderEvent & { type: 'measured' })
 
 function networkChanged(state: LadderState, now: number): LadderStep {
   const forgotten = { state: { ...state, memory: NO_MEMORY }, actions: [FORGET] };
-  if (state.shown !== 'webrtc' || !state.rungs.includes('websocket')) {
+  if (state.shown !== 'webrtc') {
     return then(forgotten, step => tryWebRtc(step, now, null));
   }
-  // The old way may be gone without anybody saying so. The socket carries the picture while a new one is found.
+  // The old way may be gone without anybody saying so. Where there is a socket, it carries the picture while a new way
+  // is found; the last picture stays until the next one is there.
   const running = state.running.filter(t => t !== 'webrtc');
   const left = { ...forgotten.state, running, shown: null, lossySince: null };
   return then({ state: left, actions: [FORGET, { type: 'stop', transport: 'webrtc' }] }, step =>
-    startNext(step, now, false),
+    startNext(step, now, true),
   );
 }
 

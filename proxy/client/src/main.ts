@@ -23,9 +23,10 @@ function root(): HTMLElement {
   return made;
 }
 
-const asked = new URLSearchParams(location.search).get('transport');
+const query = new URLSearchParams(location.search);
+const asked = query.get('transport');
 const forced = TRANSPORTS.find((name): name is Transport => name === asked) ?? null;
-const viewer = new Viewer(root(), readConfig(), forced);
+const viewer = new Viewer(root(), readConfig(), { forced, relayOnly: query.get('ice') === 'relay' });
 window.streamspace = viewer.api;
 void viewer.start();
 if (asked && !forced) {

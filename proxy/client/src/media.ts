@@ -44,13 +44,20 @@ export interface MediaEvents {
   failure: { transport: Transport; reason: string };
 }
 
-export interface MediaOptions {
+/** What the page's address asks for. */
+export interface Wishes {
+  /** `?transport=`: this one or none. */
+  readonly forced: Transport | null;
+  /** `?ice=relay`: WebRTC by TURN only, to try that out. */
+  readonly relayOnly: boolean;
+}
+
+export interface MediaOptions extends Wishes {
   stage: HTMLElement;
   meter: Meter;
   send: Send;
   sendBinary: (data: ArrayBuffer) => void;
   rfbUrl: string;
-  forced: Transport | null;
   /** Whether sound should be sent. */
   wantsSound: () => boolean;
 }
@@ -299,6 +306,7 @@ export class Media extends Emitter<MediaEvents> {
         return new WebRtcTransport({
           ...events,
           iceServers: this.hello?.ice_servers ?? [],
+          relayOnly: this.options.relayOnly,
           audio: this.hello?.policy.audio === true,
           codecs: common(this.able?.webrtc ?? [], this.hello?.codecs),
           ask: () => this.ask('webrtc'),

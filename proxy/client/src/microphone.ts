@@ -13,6 +13,8 @@ declare const MICROPHONE_WORKLET: string;
 const RATE = 48_000;
 const BITRATE = 32_000;
 const PACKET_US = 20_000;
+/** Packets of this length say that nobody speaks (Opus DTX, RFC 6716 section 2.1.9): they are not sent. */
+const SILENCE_BYTES = 3;
 
 interface Line {
   stream: MediaStream;
@@ -102,6 +104,10 @@ export class Microphone {
   private openEncoder(): AudioEncoder {
     const encoder = new AudioEncoder({
       output: chunk => {
+        if (chunk.byteLength <= SILENCE_BYTES) {
+          this.sequence += 1;
+          return;
+        }
         const packet = new Uint8Array(chunk.byteLength);
         chunk.copyTo(packet);
         this.sendBinary(encodeMicrophone(this.sequence++, packet));

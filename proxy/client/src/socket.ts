@@ -22,6 +22,9 @@ export interface SocketEvents {
 /** Between pings: while something happens, so that a transport that starves is noticed; and while nothing does. */
 const BUSY_PING_MS = 500;
 const IDLE_PING_MS = 2000;
+/** At the start a few close together: the quickest there and back tells most about the streamer's clock. */
+const FIRST_PINGS = 5;
+const FIRST_PING_MS = 60;
 /** Something has happened for so long after the last sign of it. */
 const BUSY_MS = 2000;
 /** Without any message for so long, the connection is dead whatever TCP believes. */
@@ -130,7 +133,9 @@ export class ViewerSocket {
       window.clearTimeout(this.attemptTimer);
       this.attemptMs = ATTEMPT_MS;
       this.lastHeard = this.lastPing = performance.now();
-      this.ping();
+      for (let first = 0; first < FIRST_PINGS; first++) {
+        window.setTimeout(() => this.socket === socket && this.ping(), first * FIRST_PING_MS);
+      }
       this.heartbeatTimer = window.setInterval(() => this.heartbeat(), BUSY_PING_MS);
     };
     socket.onmessage = event => this.receive(event.data as string | ArrayBuffer);

@@ -7,7 +7,7 @@ import { type Abilities, common, detect, mayUseWorker } from './detect';
 import { Emitter } from './events';
 import { cssCursor } from './input/cursor';
 import { Resizer } from './input/resize';
-import { Media } from './media';
+import { Media, type Wishes } from './media';
 import { Meter } from './meter';
 import { Microphone } from './microphone';
 import type { ErrorMessage, Hello, ServerMessage, Status, Transport } from './protocol';
@@ -49,7 +49,7 @@ export class Viewer {
   constructor(
     root: HTMLElement,
     private readonly config: PageConfig,
-    private readonly forced: Transport | null,
+    private readonly wishes: Wishes,
   ) {
     this.situation = newSituation(config, location.host);
     this.socket = new ViewerSocket(socketUrl('ws', config.view), {
@@ -64,7 +64,7 @@ export class Viewer {
       send,
       sendBinary: data => this.socket.sendBinary(data),
       rfbUrl: socketUrl('rfb', config.view),
-      forced,
+      ...wishes,
       wantsSound: () => this.sound.wanted,
     });
     this.controls = new Controls({
@@ -166,9 +166,10 @@ export class Viewer {
       this.events.emit('error', { code: 'transport_failed', message: `${transport}: ${reason}` }),
     );
     this.media.on('giveUp', reason => {
-      const able = this.plays(this.forced ?? 'websocket');
+      const { forced } = this.wishes;
+      const able = this.plays(forced ?? 'websocket');
       const advice = able || isSecureContext ? '' : strings.insecure;
-      this.situation.giveUp = { reason, sentence: strings.giveUp(reason, this.forced, able) + advice };
+      this.situation.giveUp = { reason, sentence: strings.giveUp(reason, forced, able) + advice };
       this.page.refresh();
     });
     document.addEventListener('visibilitychange', () => {
@@ -326,7 +327,8 @@ export class Viewer {
   }
 
   private refused(error: ErrorMessage): void {
-    if (TOLD.includes(error.code) && error.field !== 'width' && error.field !== 'height') {
+    const unheard = error.code === 'not_ready' && this.microphone.state === 'on';
+    if ((unheard || TOLD.includes(error.code)) && error.field !== 'width' && error.field !== 'height') {
       this.page.toast.show(error.message);
     }
     const { code, message, field } = error;
@@ -344,7 +346,7 @@ export class Viewer {
   }
 
   private announceFallback(): void {
-    if (this.media.transport === 'rfb' && this.forced === null && !this.plays('websocket')) {
+    if (this.media.transport === 'rfb' && this.wishes.forced === null && !this.plays('websocket')) {
       this.page.toast.show(strings.slowFallback);
     }
   }

@@ -149,7 +149,14 @@ const cases: Case[] = [
     shown: null,
   },
   {
-    name: 'and climbs again from there',
+    name: 'makes a new connection there where WebRTC is all there is',
+    forced: 'webrtc',
+    steps: [connect(), frame('webrtc'), network],
+    said: ['remember 0', 'stop webrtc', 'start webrtc'],
+    shown: null,
+  },
+  {
+    name: 'climbs again from there',
     steps: [...onWebRtc, network, frame('websocket')],
     said: ['show websocket', 'start webrtc'],
     shown: 'websocket',

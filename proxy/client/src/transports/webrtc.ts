@@ -8,6 +8,8 @@ import type { LineQuality, PictureTransport, TransportEvents } from './types';
 
 export interface WebRtcTransportOptions extends TransportEvents {
   iceServers: RTCIceServer[];
+  /** Use these servers, and no direct way. */
+  relayOnly: boolean;
   /** Whether there is sound at all: a connection made without cannot get it later. */
   audio: boolean;
   /** What browser and streamer share, the best first. */
@@ -60,7 +62,9 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   start(): void {
-    const peer = new RTCPeerConnection({ iceServers: this.options.iceServers, bundlePolicy: 'max-bundle' });
+    const { iceServers, relayOnly } = this.options;
+    const iceTransportPolicy = relayOnly ? 'relay' : 'all';
+    const peer = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: 'max-bundle' });
     this.peer = peer;
     this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
     this.statsTimer = window.setInterval(() => void this.readStats(peer), STATS_MS);
