@@ -1,25 +1,27 @@
 """The bridge: authorised HTTP requests and WebSockets pass between a browser and a session's streamer.
 
 What crosses is an allow-list, both ways, so no cookie, token or forged header of a browser reaches the streamer.
-WebSockets are relayed one message at a time in each direction: a slow reader holds up the sender, never fills memory.
+A WebSocket is handed over to the streamer with its connection, so that nothing stands between them. Where that cannot
+be (TLS ends here) it is relayed, one message at a time in each direction: a slow reader holds up the sender, never
+fills memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from jupyter_server.auth.decorator import ws_authenticated
 from tornado import web
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
 from streamspace_proxy.extension.roles import Viewer, lowered
 from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 from streamspace_proxy.extension.streamer_link import Request, StreamerDownError
-from streamspace_proxy.extension.turn import TurnSource, ice_header
+from streamspace_proxy.extension.turn import IceServers, TurnSource, ice_header
 
 LARGEST_BODY = 64 * 1024
 """Bytes of a request body; the largest thing posted is a path."""
@@ -114,7 +116,7 @@ class ApiBridge(BridgeHandler):
 
 
 class SocketBridge(BridgeHandler, WebSocketHandler):
-    """`ws` and `rfb`: two WebSockets joined."""
+    """`ws` and `rfb`: a WebSocket handed over, or two joined."""
 
     upstream: aiohttp.ClientWebSocketResponse | None = None
     _pump: asyncio.Task[None] | None = None
@@ -138,22 +140,44 @@ class SocketBridge(BridgeHandler, WebSocketHandler):
         # tornado asks again before it accepts; but nobody foreign shall get as far as the streamer.
         if not self.check_origin():
             raise Refusal(403, "This socket was opened from another site.")
-        await self._connect(self.find(name), path)
+        session = self.find(name)
+        protocols = _words(self.request.headers.get("Sec-WebSocket-Protocol", ""))
+        ice = await self._turn.ice_servers() if self._turn is not None and path == "ws" else ()
+        try:
+            if await self._handed_over(session, path, protocols, ice):
+                return
+            self.upstream = await session.link.socket_to(self.viewer_asked_for(), path, protocols, ice_header(ice))
+        except StreamerDownError:
+            self.upstream = None
+        except aiohttp.WSServerHandshakeError as error:
+            raise Refusal(error.status, f"The streamer refused the socket: {error.message}") from error
         try:
             await super().get(name, path)
         finally:
             await self._part()
 
-    async def _connect(self, session: OpenSession, path: str) -> None:
-        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
-        protocols = [word.strip() for word in offered.split(",") if word.strip()]
-        ice = ice_header(await self._turn.ice_servers()) if self._turn is not None and path == "ws" else {}
-        try:
-            self.upstream = await session.link.socket_to(self.viewer_asked_for(), path, protocols, ice)
-        except StreamerDownError:
-            self.upstream = None
-        except aiohttp.WSServerHandshakeError as error:
-            raise Refusal(error.status, f"The streamer refused the socket: {error.message}") from error
+    async def _handed_over(self, session: OpenSession, path: str, protocols: Sequence[str], ice: IceServers) -> bool:
+        """Give the connection away if this is a WebSocket request that came over plain TCP."""
+        headers = self.request.headers
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        if (
+            type(stream) is not IOStream
+            or headers.get("Upgrade", "").lower() != "websocket"
+            or "upgrade" not in _words(headers.get("Connection", "").lower())
+            or headers.get("Sec-WebSocket-Version") != "13"
+        ):
+            return False
+        opening = {
+            "path": path,
+            "key": headers.get("Sec-WebSocket-Key", ""),
+            "protocols": protocols,
+            "ice_servers": [server.model_dump() for server in ice],
+        }
+        given = await session.link.hand_over(self.viewer_asked_for(), stream.socket, opening)
+        if given:
+            # Closes our copy of the connection only.
+            self.detach().close()
+        return given
 
     async def _part(self) -> None:
         if self._pump is not None:
@@ -210,6 +234,11 @@ class SocketBridge(BridgeHandler, WebSocketHandler):
         else:
             # Gone without a word, or going away: the runner starts it again.
             self.close(TRY_AGAIN_LATER, RESTARTING)
+
+
+def _words(header: str) -> list[str]:
+    """Return a header's comma-separated words."""
+    return [word.strip() for word in header.split(",") if word.strip()]
 
 
 def _short(reason: object) -> str | None:

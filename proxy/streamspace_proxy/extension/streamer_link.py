@@ -7,6 +7,8 @@ know tornado, users' credentials or the hub.
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +27,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 PATIENCE = 10.0
 """Seconds to wait for a streamer that is not there yet: it starts beside the server that asks for it."""
 RETRY_INTERVAL = 0.05
+HANDOVER = "handover.sock"
 LARGEST_MESSAGE = 64 * 1024 * 1024
 """Bytes in one WebSocket message from the streamer: above any frame, below any harm."""
 
@@ -48,8 +51,8 @@ class Request:
 class StreamerLink:
     """One session's streamer. Connections are made on demand; `close` ends them."""
 
-    def __init__(self, socket: Path, patience: float = PATIENCE) -> None:
-        self.socket = socket
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self.socket = path
         self._patience = patience
         self._session: aiohttp.ClientSession | None = None
 
@@ -80,6 +83,27 @@ class StreamerLink:
                 max_msg_size=LARGEST_MESSAGE,
             )
         )
+
+    async def hand_over(self, viewer: Viewer, connection: socket.socket, opening: Mapping[str, object]) -> bool:
+        """Give a viewer's connection to the streamer, which answers the WebSocket request that `opening` tells of.
+
+        False: this streamer takes none. Once given, `connection` is to be closed here, and not shut down.
+        """
+        description = json.dumps({"user": viewer.user, "role": viewer.role.value, **opening}).encode()
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as streamer:
+                    streamer.setblocking(False)
+                    streamer.connect(str(self.socket.with_name(HANDOVER)))
+                    socket.send_fds(streamer, [description], [connection.fileno()])
+                return True
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and self.socket.exists():
+                    return False
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise StreamerDownError(str(error)) from error
+            await asyncio.sleep(RETRY_INTERVAL)
 
     async def last_input(self) -> datetime | None:
         """Return when the streamer last saw input; None before the first, or while it is away."""

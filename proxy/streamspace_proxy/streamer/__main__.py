@@ -13,6 +13,7 @@ from aiohttp import web
 from streamspace_proxy.desktop.processes import die_with_parent, hide_from_same_user
 from streamspace_proxy.streamer.config import Config, ConfigError, read_config
 from streamspace_proxy.streamer.core import Streamer
+from streamspace_proxy.streamer.handover import HandoverServer
 from streamspace_proxy.streamer.server import listen, make_app
 
 logger = logging.getLogger("streamspace_proxy.streamer")
@@ -26,9 +27,13 @@ async def serve(config: Config) -> None:
         loop.add_signal_handler(number, ended.set)
     core = Streamer(config)
     # Paths and query strings of viewers are nobody's business: no access log.
-    runner = web.AppRunner(make_app(core), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    handovers = HandoverServer()
+    runner = web.AppRunner(make_app(core, handovers), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
+    assert runner.server is not None
     path = config.path("streamer.sock")
+    # First: who finds the other one may rely on this.
+    handovers.start(config.path("handover.sock"), runner.server)
     await web.SockSite(runner, listen(path)).start()
     vital = core.start()
     logger.info("listening on %s", path)
@@ -39,6 +44,7 @@ async def serve(config: Config) -> None:
             if task.done():
                 task.result()
     finally:
+        handovers.close()
         await core.close()
         await runner.cleanup()
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """The streamer's HTTP and WebSocket server on its unix socket: routes, identity, sizes.
 
 Only the Jupyter extension connects. It has authorised the viewer and says in headers who it is, and by which TURN
-servers it may come.
+servers it may come; or it hands over the viewer's connection, and says so with that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.core import Streamer
 from streamspace_proxy.streamer.desktop_link import DesktopError
+from streamspace_proxy.streamer.handover import HandoverServer
 from streamspace_proxy.streamer.metrics import CONTENT_TYPE
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 from streamspace_proxy.streamer.viewer import Viewer
@@ -35,16 +36,21 @@ LEAST_SOCKET_MESSAGE: Final = 12 * 1024 * 1024
 """What is larger closes the socket; what is smaller can be answered by a sentence. So: more than anybody pastes."""
 USER: Final = "streamspace_user"
 ROLE: Final = "streamspace_role"
+ICE: Final = "streamspace_ice"
 CORE: Final = web.AppKey("core", Streamer)
+HANDOVERS: Final = web.AppKey("handovers", HandoverServer)
+HEARTBEAT: Final = 30.0
+"""Seconds between pings that show whether a viewer is still there."""
 ICE_SERVERS: Final = TypeAdapter(tuple[IceServer, ...])
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(core: Streamer) -> web.Application:
-    """Return the application; starting and ending `core` is the caller's."""
+def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
+    """Return the application; starting and ending `core` and `handovers` is the caller's."""
     app = web.Application(middlewares=[identify], client_max_size=MAX_BODY)
     app[CORE] = core
+    app[HANDOVERS] = handovers
     app.add_routes(
         [
             web.get("/ws", viewer_socket),
@@ -82,6 +88,11 @@ def listen(path: Path) -> socket.socket:
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let nobody in without a name and a role; `?view=1` lowers the role."""
+    handed = request.app[HANDOVERS].of(request)
+    if handed is not None:
+        # Whatever stands in the headers may come from the viewer.
+        request[USER], request[ROLE], request[ICE] = handed.user, handed.role, handed.ice_servers
+        return await handler(request)
     user = request.headers.get("X-Streamspace-User", "")
     try:
         role = Role(request.headers.get("X-Streamspace-Role", ""))
@@ -91,6 +102,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         return _error(403, "Nobody has said who you are: this socket is for the Jupyter extension.")
     request[USER] = user
     request[ROLE] = Role.VIEWER if request.query.get("view") == "1" else role
+    request[ICE] = ice_servers(request)
     return await handler(request)
 
 
@@ -98,7 +110,9 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
     """Serve the viewer socket."""
     core = request.app[CORE]
     limit = max(LEAST_SOCKET_MESSAGE, 4 * core.config.policy.clipboard_limit + messages.MAX_TEXT)
-    ws = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False, max_msg_size=limit, timeout=1.0, autoping=True)
+    ws = web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,), compress=False, max_msg_size=limit, timeout=1.0, heartbeat=HEARTBEAT
+    )
     await ws.prepare(request)
     if len(core.viewers) >= core.config.policy.max_viewers:
         core.count_refusal("too_many_viewers")
@@ -107,7 +121,7 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
         await ws.send_str(messages.dump({"type": "bye", "reason": "too_many_viewers", "message": sentence}))
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER)
         return ws
-    viewer = Viewer(core, ws, request[USER], request[ROLE], ice_servers(request))
+    viewer = Viewer(core, ws, request[USER], request[ROLE], request[ICE])
     core.join(viewer)
     try:
         await viewer.run()
@@ -130,7 +144,7 @@ def ice_servers(request: web.Request) -> tuple[IceServer, ...]:
 async def rfb_socket(request: web.Request) -> web.StreamResponse:
     """Serve RFB without input."""
     core = request.app[CORE]
-    ws = web.WebSocketResponse(protocols=("binary",), compress=False, timeout=1.0)
+    ws = web.WebSocketResponse(protocols=("binary",), compress=False, timeout=1.0, heartbeat=HEARTBEAT)
     await ws.prepare(request)
     if core.rfb_viewers >= core.config.policy.max_viewers:
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many viewers")
