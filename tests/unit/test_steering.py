@@ -3,53 +3,95 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from streamspace_proxy.streamer.steering import MIN_BITRATE, AckSteering
+
+from tests.support.ack_link import Link, Sender, simulate
 
 CEILING = 8_000_000
 
 
-def drive(steering: AckSteering, line_rate: float, seconds: float, *, base: float = 0.02, start: float = 0.0) -> float:
-    """30 frames a second of the steered rate over a line; returns the queueing delay at the end in seconds."""
-    free_at = now = start
-    while now < start + seconds:
-        free_at = max(now, free_at) + steering.bitrate / 30 / line_rate
-        delay = base + free_at - now
-        steering.sample(delay, now + delay)
-        # Two frames at most are under way.
-        now = max(now + 1 / 30, free_at - 1 / 30)
-    return free_at - now
-
-
-def test_a_wide_line_keeps_the_ceiling() -> None:
+def sender(round_trip: float, seed: int = 0, busy: float = 0.0) -> Sender:
+    """One that has known its line at rest: a still desktop, a few small frames."""
     steering = AckSteering(CEILING)
-    drive(steering, 50e6, 20)
-    assert steering.bitrate == CEILING
-
-
-@pytest.mark.parametrize("line", [1e6, 2.5e6, 5e6])
-def test_a_narrow_line_is_found_and_its_queue_stays_short(line: float) -> None:
-    steering = AckSteering(CEILING)
-    # A floor is known from the quiet screen before.
     for step in range(10):
-        steering.sample(0.02, step / 10)
-    queue = drive(steering, line, 20, start=1.0)
-    assert 0.4 * line < steering.bitrate <= 2.2 * line
-    assert queue < 0.12
+        steering.sample(round_trip + busy + 0.001, -2 + step / 10)
+    return Sender(steering, busy=busy, seed=seed)
+
+
+def mean_rate(one: Sender, since: float) -> float:
+    rates = [rate for at, rate in one.rates if at >= since]
+    return sum(rates) / len(rates)
+
+
+@pytest.mark.parametrize("round_trip", [0.002, 0.04, 0.1])
+def test_a_wide_line_keeps_the_ceiling(round_trip: float) -> None:
+    one = sender(round_trip)
+    simulate(Link(50e6, round_trip), [one], 20)
+    assert one.steering.bitrate == CEILING
+
+
+def test_at_40_ms_and_2_5_mbit_it_neither_collapses_nor_queues() -> None:
+    one = sender(0.04)
+    simulate(Link(2.5e6, 0.04), [one], 30)
+    first = next(at for at, rate in one.rates if rate < 3e6)
+    assert first < 1.0, "found within a second"
+    assert one.fps_since(5, 30) >= 30
+    assert one.delay(5, 0.5) < 0.065
+    assert one.delay(5, 0.95) < 0.075, "round trip and 35 ms"
+    assert min(rate for at, rate in one.rates if at > 1) > 1e6
+
+
+@settings(max_examples=25, deadline=None)
+@given(rate=st.floats(0.6e6, 20e6), round_trip=st.floats(0.002, 0.1), seed=st.integers(0, 5))
+def test_whatever_the_line_the_queue_stays_short_and_the_line_is_used(
+    rate: float, round_trip: float, seed: int
+) -> None:
+    one = sender(round_trip, seed)
+    simulate(Link(rate, round_trip), [one], 40)
+    assert one.delay(15, 0.5) - round_trip < 0.045
+    assert mean_rate(one, 15) > 0.6 * min(rate, CEILING)
+
+
+@settings(max_examples=10, deadline=None)
+@given(rate=st.floats(2e6, 8e6), late=st.floats(0, 10))
+def test_two_sessions_on_one_line_share_it(rate: float, late: float) -> None:
+    one, other = sender(0.005, 1), sender(0.005, 2)
+    other.next_due = late
+    simulate(Link(rate, 0.005), [one, other], 90)
+    shares = sorted((mean_rate(one, 50), mean_rate(other, 50)))
+    assert shares[0] > 0.4 * shares[1]
+
+
+def test_a_busy_machine_is_not_taken_for_a_narrow_line() -> None:
+    one = sender(0.005)
+
+    def change(now: float, _: Link) -> None:
+        one.busy = 0.07 if 5 < now < 15 else 0.002
+
+    simulate(Link(50e6, 0.005), [one], 30, change)
+    assert mean_rate(one, 5) > 0.8 * CEILING
 
 
 def test_a_line_that_has_recovered_is_used_again() -> None:
-    steering = AckSteering(CEILING)
-    steering.sample(0.02, 0)
-    drive(steering, 1e6, 10)
-    low = steering.bitrate
-    drive(steering, 50e6, 60, start=20)
-    assert steering.bitrate > 3 * low
+    one = sender(0.04)
+
+    def change(now: float, link: Link) -> None:
+        link.rate = 1e6 if 5 < now < 15 else 20e6
+
+    simulate(Link(20e6, 0.04), [one], 60, change)
+    rates = dict(one.rates)
+    assert min(rate for at, rate in rates.items() if 10 < at < 15) < 1.6e6
+    assert max(rate for at, rate in rates.items() if at > 50) > 6e6
 
 
 def test_it_never_goes_below_the_least() -> None:
-    steering = AckSteering(CEILING)
-    steering.sample(0.01, 0)
-    for step in range(1, 1000):
-        steering.sample(2.0, float(step))
-    # What was a queue for longer than the window is the line itself.
-    assert steering.bitrate >= MIN_BITRATE
+    for least in (MIN_BITRATE, 1_000_000):
+        steering = AckSteering(CEILING, least)
+        steering.sample(0.01, 0)
+        for step in range(1, 1000):
+            # What is a queue for longer than the window is the line itself.
+            steering.sample(2.0 + step % 7, float(step))
+            assert least <= steering.bitrate <= CEILING
+    assert AckSteering(200_000, 300_000).bitrate == 200_000

@@ -22,7 +22,11 @@ from typing import Final
 from streamspace_proxy.streamer.capture import Quality
 from streamspace_proxy.streamer.frames import EncodedFrame
 
-RATES: Final = (60, 40, 30, 20, 15, 10)
+RATES: Final = (60, 40, 30, 25, 20, 15, 10)
+MOTION_FPS: Final = 25
+"""Below it motion is none any more: only for pictures that nobody could make out otherwise."""
+PATIENCE: Final = 8.0
+"""Quantiser steps by which they may be coarser before that."""
 SCALES: Final = (1.0, 0.75, 0.5)
 LOW_DATA_BITRATE: Final = 1_500_000
 LOW_DATA_FPS: Final = 30
@@ -65,6 +69,11 @@ class Step:
     fps: int
     scale: float
 
+    @property
+    def patience(self) -> float:
+        """Quantiser steps beyond the coarsest that are borne before this is tried."""
+        return PATIENCE if self.fps < MOTION_FPS else 0.0
+
     def gain(self, other: Step) -> float:
         """Quantiser steps by which `other` is finer than this at the same bitrate."""
         # Half the rate leaves twice the bits; of half the pixels each has twice the bits, and some more detail.
@@ -83,10 +92,12 @@ def ladder(preset: Preset, max_fps: int) -> list[Step]:
 
 def decide(steps: list[Step], now_at: int, quantiser: float, coarsest: float) -> int:
     """Return the index of the step to go to: at most one down, or one up, from `now_at`."""
-    if quantiser > coarsest and now_at + 1 < len(steps):
+    if now_at + 1 < len(steps) and quantiser > coarsest + steps[now_at + 1].patience:
         return now_at + 1
-    if now_at > 0 and quantiser + steps[now_at - 1].gain(steps[now_at]) < coarsest - MARGIN:
-        return now_at - 1
+    if now_at > 0:
+        better = steps[now_at - 1]
+        if quantiser + better.gain(steps[now_at]) < coarsest + steps[now_at].patience - MARGIN:
+            return now_at - 1
     return now_at
 
 

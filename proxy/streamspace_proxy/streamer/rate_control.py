@@ -120,7 +120,7 @@ class RateControl:
             self._known = self._new
 
     def pause(self) -> float:
-        """Return in how many seconds the next picture may come at the earliest: the ceiling holds, whatever is shown."""
+        """Return in how many seconds the next picture may come at the earliest: the ceiling holds in any case."""
         return max(0.0, -self._saved / self._rate - SAVED_SECONDS)
 
     def _target(self, now: float) -> float:

@@ -70,7 +70,7 @@ class Viewer:
         self._held = HeldInput()
         self._tasks: set[asyncio.Task[None]] = set()
         self.media = ViewerMedia(core, self.id, self._outbox, self.refuse)
-        self._steering = AckSteering(self._policy.max_bitrate)
+        self._steering = AckSteering(self._policy.max_bitrate, self._policy.min_bitrate)
         self.refusals = 0
         self._ack_ms = 0.0
         self._decode_queue = 0
