@@ -63,7 +63,7 @@ class Viewer:
         self.peers = ViewerPeers(self, False, self.sent.append, self._refuse)
         self.picture = TestPicture()
         self.events: list[str] = []
-        self.packets = 0
+        self.packets = self.taken = 0
         self.pages: list[Page] = []
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -82,6 +82,9 @@ class Viewer:
     def rtc_bitrate(self, bitrate: int) -> None:
         pass
 
+    def rtc_taken(self, frame_id: int) -> None:
+        self.taken += 1
+
     def rtc_sent(self, before: RtpFigures, now: RtpFigures) -> None:
         assert now.packets >= before.packets
         self.packets += now.packets - before.packets
@@ -92,7 +95,7 @@ class Viewer:
 
     async def feed(self) -> None:
         while True:
-            self.peers.send_video(self.picture.next())
+            self.peers.send_video(self.picture.next(), 0)
             await asyncio.sleep(1 / 30)
 
 

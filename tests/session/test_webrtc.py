@@ -58,6 +58,7 @@ class Listener:
         self.bitrates: list[int] = []
         self.states: list[str] = []
         self.clocks: list[tuple[int, int]] = []
+        self.left: list[int] = []
         self._want_keyframe = want_keyframe
 
     def peer_needs_keyframe(self, peer: WebRtcPeer) -> None:
@@ -69,6 +70,9 @@ class Listener:
 
     def peer_changed(self, peer: WebRtcPeer, state: str) -> None:
         self.states.append(state)
+
+    def peer_sent(self, peer: WebRtcPeer, frame_id: int) -> None:
+        self.left.append(frame_id)
 
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         self.clocks.append((rtp, capture_us))
@@ -92,7 +96,7 @@ class Session(Listener):
 
     async def _feed(self) -> None:
         while True:
-            self.peer.send_video(self.picture.next())
+            self.peer.send_video(self.picture.next(), self.picture.count)
             await asyncio.sleep(1 / 30)
 
     async def close(self) -> None:
@@ -156,7 +160,7 @@ async def test_a_viewer_without_h264_gets_vp8() -> None:
             frame.pts, frame.time_base = count * 33_333, encoder.time_base
             for packet in encoder.encode(frame):
                 capture_us = started + count * 33_333
-                peer.send_video(EncodedFrame(bytes(packet), packet.is_keyframe, 1, capture_us, 320, 240))
+                peer.send_video(EncodedFrame(bytes(packet), packet.is_keyframe, 1, capture_us, 320, 240), count)
             count += 1
             await asyncio.sleep(1 / 30)
         receiving.cancel()
@@ -273,14 +277,14 @@ async def test_a_keyframe_is_spread_and_a_small_frame_is_not() -> None:
             await asyncio.sleep(0.2)
             times.clear()
             data = b"\0\0\0\1\x65" + bytes([1]) * size
-            session.peer.send_video(EncodedFrame(data, True, 1, int(time.monotonic() * 1e6), 320, 240))
-            await asyncio.sleep(0.2)
+            session.peer.send_video(EncodedFrame(data, True, 1, int(time.monotonic() * 1e6), 320, 240), 0)
+            await asyncio.sleep(0.3)
             assert len(times) >= size // 1300
             return times[-1] - times[0]
 
         assert await burst(20_000) < 0.008
-        # 150 kB beyond the burst at 64 Mbit/s, or slower after the viewer's estimate
-        assert 0.012 < await burst(180_000) < 0.12
+        # 150 kB beyond the burst at 8 Mbit/s, or faster after the viewer's reports
+        assert 0.012 < await burst(180_000) < 0.25
 
 
 def test_the_pacer_never_holds_a_normal_frame() -> None:
@@ -288,9 +292,9 @@ def test_the_pacer_never_holds_a_normal_frame() -> None:
     assert all(pacer.delay(1200, 10.0) == 0 for _ in range(27))
     assert pacer.delay(1200, 10.0) > 0
     assert pacer.delay(1200, 10.1) == 0
-    pacer.set_bitrate(1)
-    assert pacer.rate == 16_000_000
-    pacer.set_bitrate(10**9)
+    pacer.set_rate(1)
+    assert pacer.rate == 1_000_000
+    pacer.set_rate(10**9)
     assert pacer.rate == 64_000_000
 
 
@@ -310,11 +314,13 @@ async def test_overflow_drops_up_to_the_next_keyframe_and_asks_for_it() -> None:
         await asyncio.sleep(0.5)
         asked, dropped = session.keyframes_asked, session.peer.stats()["dropped"]
         for _ in range(10):  # the loop does not run meanwhile: nothing is taken
-            session.peer.send_video(session.picture.next() if not session.picture.keyframe_wanted else delta(session))
+            session.peer.send_video(
+                session.picture.next() if not session.picture.keyframe_wanted else delta(session), 0
+            )
         assert session.keyframes_asked == asked + 1
         assert session.peer.stats()["dropped"] == dropped + 10
         sent = session.peer.stats()["frames"]
-        session.peer.send_video(session.picture.next())
+        session.peer.send_video(session.picture.next(), 0)
         assert session.peer.stats()["frames"] == sent + 1
 
 
@@ -460,14 +466,14 @@ async def page_server(peer: WebRtcPeer) -> AsyncIterator[str]:
 async def test_chromium_shows_the_frames_without_a_jitter_buffer() -> None:
     from playwright.async_api import async_playwright
 
-    picture = TestPicture(640, 360)
+    picture = TestPicture(640, 360, noise=20)
     listener = Listener(picture.want_keyframe)
     peer = WebRtcPeer(listener)
     flags = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 
     async def feed() -> None:
         while True:
-            peer.send_video(picture.next())
+            peer.send_video(picture.next(), picture.count)
             await asyncio.sleep(1 / 30)
 
     async with page_server(peer) as url, async_playwright() as playwright:
@@ -480,7 +486,8 @@ async def test_chromium_shows_the_frames_without_a_jitter_buffer() -> None:
             page = await browser.new_page()
             await page.goto(url)
             await page.wait_for_function("window.frames_seen > 90", timeout=30_000, polling=100)
-            await until(lambda: peer.stats()["estimate"])  # Chromium's REMB
+            await until(lambda: peer.stats()["capacity"])  # Chromium's transport-wide feedback
+            figures = peer.stats()
             everything = await page.evaluate("(async () => [...(await pc.getStats()).values()])()")
             (stats,) = (s for s in everything if s["type"] == "inbound-rtp" and s["kind"] == "video")
             (codec,) = (s["mimeType"] for s in everything if s["type"] == "codec" and s["id"] == stats["codecId"])
@@ -489,6 +496,8 @@ async def test_chromium_shows_the_frames_without_a_jitter_buffer() -> None:
             feeder.cancel()
             await browser.close()
             await peer.close()
+    assert figures["estimate"] == 0, "REMB is only for those without"
+    assert figures["capacity"] > 10_000_000, "keyframes are long enough to measure it"
     assert (codec, size) == ("video/H264", [640, 360])
     assert listener.states[:2] == ["connecting", "connected"]
     assert min(listener.bitrates) >= 4_000_000, "a good network was taken for a bad one"

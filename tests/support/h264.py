@@ -20,7 +20,7 @@ class TestPicture:
         self.keyframe_wanted = False
         self.keyframes = 0
         self._noise = noise
-        self._count = 0
+        self.count = 0
         self._random = np.random.default_rng(1)
         codec = av.CodecContext.create("libx264", "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
@@ -38,16 +38,16 @@ class TestPicture:
     def next(self) -> EncodedFrame:
         """Encode the next picture."""
         plane = np.full((self.height * 3 // 2, self.width), 128, np.uint8)
-        plane[: self.height] = (np.arange(self.width)[None, :] + self._count * 3) % 200 + 20
+        plane[: self.height] = (np.arange(self.width)[None, :] + self.count * 3) % 200 + 20
         if self._noise:
             plane[: self.height] += self._random.integers(0, self._noise, (self.height, self.width), np.uint8)
         frame = av.VideoFrame.from_ndarray(plane, format="yuv420p")
         frame.pts = int(time.monotonic() * 1e6)
         frame.time_base = Fraction(1, 1_000_000)
-        keyframe = self.keyframe_wanted or not self._count
+        keyframe = self.keyframe_wanted or not self.count
         frame.pict_type = av.video.frame.PictureType.I if keyframe else av.video.frame.PictureType.NONE
         self.keyframe_wanted = False
-        self._count += 1
+        self.count += 1
         data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
         self.keyframes += keyframe
         return EncodedFrame(data, keyframe, 1, frame.pts, self.width, self.height)

@@ -55,7 +55,7 @@ class ViewerMedia:
             self._epochs[transport] = frame.epoch
         encoded_at = None if frame.timings is None else frame.timings.done
         if transport == "webrtc":
-            self.peers.send_video(frame)
+            self.peers.send_video(frame, frame_id)
             if encoded_at is not None:
                 self._core.metrics.queued("webrtc", encoded_at)
             return
@@ -159,7 +159,7 @@ class ViewerMedia:
         self._core.open_sink(
             (self._id, transport),
             codec=codec,
-            acknowledges=websocket,
+            acknowledges=True,
             hidden=self._hidden,
             first_id=self._next_frame_id if websocket else 0,
         )
@@ -178,7 +178,9 @@ class ViewerMedia:
     def rtc_connected(self, codec: RtcCodec) -> None:
         """Send it frames, if it has been started."""
         if "webrtc" in self._transports and codec == self._rtc_codec:
-            self.rtc_keyframe()
+            # As after a pause: from a keyframe on, and without waiting for what the one before still had to send.
+            self._core.hide_sink((self._id, "webrtc"), True)
+            self._core.hide_sink((self._id, "webrtc"), self._hidden)
         self._open_rtc_sink()
 
     def rtc_lost(self) -> None:
@@ -191,6 +193,10 @@ class ViewerMedia:
         """Ask for a keyframe."""
         self._core.metrics.keyframe_requested()
         self._core.ask_keyframe((self._id, "webrtc"))
+
+    def rtc_taken(self, frame_id: int) -> None:
+        """Make room: what has left is all that can be known, what has arrived would be known too late."""
+        self._core.acknowledge((self._id, "webrtc"), frame_id)
 
     def rtc_bitrate(self, bitrate: int) -> None:
         """Keep to it."""

@@ -40,6 +40,9 @@ class PeersListener(Protocol):
     def rtc_bitrate(self, bitrate: int) -> None:
         """Learn what the viewer's network seems to carry, in bit/s."""
 
+    def rtc_taken(self, frame_id: int) -> None:
+        """Note that a frame has left, or never will: there is room for another."""
+
     def rtc_sent(self, before: RtpFigures, now: RtpFigures) -> None:
         """Count what has been sent on a connection between two moments."""
 
@@ -72,11 +75,13 @@ class ViewerPeers:
         """What frames are to be encoded in, None while there is no connection."""
         return None if self._current is None else self._current.codec
 
-    def send_video(self, frame: EncodedFrame) -> None:
+    def send_video(self, frame: EncodedFrame, frame_id: int) -> None:
         """Send a frame to the connection, and to the one that it takes the place of."""
+        if self._current is None:
+            self._listener.rtc_taken(frame_id)
         for peer in (self._current, self._leaving):
             if peer is not None:
-                peer.send_video(frame)
+                peer.send_video(frame, frame_id)
 
     def send_audio(self, packet: OpusPacket) -> None:
         """Send sound. Not twice: a page plays both connections' for a moment."""
@@ -164,6 +169,11 @@ class ViewerPeers:
         """See `PeerListener`."""
         if peer is self._current:
             self._listener.rtc_bitrate(bitrate)
+
+    def peer_sent(self, peer: WebRtcPeer, frame_id: int) -> None:
+        """See `PeerListener`."""
+        if peer is self._current:
+            self._listener.rtc_taken(frame_id)
 
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         """See `PeerListener`."""

@@ -28,9 +28,11 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 
 from streamspace_proxy.streamer import webrtc_hooks
+from streamspace_proxy.streamer.congestion import CongestionControl
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.peers import RtcCodec
+from streamspace_proxy.streamer.transport_feedback import FeedbackReader
 from streamspace_proxy.streamer.webrtc_steering import RtcpSteering, SendRate
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
 KEYFRAME_INTERVAL: Final = 0.25
 CLOCK_INTERVAL: Final = 10.0
+RTCP_LEAST_PACE, RTCP_PACE_FACTOR = 16_000_000, 4
 
 
 class WebRtcError(Exception):
@@ -54,35 +57,45 @@ class WebRtcError(Exception):
 class _PacketTrack(MediaStreamTrack):
     """A bounded queue from which aiortc's sender takes."""
 
-    def __init__(self, kind: str, limit: int, on_first: Callable[[], None]) -> None:
+    def __init__(
+        self, kind: str, limit: int, on_first: Callable[[], None], on_sent: Callable[[int], None] = lambda _: None
+    ) -> None:
         self.kind = kind
         super().__init__()
         self.flowing = False
         self._limit = limit
-        self._queue: deque[EncodedFrame | OpusPacket] = deque()
+        self._queue: deque[tuple[EncodedFrame | OpusPacket, int]] = deque()
         self._filled = asyncio.Event()
         self._on_first = on_first
+        self._on_sent = on_sent
+        self._sending: int | None = None
 
-    def put(self, packet: EncodedFrame | OpusPacket) -> bool:
+    def put(self, packet: EncodedFrame | OpusPacket, number: int = 0) -> bool:
         """Queue a packet; False: there was no room, and what was queued is thrown away too."""
         if len(self._queue) >= self._limit:
             self._queue.clear()
             return False
-        self._queue.append(packet)
+        self._queue.append((packet, number))
         self._filled.set()
         return True
 
     async def recv(self) -> Any:
-        """Return the next packet; aiortc hands what is no raw frame to the sender's packer."""
+        """Return the next packet; aiortc hands what is no raw frame to the sender's packer.
+
+        It comes for the next one when all of the one before has left.
+        """
         if not self.flowing:
             self.flowing = True
             self._on_first()
+        if self._sending is not None:
+            self._on_sent(self._sending)
         while not self._queue:
             if self.readyState != "live":
                 raise MediaStreamError
             self._filled.clear()
             await self._filled.wait()
-        return self._queue.popleft()
+        packet, self._sending = self._queue.popleft()
+        return packet
 
 
 class PeerListener(Protocol):
@@ -97,6 +110,9 @@ class PeerListener(Protocol):
     def peer_carries(self, peer: WebRtcPeer, bitrate: int) -> None:
         """Learn what the viewer's network seems to take, in bit/s."""
 
+    def peer_sent(self, peer: WebRtcPeer, frame_id: int) -> None:
+        """Note that a frame has left, or never will: there is room for another."""
+
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         """Learn which RTP timestamp the frame captured at `capture_us` has."""
 
@@ -109,11 +125,14 @@ class WebRtcPeer:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("connectionstatechange", self._state_changed)
         self._listener = listener
-        self._pacer = webrtc_hooks.BurstPacer()
+        self._control = CongestionControl()
+        self._feedback = FeedbackReader()
+        self._pacer = webrtc_hooks.BurstPacer(self._control.pace)
         self._packer = webrtc_hooks.VideoPacker(self._estimated)
-        self._steering = RtcpSteering()
+        # For viewers that send no transport-wide feedback.
+        self._steering: RtcpSteering | None = RtcpSteering()
         self._rate = SendRate()
-        self._video_track = _PacketTrack("video", MAX_VIDEO_QUEUE, self._want_keyframe)
+        self._video_track = _PacketTrack("video", MAX_VIDEO_QUEUE, self._want_keyframe, self._has_left)
         self._audio_track: _PacketTrack | None = None
         self._video: Any = None
         self._awaiting_keyframe = True
@@ -154,7 +173,8 @@ class WebRtcPeer:
             if video.mid is None:
                 raise WebRtcError("the offer has no video section")
             self._packer.codec = "vp8" if video._codecs[0].name == "VP8" else "h264"
-            webrtc_hooks.pace(video.sender, self._pacer, self._packed)
+            webrtc_hooks.tap_sending(video.sender, self._pacer, self._packed, self._control.sent)
+            webrtc_hooks.hear_feedback(video.sender, self._arrived)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except OperationError as error:
             raise WebRtcError(
@@ -171,7 +191,7 @@ class WebRtcPeer:
         """Add one of the browser's ICE candidates (the SDP attribute's value; empty: that was all)."""
         value = candidate.removeprefix("candidate:").strip()
         if not value:
-            await self._connection.addIceCandidate(None)
+            # Not for aioice: it gives up when it has none, but those behind mDNS names show only by their checks.
             return
         self._candidates += 1
         if self._candidates > MAX_CANDIDATES:
@@ -186,20 +206,29 @@ class WebRtcPeer:
         with contextlib.suppress(ValueError):  # after the end of candidates: late, and needless
             await self._connection.addIceCandidate(parsed)
 
-    def send_video(self, frame: EncodedFrame) -> None:
+    def send_video(self, frame: EncodedFrame, frame_id: int) -> None:
         """Queue a frame. A viewer that does not keep up loses frames up to the next keyframe, which is asked for."""
-        if not self._video_track.flowing:
+        if self._video_track.flowing and self._queue_video(frame, frame_id):
             return
+        self._has_left(frame_id)
+
+    def _queue_video(self, frame: EncodedFrame, frame_id: int) -> bool:
         if self._awaiting_keyframe and not frame.keyframe:
             self._dropped += 1
             self._want_keyframe()
-        elif self._video_track.put(frame):
+            return False
+        if self._video_track.put(frame, frame_id):
             self._awaiting_keyframe = False
             self._sent += 1
-        else:
-            self._dropped += 1 + MAX_VIDEO_QUEUE
-            self._awaiting_keyframe = True
-            self._want_keyframe()
+            return True
+        self._dropped += 1 + MAX_VIDEO_QUEUE
+        self._awaiting_keyframe = True
+        self._want_keyframe()
+        return False
+
+    def _has_left(self, frame_id: int) -> None:
+        if not self._closed:
+            self._listener.peer_sent(self, frame_id)
 
     def send_audio(self, packet: OpusPacket) -> None:
         """Queue sound; what does not fit is lost, as old sound is worth nothing."""
@@ -214,7 +243,9 @@ class WebRtcPeer:
             "frames": self._sent,
             "dropped": self._dropped,
             "estimate": self._packer.target_bitrate,
-            "target_bitrate": self._steering.bitrate,
+            "target_bitrate": self._bitrate,
+            "capacity": None if self._control.capacity is None else round(self._control.capacity),
+            "queue_ms": round(1000 * self._control.queue, 1),
             **figures,
         }
 
@@ -259,19 +290,35 @@ class WebRtcPeer:
             self._clock_told = now
             self._listener.peer_clock(self, rtp, capture_us)
 
+    def _arrived(self, feedback: bytes) -> None:
+        try:
+            arrivals = self._feedback.read(feedback)
+        except ValueError as error:
+            logger.debug("webrtc: %s", error)
+            return
+        self._steering = None
+        bitrate = self._control.report(arrivals, asyncio.get_running_loop().time())
+        self._pacer.set_rate(self._control.pace)
+        self._steer(bitrate)
+
     def _estimated(self, estimate: int) -> None:
-        self._steer(self._steering.remb(estimate, self._sent_rate(), time.monotonic()))
+        if self._steering is not None:
+            self._steer_by_rtcp(self._steering.remb(estimate, self._sent_rate(), time.monotonic()))
 
     def _reported(self, lost: float, round_trip: float | None) -> None:
-        self._steer(self._steering.report(lost, round_trip, self._sent_rate(), time.monotonic()))
+        if self._steering is not None:
+            self._steer_by_rtcp(self._steering.report(lost, round_trip, self._sent_rate(), time.monotonic()))
 
     def _sent_rate(self) -> float:
         assert self._video is not None
         sent = webrtc_hooks.sender_figures(self._video)["bytes"]
         return self._rate.update(int(sent or 0), time.monotonic())
 
+    def _steer_by_rtcp(self, bitrate: int) -> None:
+        self._pacer.set_rate(max(RTCP_LEAST_PACE, RTCP_PACE_FACTOR * bitrate))
+        self._steer(bitrate)
+
     def _steer(self, bitrate: int) -> None:
-        self._pacer.set_bitrate(bitrate)
         if not self._closed and bitrate != self._bitrate:
             self._bitrate = bitrate
             self._listener.peer_carries(self, bitrate)
@@ -292,7 +339,7 @@ class WebRtcPeer:
             self._deadline.cancel()
         self._listener.peer_changed(self, state)
         if state == "connected":
-            self._steer(self._steering.bitrate)
+            self._steer(self._control.bitrate)
 
 
 def _preferred() -> list[Any]:

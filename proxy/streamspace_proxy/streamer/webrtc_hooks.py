@@ -15,15 +15,17 @@ from typing import Any, Final
 import aioice.ice
 from aioice import stun
 from aiortc import rtcrtpsender, rtp
-from aiortc.codecs import HEADER_EXTENSIONS
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
 from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
-from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters, RTCRtpParameters
 
 from streamspace_proxy.streamer.peers import RtcCodec
+from streamspace_proxy.streamer.transport_feedback import split_feedback
 
 PLAYOUT_DELAY_URI: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+TRANSPORT_CC_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 NO_DELAY: Final = bytes(3)  # minimum and maximum of 12 bits each, in units of 10 ms
 HISTORY_PACKETS: Final = 1024
 VIDEO_CLOCK, AUDIO_CLOCK = 90_000, 48_000
@@ -36,8 +38,7 @@ CONSENT_FAILURES: Final = 4
 """In a row; each takes aioice half a second."""
 
 BURST_BYTES: Final = 32 * 1024
-PACE_MIN, PACE_MAX = 16_000_000, 64_000_000
-PACE_FACTOR: Final = 4
+PACE_MIN, PACE_MAX = 1_000_000, 64_000_000
 MIN_SLEEP: Final = 0.002
 
 
@@ -47,8 +48,13 @@ def install() -> None:
     rtcrtpsender.RTP_HISTORY_SIZE = HISTORY_PACKETS  # type: ignore[attr-defined]
     aioice.ice.Connection.query_consent = _query_consent  # type: ignore[method-assign, assignment]
     extensions = HEADER_EXTENSIONS["video"]
-    if all(extension.uri != PLAYOUT_DELAY_URI for extension in extensions):
-        extensions.append(RTCRtpHeaderExtensionParameters(id=4, uri=PLAYOUT_DELAY_URI))
+    for number, uri in ((4, PLAYOUT_DELAY_URI), (5, TRANSPORT_CC_URI)):
+        if all(extension.uri != uri for extension in extensions):
+            extensions.append(RTCRtpHeaderExtensionParameters(id=number, uri=uri))
+    feedback = RTCRtcpFeedback(type="transport-cc")
+    for codec in CODECS["video"]:
+        if not is_rtx(codec) and feedback not in codec.rtcpFeedback:
+            codec.rtcpFeedback.append(feedback)
 
 
 async def _query_consent(connection: Any) -> None:
@@ -73,25 +79,36 @@ async def _query_consent(connection: Any) -> None:
     await connection.close()
 
 
-class NoPlayoutDelay(rtp.HeaderExtensionsMap):
-    """Tells the browser in every packet to show a frame when it is whole, instead of holding it against jitter."""
+class LiveExtensions(rtp.HeaderExtensionsMap):
+    """What video packets carry besides aiortc's own header extensions.
+
+    "Show a frame when it is whole", instead of holding it against jitter; and a number that goes up with every packet,
+    also one that is sent again, by which the browser reports its arrival.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._id: int | None = None
+        self.number = 0
+        """Of the packet serialised last."""
+        self._playout: int | None = None
+        self._transport: int | None = None
 
     def configure(self, parameters: RTCRtpParameters) -> None:
-        """Note under which id the extension was agreed on, if at all."""
+        """Note under which ids the extensions were agreed on, if at all."""
         super().configure(parameters)
-        self._id = next((item.id for item in parameters.headerExtensions if item.uri == PLAYOUT_DELAY_URI), None)
+        ids = {item.uri: item.id for item in parameters.headerExtensions}
+        self._playout, self._transport = ids.get(PLAYOUT_DELAY_URI), ids.get(TRANSPORT_CC_URI)
 
     def set(self, values: rtp.HeaderExtensions) -> tuple[int, bytes]:
         """Return the serialised extensions of one packet."""
         profile, packed = super().set(values)
-        if self._id is None:
-            return profile, packed
         items = rtp.unpack_header_extensions(profile, packed)
-        return rtp.pack_header_extensions([*items, (self._id, NO_DELAY)])
+        if self._playout is not None:
+            items.append((self._playout, NO_DELAY))
+        if self._transport is not None:
+            self.number = (self.number + 1) & 0xFFFF
+            items.append((self._transport, self.number.to_bytes(2, "big")))
+        return rtp.pack_header_extensions(items)
 
 
 class VideoPacker(Encoder):
@@ -162,15 +179,15 @@ class BurstPacer:
     A burst of a hundred packets overflows the buffers of home routers and Wi-Fi, and the lost ones cost a round trip.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = PACE_MAX) -> None:
         self._credit = float(BURST_BYTES)
         self._at = 0.0
-        self.rate = float(PACE_MAX)
+        self.rate = rate
         """bit/s."""
 
-    def set_bitrate(self, bitrate: int) -> None:
-        """Pace relative to what the viewer's network takes, in bit/s."""
-        self.rate = float(min(PACE_MAX, max(PACE_MIN, PACE_FACTOR * bitrate)))
+    def set_rate(self, rate: float) -> None:
+        """Spread by this rate in bit/s, within limits."""
+        self.rate = min(PACE_MAX, max(PACE_MIN, rate))
 
     def delay(self, size: int, now: float) -> float:
         """Return how many seconds a packet of `size` bytes has to wait at `now`."""
@@ -206,7 +223,7 @@ def hook_video(sender: Any, packer: VideoPacker, on_keyframe: Callable[[], None]
     """All that a video sender needs, except pacing."""
     hook_sender(sender, packer)
     sender._send_keyframe = on_keyframe
-    sender._RTCRtpSender__rtp_header_extensions_map = NoPlayoutDelay()
+    sender._RTCRtpSender__rtp_header_extensions_map = LiveExtensions()
     _count_retransmissions(sender)
 
 
@@ -221,29 +238,55 @@ def _count_retransmissions(sender: Any) -> None:
     sender._retransmit = counted
 
 
-def pace(sender: Any, pacer: BurstPacer, on_frame: Callable[[int, int], None]) -> None:
-    """Pace the sender's frames; only once its transport is final, that is after the remote description.
+def tap_sending(
+    sender: Any, pacer: BurstPacer, on_frame: Callable[[int, int], None], on_packet: Callable[[int, int, float], None]
+) -> None:
+    """Pace the sender's frames, and tell what leaves; only once its transport is final: after the remote description.
 
-    What others send on the same transport (sound, RTCP, what is sent again) does not wait. `on_frame` hears the RTP
-    timestamp and the capture time of each frame.
+    What is sent again does not wait, but what comes after it does. What others send on the same transport (sound, RTCP)
+    is left alone. `on_frame` hears the RTP timestamp and the capture time of each frame, `on_packet` the number, the
+    size and the time of each packet.
     """
     transport, packer = sender.transport, sender._RTCRtpSender__encoder
+    extensions: LiveExtensions = sender._RTCRtpSender__rtp_header_extensions_map
+    sources = {ssrc.to_bytes(4, "big") for ssrc in (sender._ssrc, sender._rtx_ssrc)}
     send: Callable[[bytes], Awaitable[None]] = transport._send_rtp
     loop = asyncio.get_running_loop()
     told = -1
 
-    async def paced(data: bytes) -> None:
+    async def tapped(data: bytes) -> None:
         nonlocal told
-        if asyncio.current_task() is sender._RTCRtpSender__rtp_task:
-            if told != packer.capture_us:
-                told = packer.capture_us
-                on_frame(int.from_bytes(data[4:8], "big"), told)
+        if data[8:12] in sources and not rtp.is_rtcp(data):
+            number = extensions.number  # nothing has been serialised since
             seconds = pacer.delay(len(data), loop.time())
-            if seconds >= MIN_SLEEP:
-                await asyncio.sleep(seconds)
+            if asyncio.current_task() is sender._RTCRtpSender__rtp_task:
+                if told != packer.capture_us:
+                    told = packer.capture_us
+                    on_frame(int.from_bytes(data[4:8], "big"), told)
+                if seconds >= MIN_SLEEP:
+                    await asyncio.sleep(seconds)
+            on_packet(number, len(data), loop.time())
         await send(data)
 
-    transport._send_rtp = paced
+    transport._send_rtp = tapped
+
+
+def hear_feedback(sender: Any, on_feedback: Callable[[bytes], None]) -> None:
+    """Hear of transport-wide feedback, which aiortc would take for a list of lost packets."""
+    transport = sender.transport
+    handle: Callable[[bytes], Awaitable[None]] = transport._handle_rtcp_data
+
+    async def heard(data: bytes) -> None:
+        try:
+            feedback, rest = split_feedback(data)
+        except ValueError:
+            return
+        for body in feedback:
+            on_feedback(body)
+        if rest:
+            await handle(rest)
+
+    transport._handle_rtcp_data = heard
 
 
 def forget_unused(connection: Any) -> None:
