@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.report import table, write
 from tests.bench.streaming import FIGURES
+from tests.bench.streaming.comparison import comparison
 from tests.bench.streaming.options import parse
 
 OUTPUT = Path(__file__).parents[3] / "build" / "bench.jsonl"
@@ -25,6 +26,8 @@ def main() -> None:
                 print(figure.row(), file=sys.stderr, flush=True)
     finally:
         print(table(figures))
+        ours = [variant.name for variant in options.variants if variant.ours]
+        print("\nOurs | best peer | ours divided by it", comparison(figures, ours), sep="\n")
 
 
 if __name__ == "__main__":

@@ -130,11 +130,15 @@ class Screen:
             y = triangle(shift // 2 + band * 40, 256)
             size = min(height, self.layout.height - STRIP - top)
             self.core.CopyArea(pixmap, self.window, self.gc, x, top + y, 0, top, self.layout.width, size)
+        self.number(frame)
+
+    def number(self, number: int) -> None:
+        """Draw the bar code."""
         for pixel, wanted in ((self.black, 0), (self.white, 1)):
             cells = [
                 xp.RECTANGLE.synthetic(x - CELL // 2, y - CELL // 2, CELL, CELL)
                 for bit, (x, y) in enumerate(self.layout.code)
-                if frame >> bit & 1 == wanted
+                if number >> bit & 1 == wanted
             ]
             self.core.ChangeGC(self.gc, xp.GC.Foreground, [pixel])
             self.core.PolyFillRectangle(self.window, self.gc, len(cells), cells)
@@ -179,7 +183,7 @@ def static(screen: Screen) -> None:
     screen.core.CopyArea(
         screen.texture(), screen.window, screen.gc, 0, 0, 0, 0, screen.layout.width, screen.layout.height - STRIP
     )
-    screen.sync()
+    screen.number((1 << BITS) - 1)
     ready()
     for _ in wait_for_events(screen):
         screen.press()

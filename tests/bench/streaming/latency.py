@@ -34,25 +34,35 @@ def _cell(variant: Variant, target: Target, watching: Watcher, kind: str, option
     conditions = {"content": kind, "size": str(watching.size), **target.facts}
     yield cpu(variant, target, options.seconds, conditions)
     if kind == "motion":
-        times = watching.frames(options.seconds)
-        gaps = [after - before for before, after in itertools.pairwise(times)]
-        yield Figure("delivered frames", variant.name, "fps", value=len(gaps) / options.seconds, conditions=conditions)
-        freeze = max(gaps, default=1000 * options.seconds)
-        yield Figure("longest freeze", variant.name, "ms", value=freeze, conditions=conditions)
+        yield from delivered(variant, watching, options.seconds, conditions)
     samples = watching.clicks(options.clicks, PAUSE[kind])
     yield Figure("click to photon", variant.name, "ms", samples=samples, conditions=conditions)
 
 
+def delivered(variant: Variant, watching: Watcher, seconds: float, conditions: dict[str, Any]) -> Iterator[Figure]:
+    """How many different pictures the page had, and the longest time without a new one."""
+    times = watching.frames(seconds)
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    yield Figure("delivered frames", variant.name, "fps", value=len(gaps) / seconds, conditions=conditions)
+    freeze = max(gaps, default=1000 * seconds)
+    yield Figure("longest freeze", variant.name, "ms", value=freeze, conditions=conditions)
+
+
 def cpu(variant: Variant, target: Target, seconds: float, conditions: dict[str, Any]) -> Figure:
     """Processor time of the whole server side while it is left alone, and what of it is whose."""
-    parts = target.parts()
-    before = {part: cpu_seconds(processes) for part, processes in parts.items()}
-    begun = time.monotonic()
-    time.sleep(seconds)
-    elapsed = time.monotonic() - begun
-    shares = {part: (cpu_seconds(processes) - before[part]) / elapsed * 100 for part, processes in parts.items()}
+    shares = cpu_shares(target, seconds)
     detail = " + ".join(f"{part} {share:.1f}" for part, share in sorted(shares.items()) if share >= 0.05)
     return Figure(
         "server side CPU", variant.name, "% of a core",
         value=sum(shares.values()), conditions=conditions | {"parts": detail or "none"},
     )  # fmt: skip
+
+
+def cpu_shares(target: Target, seconds: float) -> dict[str, float]:
+    """Processor time by part, in % of a core."""
+    parts = target.parts()
+    before = {part: cpu_seconds(processes) for part, processes in parts.items()}
+    begun = time.monotonic()
+    time.sleep(seconds)
+    elapsed = time.monotonic() - begun
+    return {part: (cpu_seconds(processes) - before[part]) / elapsed * 100 for part, processes in parts.items()}

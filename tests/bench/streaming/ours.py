@@ -32,6 +32,7 @@ def start(transport: str, size: Size) -> Iterator[Target]:
                 url=f"http://127.0.0.1:{port}/?transport={transport}",
                 display=lambda: running.display,
                 parts=lambda: session_processes(running.process.pid),
+                viewer_socket=f"http://127.0.0.1:{port}/ws" if transport == "websocket" else "",
             )
 
 

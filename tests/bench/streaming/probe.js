@@ -72,9 +72,10 @@
       const box = picture().getBoundingClientRect();
       return [box.left + ((x + 0.5) * box.width) / screen.width, box.top + ((y + 0.5) * box.height) / screen.height];
     },
-    // Pictures that the element held in `duration` ms: [times, numbers read from the bar code].
+    // When the element changed its picture within `duration` ms, by the bar code; milliseconds since 1970.
     async frames(code, screen, duration) {
       const element = picture();
+      if (!element) return pause(duration).then(() => []);
       const strip = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
       strip.canvas.width = code.length;
       strip.canvas.height = 1;
@@ -93,7 +94,7 @@
         let number = 0;
         for (let bit = 0; bit < code.length; bit++) if (data[4 * bit + 1] > 128) number |= 1 << bit;
         if (number !== last) {
-          times.push(performance.now() - begun);
+          times.push(performance.timeOrigin + performance.now());
           last = number;
         }
         await pause(2);
@@ -101,7 +102,14 @@
       return times;
     },
     hasPicture: () => picture() !== null,
-    // Milliseconds from navigation until the picture at (x, y) is lit or not as awaited.
+    // Milliseconds from navigation until the picture is light at `at`; looks from the page's beginning on.
+    async lit(at, screen) {
+      for (;;) {
+        const element = document.querySelector('video, canvas') && picture();
+        if (element && luma(element, ...at, screen) > 128) return performance.now();
+        await pause(4);
+      }
+    },
     luma: (x, y, screen) => (picture() ? luma(picture(), x, y, screen) : null),
   };
 })();

@@ -53,6 +53,8 @@ class Target:
     """What the page shows beside the picture: the browser's window is larger by so much."""
     not_picture: str = "none"
     """CSS selector of what could be taken for the picture."""
+    viewer_socket: str = ""
+    """Of our streamer, for viewers that are no browser."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """For the conditions of its figures."""
 
@@ -66,7 +68,7 @@ class Variant:
     ours: bool = False
 
 
-PROVIDERS = ("ours", "peers.selkies", "peers.novnc", "peers.jupyter_remote_desktop")
+PROVIDERS = ("ours", "ours_hub", "peers.selkies", "peers.novnc", "peers.jupyter_remote_desktop")
 
 
 def variants() -> dict[str, Variant]:

@@ -6,13 +6,12 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.bench.streaming.content import Layout
 from tests.bench.streaming.variant import Size, Target
@@ -23,12 +22,15 @@ PICTURE_LIMIT = 40_000
 CLICK_LIMIT = 5000
 """Milliseconds after which a click counts as unanswered, and as having taken so long."""
 WARM_UP = 5
+SETTLE = 2000
+"""Milliseconds for the picture to come to rest: refinement, congestion windows, just-in-time compilers."""
 
 
 @dataclass(frozen=True)
 class Watcher:
     """A page with the picture, on which content runs."""
 
+    context: BrowserContext
     page: Page
     size: Size
 
@@ -60,7 +62,7 @@ class Watcher:
         return CLICK_LIMIT if seen is None else float(seen)
 
     def frames(self, seconds: float) -> list[float]:
-        """When the page's picture changed within so many seconds, in milliseconds."""
+        """When the page's picture changed within so many seconds, in milliseconds since 1970."""
         code = [list(middle) for middle in self.layout.code]
         times: list[float] = self.page.evaluate("a => streamBench.frames(...a)", [code, self.screen, seconds * 1000])
         return times
@@ -88,8 +90,8 @@ def content(kind: str, size: Size, target: Target) -> Iterator[subprocess.Popen[
 
 
 @contextmanager
-def opened(browser: Browser, target: Target, size: Size) -> Iterator[Page]:
-    """A page of its own browser context that shows the target's picture."""
+def opened(browser: Browser, target: Target, size: Size) -> Iterator[tuple[BrowserContext, Page]]:
+    """A browser context of its own, and a page in it that shows the target's picture."""
     viewport = {"width": size.width + target.margin.width, "height": size.height + target.margin.height}
     context = browser.new_context(viewport=viewport, ignore_https_errors=True)  # type: ignore[arg-type]
     context.add_init_script(f"window.streamBenchNot = {target.not_picture!r};")
@@ -97,18 +99,22 @@ def opened(browser: Browser, target: Target, size: Size) -> Iterator[Page]:
     try:
         page = context.new_page()
         target.prepare(page)
-        page.goto(target.url)
-        target.opened(page)
-        page.wait_for_function("() => streamBench.hasPicture()", timeout=PICTURE_LIMIT)
-        yield page
+        yield context, page_on(page, target)
     finally:
         context.close()
+
+
+def page_on(page: Page, target: Target) -> Page:
+    """Open the target on this page, and wait for its picture."""
+    page.goto(target.url)
+    target.opened(page)
+    page.wait_for_function("() => streamBench.hasPicture()", timeout=PICTURE_LIMIT)
+    return page
 
 
 @contextmanager
 def watcher(browser: Browser, target: Target, size: Size, kind: str) -> Iterator[Watcher]:
     """Open the page, wait for the screen to have its size, start the content, wait for it to be seen."""
-    with opened(browser, target, size) as page, content(kind, size, target):
-        watching = Watcher(page, size)
-        time.sleep(2)  # the picture comes to rest: refinement, congestion windows, just-in-time compilers
-        yield watching
+    with opened(browser, target, size) as (context, page), content(kind, size, target):
+        page.wait_for_timeout(SETTLE)
+        yield Watcher(context, page, size)
