@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,8 @@ def frame(quantiser: float, *, refined: bool = False) -> EncodedFrame:
 
 def run(control: QualityControl, cost: float, seconds: float, start: float = 0.0) -> list[Quality]:
     """Motion whose pictures take `cost` bits at quantiser 0 and full size; returns the qualities that were chosen."""
-    now, seen = start, []
+    now = start
+    seen: list[Quality] = []
     while now < start + seconds:
         quality = control.quality
         bits = cost * quality.scale**1.5
@@ -48,7 +50,7 @@ def cost(quantiser: float, bitrate: int = MOST, fps: int = 60) -> float:
 @pytest.mark.parametrize("preset", list(Preset))
 def test_each_step_is_cheaper_than_the_one_before(preset: Preset) -> None:
     steps = ladder(preset, 60)
-    assert all(better.gain(worse) > 0 for better, worse in zip(steps, steps[1:], strict=False))
+    assert all(better.gain(worse) > 0 for better, worse in pairwise(steps))
     assert steps[0].scale == 1
 
 
@@ -111,6 +113,11 @@ def test_a_picture_at_rest_has_its_full_size() -> None:
     control.note(frame(30, refined=True))
     assert control.update(20.1)
     assert control.quality.scale == 1
+    # The keyframe of the full size is coarse, and says nothing of motion.
+    control.note(frame(48))
+    control.note(frame(44, refined=True))
+    assert not control.update(20.2)
+    assert not control.update(22.0)
 
 
 def test_another_bitrate_is_news_by_itself() -> None:

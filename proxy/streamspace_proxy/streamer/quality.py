@@ -127,8 +127,9 @@ class QualityControl:
         """Learn what the encoder made of a picture."""
         if frame.refined:
             # It rests: free of cost at full size, and motion to come is measured anew.
+            self._quantiser, self._move = None, 0
             if self._steps[self._at].scale < 1:
-                self._restart()
+                self._at = 0
         elif frame.quantiser:
             previous = frame.quantiser if self._quantiser is None else self._quantiser
             self._quantiser = previous + SMOOTHING * (frame.quantiser - previous)

@@ -22,6 +22,8 @@ FIRST: Final = 30
 SAVED_SECONDS: Final = 0.08
 LEAST_SHARE: Final = 0.3
 """Of a picture's even share of the rate: what it gets even when more than everything has been spent."""
+MOTION_SHARE: Final = 2.0
+"""Of a picture's even share: what it gets at most in motion."""
 REPAYMENT: Final = 0.25
 """Share of what was overspent that the next picture saves."""
 MEMORY: Final = 0.5
@@ -79,7 +81,7 @@ class RateControl:
 
     def choose(self, content: Content, now: float) -> int:
         """Return the finest quantiser at which a picture is expected to fit."""
-        target = self._target(now)
+        target = self._target(content.changed > 0 and now - self._last <= NEW_SECONDS, now)
         if not self._new:
             return FIRST
         fits = np.flatnonzero(self._costs(content, now).sum(0) <= target)
@@ -123,13 +125,14 @@ class RateControl:
         """Return in how many seconds the next picture may come at the earliest: the ceiling holds in any case."""
         return max(0.0, -self._saved / self._rate - SAVED_SECONDS)
 
-    def _target(self, now: float) -> float:
+    def _target(self, moving: bool, now: float) -> float:
         if self._at is not None:
             self._saved = min(self._rate * SAVED_SECONDS, self._saved + (now - self._at) * self._rate)
         self._at = now
         even = self._rate / self._fps
         if self._saved >= even:
-            return self._saved
+            # In motion the line may be what frames wait for: what was saved meanwhile would make the next wait longer.
+            return min(self._saved, MOTION_SHARE * even) if moving else self._saved
         return max(LEAST_SHARE * even, even + REPAYMENT * (self._saved - even))
 
     def _costs(self, content: Content, now: float) -> Any:
