@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench import streaming
 from tests.bench.report import Figure, table, write
 
-FIGURES = ("click", "hub_cost", "install_size", "streaming")
+FIGURES = ("click", "hub_cost", "install_size", "skew", "streaming")
 PARTS = tuple(f"streaming.{name}" for name in streaming.FIGURES)
 OUTPUT = Path(__file__).parents[2] / "build" / "bench.jsonl"
 

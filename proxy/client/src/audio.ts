@@ -3,31 +3,22 @@
  * nothing before the user has touched the page, which `state` says.
  */
 
+import { Playout } from './playout';
 import type { MediaPacket } from './protocol';
 
 export type SoundState = 'off' | 'waiting' | 'on' | 'muted';
 
 const RATE = 48_000;
-/** Sound is played this much after it came: enough for ordinary jitter. */
-const BUFFER_S = 0.06;
-/** More than this in hand means that the page or the line stood still: what is old is skipped. */
-const MAX_AHEAD_S = 0.25;
+/** Below this nobody hears that a piece is missing. */
+const QUIET = 0.003;
 /** A loudness that nobody has renewed for this long is over: WebRTC tells it once a second. */
 const LEVEL_MS = 1500;
 const MUTED_KEY = 'streamspace.muted';
 
-/** When to play the next packet, and whether to skip it. Pure. */
-export function schedule(next: number, now: number): { at: number; skip: boolean } {
-  if (next < now) {
-    return { at: now + BUFFER_S, skip: false };
-  }
-  return { at: next, skip: next - now > MAX_AHEAD_S };
-}
-
 export class Sound {
   private context: AudioContext | null = null;
   private decoder: AudioDecoder | null = null;
-  private next = 0;
+  private readonly playout = new Playout();
   private allowed = false;
   private played = { level: 0, at: -Infinity };
   private muted = localStorage.getItem(MUTED_KEY) === 'true';
@@ -128,22 +119,21 @@ export class Sound {
   }
 
   private play(context: AudioContext, data: AudioData): void {
-    const { at, skip } = schedule(this.next, context.currentTime);
-    if (!skip) {
-      const buffer = context.createBuffer(data.numberOfChannels, data.numberOfFrames, data.sampleRate);
-      let level = 0;
-      for (let channel = 0; channel < data.numberOfChannels; channel++) {
-        const samples = buffer.getChannelData(channel);
-        data.copyTo(samples, { planeIndex: channel, format: 'f32-planar' });
-        level = samples.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), level);
-      }
+    const buffer = context.createBuffer(data.numberOfChannels, data.numberOfFrames, data.sampleRate);
+    let level = 0;
+    for (let channel = 0; channel < data.numberOfChannels; channel++) {
+      const samples = buffer.getChannelData(channel);
+      data.copyTo(samples, { planeIndex: channel, format: 'f32-planar' });
+      level = samples.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), level);
+    }
+    data.close();
+    const at = this.playout.place(context.currentTime, buffer.duration, level < QUIET);
+    if (at !== null) {
       this.heard(level);
       const source = context.createBufferSource();
       source.buffer = buffer;
       source.connect(context.destination);
       source.start(at);
-      this.next = at + buffer.duration;
     }
-    data.close();
   }
 }

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { schedule } from '../src/audio';
 import { cssCursor } from '../src/input/cursor';
 import { WheelSteps, protocolButtons } from '../src/input/pointer';
 import { TouchGestures } from '../src/input/touch';
@@ -122,16 +121,5 @@ describe('touch', () => {
     touch.down(1, { x: 0, y: 0 });
     touch.up(1, true);
     expect(sent).toEqual([]);
-  });
-});
-
-describe('sound', () => {
-  it.each([
-    ['begins a little later, for jitter', 0, 10, 10.06, false],
-    ['goes on without a gap', 10.08, 10, 10.08, false],
-    ['begins anew after a pause', 9, 10, 10.06, false],
-    ['skips what is too far ahead', 10.4, 10, 10.4, true],
-  ])('%s', (_, next, now, at, skip) => {
-    expect(schedule(next, now)).toEqual({ at, skip });
   });
 });

@@ -137,14 +137,14 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   private track(event: RTCTrackEvent): void {
-    if (event.track.kind === 'audio') {
-      this.options.sound(new MediaStream([event.track]));
-      return;
-    }
-    // Frames are shown as they come. Sound keeps its own buffer, in an element of its own.
+    // Nothing is held back longer than the line's jitter makes necessary; sound has a buffer and an element of its own.
     const receiver = event.receiver as RTCRtpReceiver & { jitterBufferTarget?: number | null };
     if ('jitterBufferTarget' in receiver) {
       receiver.jitterBufferTarget = 0;
+    }
+    if (event.track.kind === 'audio') {
+      this.options.sound(new MediaStream([event.track]));
+      return;
     }
     this.element.srcObject = new MediaStream([event.track]);
     this.element.play().catch(() => undefined);
