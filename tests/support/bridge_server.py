@@ -1,6 +1,7 @@
 """A server that holds nothing but the bridge, in front of one streamer: Jupyter's own sign-in, and our routes.
 
-`python -m tests.support.bridge_server SOCKET PORT PATIENCE [TITLE]`; the token is `secret`, the app's name `gimp`.
+`python -m tests.support.bridge_server SOCKET PORT PATIENCE [TITLE [TURN SETTINGS AS JSON]]`; the token is `secret`,
+the app's name `gimp`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from jupyter_server.auth import AllowAllAuthorizer, IdentityProvider
 from streamspace_proxy.extension.routes import here_routes
 from streamspace_proxy.extension.sessions import OpenSession
 from streamspace_proxy.extension.streamer_link import StreamerLink
+from streamspace_proxy.extension.turn import OwnTurn, TurnSource
 from tornado import web
+
+from streamspace_hub.model.turn import TurnSettings
 
 TOKEN = "secret"
 TITLE = 'GIMP </script><script>alert("x")</script>'
@@ -33,11 +37,11 @@ class OneApp:
         return (self.session,)
 
 
-def make_application(link: StreamerLink, title: str) -> web.Application:
+def make_application(link: StreamerLink, title: str, turn: TurnSource | None = None) -> web.Application:
     identity = IdentityProvider(token=TOKEN)
     sessions = OneApp(OpenSession("gimp", title, link))
     return web.Application(
-        [(f"/base{pattern}", handler, given) for pattern, handler, given in here_routes("/base/", sessions)],
+        [(f"/base{pattern}", handler, given) for pattern, handler, given in here_routes("/base/", sessions, turn)],
         base_url="/base/",
         identity_provider=identity,
         authorizer=AllowAllAuthorizer(identity_provider=identity),
@@ -47,8 +51,9 @@ def make_application(link: StreamerLink, title: str) -> web.Application:
     )
 
 
-async def serve(socket: str, port: int, patience: float, title: str = TITLE) -> None:
-    make_application(StreamerLink(Path(socket), patience), title).listen(port, "127.0.0.1")
+async def serve(socket: str, port: int, patience: float, title: str = TITLE, turn: str = "") -> None:
+    source = OwnTurn(TurnSettings.model_validate_json(turn)) if turn else None
+    make_application(StreamerLink(Path(socket), patience), title, source).listen(port, "127.0.0.1")
     await asyncio.Event().wait()
 
 

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from streamspace_hub.model.turn import TurnSettings
 from tests.support.bridge_server import TOKEN
 from tests.support.running import PYTHONPATH, ROOT, Running, run_session
 
@@ -45,8 +46,10 @@ class ViewerSession:
 
 
 @contextmanager
-def viewer_session(*command: str, title: str = "Terminal", **fields: Any) -> Iterator[ViewerSession]:
-    """Run a session with `command` as its app; `fields` as in `run_session`."""
+def viewer_session(
+    *command: str, title: str = "Terminal", turn: TurnSettings | None = None, **fields: Any
+) -> Iterator[ViewerSession]:
+    """Run a session with `command` as its app, and with TURN if there is any; `fields` as in `run_session`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -59,6 +62,7 @@ def viewer_session(*command: str, title: str = "Terminal", **fields: Any) -> Ite
         running = wait(stack.enter_async_context(run_session(*command, title=title, **fields)))
         port = _free_port()
         arguments = [str(running.runtime_dir / "streamer.sock"), str(port), "5", title]
+        arguments += [] if turn is None else [turn.model_dump_json()]
         bridge = subprocess.Popen(
             [sys.executable, "-m", "tests.support.bridge_server", *arguments],
             cwd=ROOT,
