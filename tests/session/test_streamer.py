@@ -40,7 +40,7 @@ async def test_the_first_message_says_what_there_is() -> None:
         assert hello["screen"] == {"width": 800, "height": 600}
         assert hello["policy"] == {
             "clipboard": "both", "clipboard_limit": 1_048_576, "audio": True, "max_width": 3840, "max_height": 2160,
-            "max_bitrate": 8_000_000,
+            "max_bitrate": 8_000_000, "microphone": False,
         }  # fmt: skip
         assert hello["codecs"] == ["h264", "vp8", "jpeg"]
         assert (hello["presets"], hello["preset"]) == (["sharp", "smooth", "low_data"], "sharp")

@@ -219,7 +219,7 @@ class Streamer:
             "desktop": self.desktop.status,
             "app": {"name": self.config.app.name, "title": self.config.app.title},
             "screen": None if self.screen is None else {"width": self.screen[0], "height": self.screen[1]},
-            "ready": self.display.attached and self.screen is not None,
+            "ready": self.display.ready and self.screen is not None,
             "transports": self.transports,
             "viewers": [
                 {"viewer": viewer.id, "user": viewer.user, "role": viewer.role.value}

@@ -118,6 +118,11 @@ class Display:
         """Whether there is a display to capture."""
         return self._attached is not None
 
+    @property
+    def ready(self) -> bool:
+        """Whether input arrives there, too."""
+        return self._attached is not None and self.input is not None and self.input.connected
+
     def open_capture(self, stream: VideoStream[Any]) -> CaptureBackend:
         """Start an engine for `stream`, which gets its frames. Only while attached."""
         assert self._attached is not None
@@ -162,6 +167,7 @@ class Display:
                 await self._attach(self._target)
             except OSError as error:
                 await self._detach()
+                self._listener.on_detached()
                 if attempt == 0:
                     logger.warning("display %s: %s; trying again", self._target, error)
                 pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
@@ -170,7 +176,6 @@ class Display:
                     await asyncio.wait_for(self._changed.wait(), pause)
                 continue
             attempt = 0
-            self._listener.on_attached()
             await _first(self._changed, self._lost)
             await self._detach()
             self._listener.on_detached()
@@ -182,8 +187,10 @@ class Display:
         logger.info("display %s: attaching", display)
         self.input = InputInjector(self._rfb_path, display, self._xauthority)
         self._detached.clear()
-        await self.input.connect()
+        # The engines begin while input connects: a viewer waits for the picture.
         self._attached = display
+        self._listener.on_attached()
+        await self.input.connect()
         self._cursor = CursorWatcher(display, self._xauthority, self._listener.on_cursor)
         self._cursor.start()
         self._clipboard = ClipboardBridge(
