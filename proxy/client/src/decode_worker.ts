@@ -1,6 +1,7 @@
-/** The decoding worker: a painter on a canvas that the page handed over, so that a busy page delays no picture. */
+/** The decoding worker: writes to a video track that the page handed over, so that a busy page delays no picture. */
 
 import { Painter } from './transports/painter';
+import { trackSink } from './transports/sinks';
 import type { FromWorker, ToWorker } from './transports/worker_messages';
 
 interface WorkerScope {
@@ -11,19 +12,20 @@ interface WorkerScope {
 const scope = self as unknown as WorkerScope;
 let painter: Painter | null = null;
 
-function open(canvas: OffscreenCanvas): Painter {
-  return new Painter(canvas, {
+function open(track: WritableStream<VideoFrame>): Painter {
+  const failed = (reason: string) => scope.postMessage({ type: 'failed', reason });
+  return new Painter(trackSink(track, failed), {
     acknowledge: (id, queue) => scope.postMessage({ type: 'acknowledge', id, queue }),
     painted: picture => scope.postMessage({ type: 'painted', picture }),
     askKeyframe: () => scope.postMessage({ type: 'askKeyframe' }),
-    failed: reason => scope.postMessage({ type: 'failed', reason }),
+    failed,
   });
 }
 
 scope.onmessage = ({ data }) => {
   switch (data.type) {
     case 'open':
-      painter = open(data.canvas);
+      painter = open(data.track);
       painter.hide(data.hidden);
       break;
     case 'configure':

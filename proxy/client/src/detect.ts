@@ -1,5 +1,6 @@
 /** What this browser can show. Asks the browser; the choice among it is the ladder's. */
 
+import { hasTracks } from './transports/sinks';
 import type { Codec, Hello, Transport } from './protocol';
 
 export interface Abilities {
@@ -7,7 +8,7 @@ export interface Abilities {
   readonly websocket: readonly Codec[];
   /** Codecs that WebRTC can receive. */
   readonly webrtc: readonly Codec[];
-  /** Whether decoding can leave the page's own thread. */
+  /** Whether decoding can leave the page's own thread: workers decode where pages do, and can show what they decoded. */
   readonly worker: boolean;
 }
 
@@ -27,7 +28,7 @@ export async function detect(): Promise<Abilities> {
   if (typeof createImageBitmap === 'function') {
     websocket.push('jpeg');
   }
-  return { websocket, webrtc: receives(), worker: mayUseWorker() };
+  return { websocket, webrtc: receives(), worker: hasTracks() };
 }
 
 /** The rungs on which browser and streamer share a codec, within what the streamer offers. */
@@ -63,13 +64,4 @@ function receives(): Codec[] {
   }
   const types = RTCRtpReceiver.getCapabilities('video')?.codecs.map(codec => codec.mimeType.toLowerCase());
   return (['h264', 'vp8'] as const).filter(codec => types?.includes(`video/${codec}`));
-}
-
-/** A canvas can be drawn by a worker, and workers decode: what the page offers, its workers do too (WebCodecs, HTML). */
-export function mayUseWorker(): boolean {
-  return (
-    typeof Worker !== 'undefined' &&
-    typeof OffscreenCanvas !== 'undefined' &&
-    'transferControlToOffscreen' in HTMLCanvasElement.prototype
-  );
 }

@@ -3,7 +3,7 @@
 import { makeApi, type PageConfig, type PageEvents, type PageStatistics, type StreamspaceApi } from './api';
 import { Sound } from './audio';
 import { Controls } from './controls';
-import { type Abilities, common, detect, mayUseWorker } from './detect';
+import { type Abilities, common, detect } from './detect';
 import { Emitter } from './events';
 import { cssCursor } from './input/cursor';
 import { Resizer } from './input/resize';
@@ -17,6 +17,7 @@ import { pageStatistics, startReporting } from './reporting';
 import { askWhy, socketUrl, stopSession } from './server';
 import { ViewerSocket } from './socket';
 import { strings } from './strings';
+import { hasTracks } from './transports/sinks';
 import { prepareWorker } from './transports/websocket';
 import { el } from './ui/dom';
 import { newSituation, type OverlayAction, type Situation } from './ui/overlay';
@@ -109,7 +110,7 @@ export class Viewer {
   async start(): Promise<void> {
     this.page.refresh();
     this.socket.open();
-    if (mayUseWorker()) {
+    if (hasTracks()) {
       prepareWorker();
     }
     this.able = await detect();

@@ -39,7 +39,7 @@ const events = {
   askKeyframe: vi.fn(),
   failed: vi.fn(),
 };
-const canvas = { width: 0, height: 0, getContext: () => ({ drawImage: () => undefined }) };
+const sink = { show: vi.fn() };
 let painter: Painter;
 
 function packet(id: number, keyframe = id === 1, epoch = 1): MediaPacket {
@@ -63,7 +63,7 @@ beforeEach(() => {
     },
   );
   Object.values(events).forEach(event => event.mockReset());
-  painter = new Painter(canvas as unknown as OffscreenCanvas, events);
+  painter = new Painter(sink, events);
   painter.configure({ type: 'video', epoch: 1, codec: 'vp8', width: 64, height: 32 });
 });
 
@@ -79,7 +79,8 @@ it('paints what comes, with its size and the time of its capture', () => {
   expect(events.painted).toHaveBeenCalledWith(
     expect.objectContaining({ captureUs: 1000, width: 64, height: 32 }),
   );
-  expect([canvas.width, canvas.height, decoder().config?.codec]).toEqual([64, 32, 'vp8']);
+  expect(sink.show).toHaveBeenCalledWith(expect.anything(), 1, 64, 32);
+  expect(decoder().config?.codec).toBe('vp8');
 });
 
 it('acknowledges at once while the decoder is quick, and waits for it while it is not', () => {

@@ -1,16 +1,17 @@
 /**
- * Encoded pictures in, pixels on a canvas out: WebCodecs for H.264 and VP8, the image decoder for JPEG. The newest
- * picture is drawn the moment it is decoded. Runs in a worker, or in the page where the browser cannot do that; knows
+ * Encoded pictures in, shown pictures out: WebCodecs for H.264 and VP8, the image decoder for JPEG. The newest picture
+ * is shown the moment it is decoded. Runs in a worker, or in the page where the browser cannot do that; knows
  * neither which, nor the socket.
  */
 
 import type { MediaPacket, VideoConfig } from '../protocol';
 import { Acknowledger } from './acknowledger';
+import { TIMESTAMP_STEP, type Sink } from './sinks';
 
-/** A picture on the canvas. */
+/** A picture that was shown. */
 export interface Painted {
   captureUs: number;
-  /** When it was drawn: milliseconds since 1970, which mean the same in page and worker. */
+  /** When it was shown: milliseconds since 1970, which mean the same in page and worker. */
   at: number;
   width: number;
   height: number;
@@ -30,11 +31,7 @@ const WATCH_MS = 250;
 const KEYFRAME_MS = 500;
 const FIRST_FRAME_MS = 10_000;
 
-type Canvas = HTMLCanvasElement | OffscreenCanvas;
-type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
-
 export class Painter {
-  private readonly context: Context | null;
   private readonly acks: Acknowledger;
   private decoder: VideoDecoder | null = null;
   private video: VideoConfig | null = null;
@@ -47,16 +44,13 @@ export class Painter {
   private watch: ReturnType<typeof setInterval> | undefined;
   private watchedAt = 0;
   private startedAt = 0;
-  private drawn = false;
-  private newestDrawn = -1;
+  private shown = false;
+  private newestShown = -1;
 
   constructor(
-    private readonly canvas: Canvas,
+    private readonly sink: Sink,
     private readonly events: PainterEvents,
   ) {
-    // Opaque and desynchronized: the picture skips the page's compositing where the browser can.
-    const settings = { alpha: false, desynchronized: true };
-    this.context = canvas.getContext('2d', settings) as Context | null;
     this.acks = new Acknowledger(events.acknowledge);
     this.startedAt = this.watchedAt = performance.now();
     this.watch = setInterval(() => this.check(), WATCH_MS);
@@ -103,8 +97,7 @@ export class Painter {
       this.decoder.decode(
         new EncodedVideoChunk({
           type: packet.keyframe ? 'key' : 'delta',
-          // Any increasing number will do: pictures are shown when they are ready, not when they are due.
-          timestamp: packet.id,
+          timestamp: packet.id * TIMESTAMP_STEP,
           data: packet.payload,
         }),
       );
@@ -117,8 +110,8 @@ export class Painter {
     try {
       const image = await createImageBitmap(new Blob([payload], { type: 'image/jpeg' }));
       // Images are decoded side by side: an older one may be ready later.
-      if (epoch === this.video?.epoch && id > this.newestDrawn) {
-        this.draw(id, image, image.width, image.height);
+      if (epoch === this.video?.epoch && id > this.newestShown) {
+        this.show(id, image, image.width, image.height);
       }
       image.close();
     } catch (error) {
@@ -135,7 +128,7 @@ export class Painter {
     const decoder = new VideoDecoder({
       output: frame => {
         if (decoder === this.decoder) {
-          this.draw(frame.timestamp, frame, frame.displayWidth, frame.displayHeight);
+          this.show(frame.timestamp / TIMESTAMP_STEP, frame, frame.displayWidth, frame.displayHeight);
         }
         frame.close();
       },
@@ -161,19 +154,15 @@ export class Painter {
     }
     this.decoder = null;
     this.needsKeyframe = true;
-    this.newestDrawn = -1;
+    this.newestShown = -1;
     this.decoding.clear();
     this.acks.emptied();
   }
 
-  private draw(id: number, source: CanvasImageSource, width: number, height: number): void {
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-    }
-    this.context?.drawImage(source, 0, 0);
-    this.newestDrawn = id;
-    this.drawn = true;
+  private show(id: number, source: VideoFrame | ImageBitmap, width: number, height: number): void {
+    this.sink.show(source, id, width, height);
+    this.newestShown = id;
+    this.shown = true;
     const captureUs = this.decoding.get(id)?.captureUs ?? 0;
     for (const waiting of this.decoding.keys()) {
       if (waiting <= id) {
@@ -215,9 +204,9 @@ export class Painter {
     const oldest = this.decoding.values().next().value;
     if (oldest !== undefined && now - oldest.since > STUCK_MS) {
       this.broken('pictures stay in the decoder');
-    } else if (!this.drawn && now - this.startedAt > FIRST_FRAME_MS) {
+    } else if (!this.shown && now - this.startedAt > FIRST_FRAME_MS) {
       this.events.failed('no picture came');
-    } else if (!this.drawn && this.video && now - this.startedAt > 2 * KEYFRAME_MS) {
+    } else if (!this.shown && this.video && now - this.startedAt > 2 * KEYFRAME_MS) {
       this.askKeyframe();
     }
   }

@@ -34,10 +34,18 @@ interface Totals {
   received: number;
   lost: number;
   dropped: number;
+  decoded: number;
+  /** Whatever came on the way in use, checks included. */
+  heard: number;
   overTcp: boolean;
 }
 /** "disconnected" heals by itself now and then; longer than this, another transport is better. */
 const DISCONNECTED_MS = 2000;
+/** The streamer checks about once a second whether we are there: no packet at all for so long, and the way is lost. */
+const SILENT_MS = 2500;
+/** A connection on the new network that shows no picture within this is given up; the old one goes on. */
+const RENEWAL_MS = 6000;
+const RENEWAL_POLL_MS = 50;
 
 export class WebRtcTransport implements PictureTransport {
   readonly name = 'webrtc';
@@ -47,6 +55,10 @@ export class WebRtcTransport implements PictureTransport {
   overTcp = false;
 
   private peer: RTCPeerConnection | null = null;
+  /** Takes the place of `peer` when it has a picture: ICE cannot be restarted in place at the other end. */
+  private next: RTCPeerConnection | null = null;
+  private renewalTimer = 0;
+  private heardAt = 0;
   private totals: Totals | null = null;
   /** Not sent yet: the streamer takes candidates once it has answered. */
   private candidates: RTCIceCandidate[] = [];
@@ -62,38 +74,106 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   start(): void {
+    this.peer = this.connect();
+    this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
+    this.statsTimer = window.setInterval(() => void this.readStats(), STATS_MS);
+    this.peer.ontrack = event => this.track(event);
+    addEventListener('online', this.renew);
+    connectionOf(navigator)?.addEventListener('change', this.renew);
+  }
+
+  private connect(): RTCPeerConnection {
     const { iceServers, relayOnly } = this.options;
     const iceTransportPolicy = relayOnly ? 'relay' : 'all';
     const peer = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: 'max-bundle' });
-    this.peer = peer;
-    this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
-    this.statsTimer = window.setInterval(() => void this.readStats(peer), STATS_MS);
     const video = peer.addTransceiver('video', { direction: 'recvonly' });
     prefer(video, this.options.codecs);
     if (this.options.audio) {
       peer.addTransceiver('audio', { direction: 'recvonly' });
     }
-    peer.ontrack = event => this.track(event);
+    this.candidates = [];
     peer.onicecandidate = ({ candidate }) => {
-      if (candidate?.candidate) {
+      if (candidate?.candidate && peer === this.offering) {
         this.candidates.push(candidate);
-        this.sendCandidates(peer);
+        this.sendCandidates();
       }
     };
     peer.onconnectionstatechange = () => this.connectionChanged(peer);
     void this.offer(peer);
+    return peer;
+  }
+
+  /** Whose offer was the last one: answer and candidates belong to it. */
+  private get offering(): RTCPeerConnection | null {
+    return this.next ?? this.peer;
+  }
+
+  /** Connect anew beside the running picture, and change over when there is one from there. */
+  private readonly renew = (): void => {
+    if (this.peer?.connectionState !== 'connected' || this.next) {
+      return;
+    }
+    const next = (this.next = this.connect());
+    const tracks: MediaStreamTrack[] = [];
+    next.ontrack = event => {
+      withoutBuffer(event.receiver);
+      tracks.push(event.track);
+    };
+    const began = performance.now();
+    this.renewalTimer = window.setInterval(() => {
+      void next.getStats().then((stats: ReadonlyMap<string, Report>) => {
+        if (next !== this.next) {
+          return;
+        }
+        if (sum(stats).decoded > 0) {
+          this.changeOver(next, tracks);
+        } else if (performance.now() - began > RENEWAL_MS) {
+          this.dropNext();
+        }
+      });
+    }, RENEWAL_POLL_MS);
+  };
+
+  private changeOver(next: RTCPeerConnection, tracks: readonly MediaStreamTrack[]): void {
+    const old = this.peer;
+    window.clearInterval(this.renewalTimer);
+    [this.peer, this.next, this.totals] = [next, null, null];
+    for (const track of tracks) {
+      if (track.kind === 'audio') {
+        this.options.sound(new MediaStream([track]));
+      } else {
+        // In the same stream: the element keeps its last picture until the new track has one.
+        const stream = this.element.srcObject as MediaStream;
+        const before = stream.getVideoTracks();
+        stream.addTrack(track);
+        before.forEach(one => stream.removeTrack(one));
+      }
+    }
+    if (old) {
+      end(old);
+    }
+  }
+
+  private dropNext(): void {
+    window.clearInterval(this.renewalTimer);
+    if (this.next) {
+      end(this.next);
+      this.next = null;
+    }
   }
 
   stop(): void {
+    removeEventListener('online', this.renew);
+    connectionOf(navigator)?.removeEventListener('change', this.renew);
     window.clearTimeout(this.firstFrameTimer);
     window.clearTimeout(this.disconnectedTimer);
     window.clearInterval(this.statsTimer);
+    this.dropNext();
     const peer = this.peer;
     this.peer = null;
     if (peer) {
-      peer.ontrack = peer.onicecandidate = peer.onconnectionstatechange = null;
       // The element keeps the last picture of the ended stream, until another transport's takes its place.
-      peer.close();
+      end(peer);
     }
   }
 
@@ -104,9 +184,8 @@ export class WebRtcTransport implements PictureTransport {
 
   async answer(sdp: string): Promise<void> {
     try {
-      const peer = this.peer;
-      await peer?.setRemoteDescription({ type: 'answer', sdp });
-      this.sendCandidates(peer);
+      await this.offering?.setRemoteDescription({ type: 'answer', sdp });
+      this.sendCandidates();
     } catch (error) {
       this.options.failed(`answer refused: ${String(error)}`);
     }
@@ -116,7 +195,7 @@ export class WebRtcTransport implements PictureTransport {
     try {
       const offer = await peer.createOffer();
       // Told to the streamer before `setLocalDescription` begins to gather: no candidate may overtake it.
-      if (peer === this.peer && offer.sdp) {
+      if (peer === this.offering && offer.sdp) {
         this.options.send({ type: 'rtc_offer', sdp: offer.sdp });
         this.options.ask();
         await peer.setLocalDescription(offer);
@@ -128,8 +207,8 @@ export class WebRtcTransport implements PictureTransport {
     }
   }
 
-  private sendCandidates(peer: RTCPeerConnection | null): void {
-    if (peer?.remoteDescription && peer === this.peer) {
+  private sendCandidates(): void {
+    if (this.offering?.remoteDescription) {
       for (const { candidate, sdpMid } of this.candidates.splice(0)) {
         this.options.send({ type: 'rtc_candidate', candidate, mid: sdpMid ?? '0' });
       }
@@ -137,11 +216,7 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   private track(event: RTCTrackEvent): void {
-    // Nothing is held back longer than the line's jitter makes necessary; sound has a buffer and an element of its own.
-    const receiver = event.receiver as RTCRtpReceiver & { jitterBufferTarget?: number | null };
-    if ('jitterBufferTarget' in receiver) {
-      receiver.jitterBufferTarget = 0;
-    }
+    withoutBuffer(event.receiver);
     if (event.track.kind === 'audio') {
       this.options.sound(new MediaStream([event.track]));
       return;
@@ -152,26 +227,25 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   private watchFrames(): void {
-    const peer = this.peer;
     let first = true;
     const presented = (at: number, rtp: number | undefined, size: Size | null) => {
       const picture = { captureUs: rtp === undefined ? null : this.options.captureOf(rtp), at, size };
-      if (!first || peer === null) {
+      if (!first) {
         this.options.frame(picture);
         return;
       }
       // The first picture decides whether this transport is taken, which depends on the way it came.
       first = false;
       window.clearTimeout(this.firstFrameTimer);
-      void this.readStats(peer).then(() => {
-        if (peer === this.peer) {
+      void this.readStats().then(() => {
+        if (this.peer) {
           this.options.frame(picture);
         }
       });
     };
     if ('requestVideoFrameCallback' in this.element) {
       const next: VideoFrameRequestCallback = (_, { presentationTime, rtpTimestamp, width, height }) => {
-        if (peer !== null && peer === this.peer) {
+        if (this.peer) {
           presented(presentationTime, rtpTimestamp, { width, height });
           this.element.requestVideoFrameCallback(next);
         }
@@ -185,6 +259,9 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   private connectionChanged(peer: RTCPeerConnection): void {
+    if (peer !== this.peer) {
+      return;
+    }
     window.clearTimeout(this.disconnectedTimer);
     if (peer.connectionState === 'failed' || peer.connectionState === 'closed') {
       this.options.failed(`connection ${peer.connectionState}`);
@@ -196,12 +273,20 @@ export class WebRtcTransport implements PictureTransport {
     }
   }
 
-  private async readStats(peer: RTCPeerConnection): Promise<void> {
-    if (peer.connectionState !== 'connected') {
+  private async readStats(): Promise<void> {
+    const peer = this.peer;
+    if (!peer || !['connected', 'disconnected'].includes(peer.connectionState)) {
       return;
     }
     const totals = sum(await peer.getStats());
     if (peer !== this.peer) {
+      return;
+    }
+    const now = performance.now();
+    if (this.totals?.heard !== totals.heard) {
+      this.heardAt = now;
+    } else if (now - this.heardAt >= SILENT_MS - STATS_MS / 2) {
+      this.options.failed('nothing comes any more');
       return;
     }
     const before = this.totals;
@@ -219,10 +304,10 @@ export class WebRtcTransport implements PictureTransport {
 }
 
 type Report = RTCInboundRtpStreamStats &
-  RTCTransportStats & { nominated?: boolean; localCandidateId?: string; relayProtocol?: string };
+  RTCIceCandidatePairStats & { relayProtocol?: string };
 
 function sum(stats: ReadonlyMap<string, Report>): Totals {
-  const totals = { bytes: 0, level: 0, received: 0, lost: 0, dropped: 0, overTcp: false };
+  const totals = { bytes: 0, level: 0, received: 0, decoded: 0, lost: 0, dropped: 0, heard: 0, overTcp: false };
   for (const report of stats.values()) {
     const type: string = report.type;
     if (type === 'inbound-rtp') {
@@ -231,12 +316,32 @@ function sum(stats: ReadonlyMap<string, Report>): Totals {
       totals.received += report.packetsReceived ?? 0;
       totals.lost += report.packetsLost ?? 0;
       totals.dropped += report.framesDropped ?? 0;
+      totals.decoded += report.framesDecoded ?? 0;
     } else if (type === 'candidate-pair' && report.nominated) {
+      totals.heard +=
+        (report.bytesReceived ?? 0) + (report.requestsReceived ?? 0) + (report.responsesReceived ?? 0);
       const protocol = stats.get(report.localCandidateId ?? '')?.relayProtocol;
       totals.overTcp = protocol === 'tcp' || protocol === 'tls';
     }
   }
   return totals;
+}
+
+function end(peer: RTCPeerConnection): void {
+  peer.ontrack = peer.onicecandidate = peer.onconnectionstatechange = null;
+  peer.close();
+}
+
+/** Nothing is held back longer than the line's jitter makes necessary. */
+function withoutBuffer(receiver: RTCRtpReceiver & { jitterBufferTarget?: number | null }): void {
+  if ('jitterBufferTarget' in receiver) {
+    receiver.jitterBufferTarget = 0;
+  }
+}
+
+/** Tells of a change of networks, where the browser has it (not Firefox). */
+function connectionOf(source: Navigator & { connection?: EventTarget }): EventTarget | undefined {
+  return source.connection;
 }
 
 const MIME = { h264: 'video/H264', vp8: 'video/VP8', jpeg: null } as const satisfies Record<

@@ -1,10 +1,11 @@
 /**
- * Pictures in the viewer socket's binary messages -> decoder -> a canvas. Decoding is a worker's where the browser
- * allows that (`painter.ts` runs in it), else the page's own.
+ * Pictures in the viewer socket's binary messages -> decoder -> video or canvas. Decoding is a worker's where it can
+ * write to a video of the page (`painter.ts` runs in it), else the page's own.
  */
 
 import { encodeAck, type MediaPacket, type VideoConfig } from '../protocol';
 import { Painter, type PainterEvents } from './painter';
+import { canvasSink, feed } from './sinks';
 import type { PictureTransport, TransportEvents } from './types';
 import type { FromWorker, ToWorker } from './worker_messages';
 
@@ -20,10 +21,12 @@ type Decoding = Pick<Painter, 'configure' | 'push' | 'hide' | 'close'>;
 
 export class WebSocketTransport implements PictureTransport {
   readonly name = 'websocket';
-  readonly element = document.createElement('canvas');
+  readonly element: HTMLVideoElement | HTMLCanvasElement;
   private decoding: Decoding | null = null;
 
-  constructor(private readonly options: WebSocketTransportOptions) {}
+  constructor(private readonly options: WebSocketTransportOptions) {
+    this.element = document.createElement(options.worker ? 'video' : 'canvas');
+  }
 
   start(): void {
     const { options } = this;
@@ -34,7 +37,10 @@ export class WebSocketTransport implements PictureTransport {
       askKeyframe: () => options.send({ type: 'keyframe' }),
       failed: options.failed,
     };
-    this.decoding = options.worker ? inWorker(this.element, events) : new Painter(this.element, events);
+    this.decoding =
+      this.element instanceof HTMLVideoElement
+        ? inWorker(feed(this.element), events)
+        : new Painter(canvasSink(this.element), events);
     this.hide(document.hidden);
   }
 
@@ -74,7 +80,7 @@ function makeWorker(): Worker {
   return new Worker(new URL(DECODE_WORKER, import.meta.url));
 }
 
-function inWorker(element: HTMLCanvasElement, events: PainterEvents): Decoding {
+function inWorker(track: WritableStream<VideoFrame>, events: PainterEvents): Decoding {
   const worker = spare ?? makeWorker();
   spare = null;
   const post = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
@@ -95,8 +101,7 @@ function inWorker(element: HTMLCanvasElement, events: PainterEvents): Decoding {
     }
   };
   worker.onerror = event => events.failed(`decoding worker: ${event.message || 'could not be loaded'}`);
-  const canvas = element.transferControlToOffscreen();
-  post({ type: 'open', canvas, hidden: document.hidden }, [canvas]);
+  post({ type: 'open', track, hidden: document.hidden }, [track]);
   return {
     configure: video => post({ type: 'configure', video }),
     push: packet => post({ type: 'push', packet }, [packet.payload.buffer]),

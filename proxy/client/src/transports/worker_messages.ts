@@ -4,7 +4,7 @@ import type { MediaPacket, VideoConfig } from '../protocol';
 import type { Painted } from './painter';
 
 export type ToWorker =
-  | { type: 'open'; canvas: OffscreenCanvas; hidden: boolean }
+  | { type: 'open'; track: WritableStream<VideoFrame>; hidden: boolean }
   | { type: 'configure'; video: VideoConfig }
   /** Its buffer is handed over. */
   | { type: 'push'; packet: MediaPacket }
