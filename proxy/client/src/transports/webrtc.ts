@@ -303,11 +303,19 @@ export class WebRtcTransport implements PictureTransport {
   }
 }
 
-type Report = RTCInboundRtpStreamStats &
-  RTCIceCandidatePairStats & { relayProtocol?: string };
+type Report = RTCInboundRtpStreamStats & RTCIceCandidatePairStats & { relayProtocol?: string };
 
 function sum(stats: ReadonlyMap<string, Report>): Totals {
-  const totals = { bytes: 0, level: 0, received: 0, decoded: 0, lost: 0, dropped: 0, heard: 0, overTcp: false };
+  const totals = {
+    bytes: 0,
+    level: 0,
+    received: 0,
+    decoded: 0,
+    lost: 0,
+    dropped: 0,
+    heard: 0,
+    overTcp: false,
+  };
   for (const report of stats.values()) {
     const type: string = report.type;
     if (type === 'inbound-rtp') {

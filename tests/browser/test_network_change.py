@@ -1,0 +1,80 @@
+"""WebRTC when the network changes, and when its way is lost: a new connection behind the picture, or the ladder."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.test_loss import BUSY, KEEP_PEERS
+from tests.support.chromium import chromium
+from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
+from tests.support.viewer import eventually, stats, wait_for_transport
+from tests.support.viewer_session import viewer_session
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.x11,
+    pytest.mark.skipif(bool(unavailable()), reason=unavailable()),
+]
+NOTE_FRAMES = """() => {
+  window.times = []; window.transports = [];
+  window.streamspace.on('frame', () => window.times.push(performance.now()));
+  window.streamspace.on('transport', name => window.transports.push(name));
+}"""
+STATES = "() => window.peers.map(peer => peer.connectionState)"
+
+
+Opener = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[Link]:
+    with shaped_link(delay_ms=10) as running:
+        yield running
+
+
+@contextmanager
+def page_on(link: Link, *command: str, **query: str) -> Iterator[Page]:
+    with ExitStack() as stack:
+        stack.callback(link.set, block_udp=False)
+        with link.server.entered():
+            session = stack.enter_context(viewer_session(*command))
+        with link.client.entered():
+            browser = stack.enter_context(chromium(*CHROMIUM_ARGUMENTS))
+        page = browser.new_page()
+        page.add_init_script(KEEP_PEERS)
+        page.goto(session.url(**query))
+        wait_for_transport(page, "webrtc")
+        time.sleep(1)
+        page.evaluate(NOTE_FRAMES)
+        yield page
+
+
+def test_a_changed_network_gets_a_new_connection_without_a_gap(link: Link) -> None:
+    with page_on(link, *BUSY, transport="webrtc") as page:
+        time.sleep(1)
+        page.evaluate("navigator.connection.dispatchEvent(new Event('change'))")
+        eventually(lambda: page.evaluate(STATES) == ["closed", "connected"], "the change of connections")
+        time.sleep(2)
+        times = page.evaluate("window.times")
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert max(gaps) < 600, f"longest gap {max(gaps):.0f} ms"
+        assert page.evaluate("performance.now()") - times[-1] < 600
+        assert page.evaluate("window.transports") == [], "the ladder had nothing to do with it"
+        assert stats(page)["frames"] > 10
+
+
+@pytest.mark.parametrize("command", [BUSY, ("xterm", "-e", "sleep", "1000")], ids=["motion", "still"])
+def test_a_lost_way_is_noticed_within_seconds_at_both_ends(link: Link, command: tuple[str, ...]) -> None:
+    with page_on(link, *command) as page:
+        link.set(block_udp=True)
+        lost = time.monotonic()
+        eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket", 10)
+        seconds = time.monotonic() - lost
+        print(f"on the WebSocket after {seconds:.1f} s")
+        assert seconds < 4
