@@ -22,8 +22,8 @@ FIRST: Final = 30
 SAVED_SECONDS: Final = 0.08
 LEAST_SHARE: Final = 0.3
 """Of a picture's even share of the rate: what it gets even when more than everything has been spent."""
-MOTION_SHARE: Final = 2.0
-"""Of a picture's even share: what it gets at most in motion."""
+MOTION_SECONDS: Final = 0.25
+"""Changes that follow within it are motion."""
 REPAYMENT: Final = 0.25
 """Share of what was overspent that the next picture saves."""
 MEMORY: Final = 0.5
@@ -81,7 +81,7 @@ class RateControl:
 
     def choose(self, content: Content, now: float) -> int:
         """Return the finest quantiser at which a picture is expected to fit."""
-        target = self._target(content.changed > 0 and now - self._last <= NEW_SECONDS, now)
+        target = self._target(content.changed > 0 and now - self._last <= MOTION_SECONDS, now)
         if not self._new:
             return FIRST
         fits = np.flatnonzero(self._costs(content, now).sum(0) <= target)
@@ -131,8 +131,9 @@ class RateControl:
         self._at = now
         even = self._rate / self._fps
         if self._saved >= even:
-            # In motion the line may be what frames wait for: what was saved meanwhile would make the next wait longer.
-            return min(self._saved, MOTION_SHARE * even) if moving else self._saved
+            # In motion it may be the line or the machine that frames wait for: what was saved meanwhile would make the
+            # next one wait longer.
+            return even if moving else self._saved
         return max(LEAST_SHARE * even, even + REPAYMENT * (self._saved - even))
 
     def _costs(self, content: Content, now: float) -> Any:
