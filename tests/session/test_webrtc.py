@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from fractions import Fraction
@@ -21,11 +22,13 @@ from streamspace_proxy.streamer.webrtc import WebRtcError, WebRtcPeer
 from streamspace_proxy.streamer.webrtc_hooks import (
     HISTORY_PACKETS,
     PLAYOUT_DELAY_URI,
+    TRANSPORT_CC_URI,
     AudioPacker,
     BurstPacer,
 )
 
 from tests.support.h264 import TestPicture
+from tests.unit.test_transport_feedback import write as write_feedback
 
 
 class Viewer:
@@ -219,6 +222,45 @@ async def test_every_video_packet_says_play_without_delay() -> None:
         session.viewer.transport._handle_rtp_data = note
         await until(lambda: len(values) > 20)
         assert set(values) == {b"\0\0\0"}
+
+
+async def test_every_video_packet_has_a_number_of_its_own_also_one_that_is_sent_again() -> None:
+    async with connected() as session:
+        ids = [e.id for e in session.viewer.video._headerExtensions if e.uri == TRANSPORT_CC_URI]
+        numbers: list[int] = []
+        receive = session.viewer.transport._handle_rtp_data
+
+        async def note(data: bytes, arrival_time_ms: int) -> None:
+            profile, length = int.from_bytes(data[12:14], "big"), 4 * int.from_bytes(data[14:16], "big")
+            packed = dict(rtp.unpack_header_extensions(profile, data[16 : 16 + length]))
+            numbers.append(int.from_bytes(packed[ids[0]], "big"))
+            await receive(data, arrival_time_ms=arrival_time_ms)
+
+        session.viewer.transport._handle_rtp_data = note
+        await until(lambda: len(numbers) > 10)
+        sender: Any = session.peer._video
+        await sender._retransmit(max(packet.sequence_number for packet in sender._RTCRtpSender__rtp_history.values()))
+        await until(lambda: len(numbers) > 20)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_reports_of_arrival_steer_the_bitrate_and_the_pace() -> None:
+    async with connected(picture=TestPicture(640, 480, noise=60)) as session:
+        control = session.peer._control
+        await until(lambda: len(control._sent) > 40)
+        session._feeder.cancel()
+        first = next(iter(control._sent))
+        # As a line of 1 Mbit/s would have it: 1200 bytes every 9.6 ms.
+        body = write_feedback(first, [38 * tick for tick in range(30)], reference=1000)
+        packet = struct.pack(">BBH", 0x80 | 15, 205, len(body) // 4) + body
+        await session.viewer.transport._send_rtp(packet)
+        await until(lambda: control.capacity is not None)
+        assert control.capacity is not None
+        assert control.capacity < 3_000_000
+        assert session.peer._pacer.rate < 6_000_000
+        await session.viewer.transport._send_rtp(struct.pack(">BBHII", 0x80 | 15, 205, 2, 1, 2))  # nonsense
+        await asyncio.sleep(0.2)
+        assert session.peer.state == "connected"
 
 
 async def test_packets_far_back_can_be_sent_again() -> None:
