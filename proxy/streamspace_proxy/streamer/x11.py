@@ -11,8 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+# All extensions that any part uses, and here: each registers itself when it is imported, and a connection that another
+# thread makes at that moment fails ("dictionary changed size during iteration").
 import xcffib
-import xcffib.xproto  # registers the core protocol, without which no connection can be made
+import xcffib.damage
+import xcffib.randr
+import xcffib.shm
+import xcffib.xfixes
+import xcffib.xproto
+import xcffib.xtest
 from xcffib import ffi, lib
 
 MIT_COOKIE: Final = b"MIT-MAGIC-COOKIE-1"
