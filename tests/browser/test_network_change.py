@@ -58,7 +58,7 @@ def page_on(link: Link, *command: str, **query: str) -> Iterator[Page]:
 def test_a_changed_network_gets_a_new_connection_without_a_gap(link: Link) -> None:
     with page_on(link, *BUSY, transport="webrtc") as page:
         time.sleep(1)
-        page.evaluate("navigator.connection.dispatchEvent(new Event('change'))")
+        page.evaluate("dispatchEvent(new Event('online'))")
         eventually(lambda: page.evaluate(STATES) == ["closed", "connected"], "the change of connections")
         time.sleep(2)
         times = page.evaluate("window.times")

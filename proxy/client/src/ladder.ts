@@ -208,18 +208,10 @@ function measured(state: LadderState, event: LadderEvent & { type: 'measured' })
   return tryWebRtc(noted, now, bandwidth);
 }
 
+/** WebRTC that is shown makes a connection in the new network by itself, behind its picture. */
 function networkChanged(state: LadderState, now: number): LadderStep {
   const forgotten = { state: { ...state, memory: NO_MEMORY }, actions: [FORGET] };
-  if (state.shown !== 'webrtc') {
-    return then(forgotten, step => tryWebRtc(step, now, null));
-  }
-  // The old way may be gone without anybody saying so. Where there is a socket, it carries the picture while a new way
-  // is found; the last picture stays until the next one is there.
-  const running = state.running.filter(t => t !== 'webrtc');
-  const left = { ...forgotten.state, running, shown: null, lossySince: null };
-  return then({ state: left, actions: [FORGET, { type: 'stop', transport: 'webrtc' }] }, step =>
-    startNext(step, now, true),
-  );
+  return then(forgotten, step => tryWebRtc(step, now, null));
 }
 
 /** How long frames may stay away on `transport` before another one is better. */

@@ -126,6 +126,7 @@ export class Media extends Emitter<MediaEvents> {
 
   /** The computer changed its network, or has one again. */
   networkChanged(): void {
+    this.webRtc?.renew();
     this.apply({ type: 'network_changed' });
   }
 

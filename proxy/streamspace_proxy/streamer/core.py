@@ -227,6 +227,11 @@ class Streamer:
             ],
         }
 
+    @property
+    def target_bitrate(self) -> int:
+        """What the usual encode aims at, in bit/s."""
+        return self._streams.usual.target_bitrate
+
     def metrics_text(self) -> bytes:
         """Return the body of `api/v1/metrics`."""
         for viewer in self.viewers.values():
@@ -238,7 +243,7 @@ class Streamer:
             Snapshot(
                 fps,
                 bitrate,
-                self._streams.usual.target_bitrate,
+                self.target_bitrate,
                 {role: roles[role] for role in Role},
                 {transport: shown[transport] for transport in TRANSPORTS},
             )

@@ -228,7 +228,13 @@ class Viewer:
                 self._core.share_clipboard(message.text, self)
             case messages.Ping():
                 self.send(
-                    {"type": "pong", "t": message.t, "frames": self.media.frames, "now": time.monotonic_ns() // 1000}
+                    {
+                        "type": "pong",
+                        "t": message.t,
+                        "frames": self.media.frames,
+                        "now": time.monotonic_ns() // 1000,
+                        "bitrate": self._core.target_bitrate,
+                    }
                 )
             case messages.Report():
                 self._core.metrics.report(message, self.media.shown)

@@ -78,8 +78,6 @@ export class WebRtcTransport implements PictureTransport {
     this.firstFrameTimer = window.setTimeout(() => this.options.failed('no picture came'), FIRST_FRAME_MS);
     this.statsTimer = window.setInterval(() => void this.readStats(), STATS_MS);
     this.peer.ontrack = event => this.track(event);
-    addEventListener('online', this.renew);
-    connectionOf(navigator)?.addEventListener('change', this.renew);
   }
 
   private connect(): RTCPeerConnection {
@@ -108,8 +106,8 @@ export class WebRtcTransport implements PictureTransport {
     return this.next ?? this.peer;
   }
 
-  /** Connect anew beside the running picture, and change over when there is one from there. */
-  private readonly renew = (): void => {
+  /** The network changed: connect anew beside the running picture, and change over when there is one from there. */
+  renew(): void {
     if (this.peer?.connectionState !== 'connected' || this.next) {
       return;
     }
@@ -132,7 +130,7 @@ export class WebRtcTransport implements PictureTransport {
         }
       });
     }, RENEWAL_POLL_MS);
-  };
+  }
 
   private changeOver(next: RTCPeerConnection, tracks: readonly MediaStreamTrack[]): void {
     const old = this.peer;
@@ -163,8 +161,6 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   stop(): void {
-    removeEventListener('online', this.renew);
-    connectionOf(navigator)?.removeEventListener('change', this.renew);
     window.clearTimeout(this.firstFrameTimer);
     window.clearTimeout(this.disconnectedTimer);
     window.clearInterval(this.statsTimer);
@@ -345,11 +341,6 @@ function withoutBuffer(receiver: RTCRtpReceiver & { jitterBufferTarget?: number 
   if ('jitterBufferTarget' in receiver) {
     receiver.jitterBufferTarget = 0;
   }
-}
-
-/** Tells of a change of networks, where the browser has it (not Firefox). */
-function connectionOf(source: Navigator & { connection?: EventTarget }): EventTarget | undefined {
-  return source.connection;
 }
 
 const MIME = { h264: 'video/H264', vp8: 'video/VP8', jpeg: null } as const satisfies Record<
