@@ -149,20 +149,23 @@ class Viewer:
         """Wait until no frame has come for `quiet` seconds."""
         await self.until(lambda: self.frames and time.monotonic() - self.frames[-1].at > quiet, "a still picture", 20)
 
-    def picture(self) -> Pixels:
+    def picture(self, matrix: int = 6) -> Pixels:
         """Decode the frames since the last keyframe: height x width x RGB."""
         last = max(index for index, frame in enumerate(self.frames) if frame.keyframe)
-        return decode([frame.data for frame in self.frames[last:]])
+        return decode([frame.data for frame in self.frames[last:]], matrix)
 
 
-def decode(units: list[bytes]) -> Pixels:
-    """Decode H.264 access units, the first being a keyframe; returns the last picture as RGB."""
+def decode(units: list[bytes], matrix: int = 6) -> Pixels:
+    """Decode H.264 access units, the first being a keyframe; returns the last picture as RGB.
+
+    `matrix`: H.273 MatrixCoefficients that the stream must be flagged with, BT.601 unless told.
+    """
     decoder = av.CodecContext.create("h264", "r")
     picture = None
     decoder.thread_count = 1  # frame threads would hold pictures back
     for unit in units:
         for picture in decoder.decode(av.Packet(unit)):
-            assert (picture.colorspace, picture.color_range) == (6, 1), "BT.601, limited range, as converted"
+            assert (picture.colorspace, picture.color_range) == (matrix, 1), "limited range, as converted"
     assert picture is not None
     return np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
 
@@ -238,10 +241,14 @@ def identity(role: str, user: str = "ada") -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def running_streamer(
-    geometry: str = "800x600", policy: dict[str, Any] | None = None, *, attach: bool = True
+    geometry: str = "800x600",
+    policy: dict[str, Any] | None = None,
+    *x_arguments: str,
+    attach: bool = True,
+    capture: str = "auto",
 ) -> AsyncIterator[Running]:
     """Start X server, control socket and streamer; the desktop says that it runs, unless `attach` is False."""
-    with x_server(geometry=geometry) as x:
+    with x_server(*x_arguments, geometry=geometry) as x:
         desktop = Desktop()
         await desktop.control.start(x.folder / "desktop.sock")
         environment = {
@@ -249,6 +256,7 @@ async def running_streamer(
             "STREAMSPACE_RUNTIME_DIR": str(x.folder),
             "STREAMSPACE_TEMPLATE": json.dumps(TEMPLATE),
             "STREAMSPACE_POLICY": json.dumps(policy or {}),
+            "STREAMSPACE_CAPTURE": capture,
             "PYTHONPATH": os.pathsep.join(
                 [str(ROOT), str(ROOT / "proxy"), os.environ.get("PYTHONPATH", "")]
             ).rstrip(os.pathsep),

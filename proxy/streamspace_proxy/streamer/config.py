@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from streamspace_hub.model import AppTemplate, Policy
+from streamspace_proxy.streamer.backends import WANTED, Wanted
 
 Model = TypeVar("Model", bound=BaseModel)
 _SOCKET_PATH_LIMIT = 107
@@ -27,6 +28,7 @@ class Config:
     runtime_dir: Path
     app: AppTemplate
     policy: Policy
+    capture: Wanted = "auto"
 
     def path(self, name: str) -> Path:
         """Return the path of a file of the runtime folder."""
@@ -44,7 +46,16 @@ def read_config(environ: Mapping[str, str]) -> Config:
         runtime_dir=Path(folder),
         app=_read_model(AppTemplate, environ, "STREAMSPACE_TEMPLATE", None),
         policy=_read_model(Policy, environ, "STREAMSPACE_POLICY", "{}"),
+        capture=_read_capture(environ),
     )
+
+
+def _read_capture(environ: Mapping[str, str]) -> Wanted:
+    text = environ.get("STREAMSPACE_CAPTURE") or "auto"
+    for wanted in WANTED:
+        if text == wanted:
+            return wanted
+    raise ConfigError(f"STREAMSPACE_CAPTURE is one of {', '.join(WANTED)}, not {text[:40]}.")
 
 
 def _read_model(model: type[Model], environ: Mapping[str, str], name: str, default: str | None) -> Model:

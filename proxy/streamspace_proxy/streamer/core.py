@@ -45,7 +45,7 @@ class Streamer:
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
-        self.display = Display(config.path("rfb.sock"), config.path("Xauthority"), config.policy, self)
+        self.display = Display(config.path("rfb.sock"), config.path("Xauthority"), config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
         self.cursor: CursorShape | None = None
         self.refusals = 0

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from streamspace_hub.model import Policy
+from streamspace_proxy.streamer import backends
 from streamspace_proxy.streamer.capture import CaptureBackend, CaptureSettings, CaptureSink
 from streamspace_proxy.streamer.clipboard import ClipboardBridge
 from streamspace_proxy.streamer.cursor import CursorWatcher
-from streamspace_proxy.streamer.engine import EventDrivenCapture
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.input import InputInjector
 from streamspace_proxy.streamer.stream import VideoFormat, VideoStream
@@ -79,7 +79,14 @@ class _LoopSink(CaptureSink):
 class Display:
     """The session's display, for as long as there is one."""
 
-    def __init__(self, rfb_path: Path, xauthority: Path, policy: Policy, listener: DisplayListener) -> None:
+    def __init__(
+        self,
+        rfb_path: Path,
+        xauthority: Path,
+        policy: Policy,
+        listener: DisplayListener,
+        wanted: backends.Wanted = "auto",
+    ) -> None:
         self._rfb_path = rfb_path
         self._xauthority = xauthority
         self._policy = policy
@@ -89,6 +96,8 @@ class Display:
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._epochs = 0
+        self._wanted = wanted
+        self._machine = backends.Machine()
         self._captures: dict[CaptureBackend, _LoopSink] = {}
         self.input: InputInjector | None = None
         self._clipboard: ClipboardBridge | None = None
@@ -130,7 +139,7 @@ class Display:
         self._epochs = (self._epochs + 1000) & 0xFFFF
         settings = CaptureSettings(self._attached, self._xauthority, stream.codec, stream.most, self._epochs)
         sink = _LoopSink(stream, self._listener, self._on_lost)
-        engine = EventDrivenCapture(settings, sink)
+        engine = backends.make(self._wanted, self._machine, settings, sink)
         self._captures[engine] = sink
         engine.start()
         return engine
@@ -156,6 +165,7 @@ class Display:
 
     async def _run(self) -> None:
         attempt = 0
+        self._machine = await asyncio.to_thread(backends.probe)
         while True:
             self._changed.clear()
             self._lost.clear()

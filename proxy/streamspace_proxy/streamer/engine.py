@@ -24,6 +24,7 @@ from streamspace_proxy.streamer.rect import NOWHERE, Rect
 if TYPE_CHECKING:
     from streamspace_proxy.streamer.encoder import Encoder, Picture
     from streamspace_proxy.streamer.screen import Screen
+    from streamspace_proxy.streamer.x11grab import PolledScreen
 
 logger = logging.getLogger(__name__)
 CLOSE_SECONDS: Final = 2.0
@@ -36,8 +37,9 @@ PHASES: Final = ("grab", "convert", "encode")
 class EventDrivenCapture(CaptureBackend):
     """Our own engine. See `CaptureBackend` for the contract."""
 
-    def __init__(self, settings: CaptureSettings, sink: CaptureSink) -> None:
+    def __init__(self, settings: CaptureSettings, sink: CaptureSink, polling: bool = False) -> None:
         self._settings = settings
+        self._polling = polling
         self._sink = sink
         self._epoch = settings.first_epoch - 1
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -51,7 +53,7 @@ class EventDrivenCapture(CaptureBackend):
         self._quality = settings.quality
         # The thread's own.
         self._pacer = Pacer(settings.quality.fps)
-        self._screen: Screen | None = None
+        self._screen: Screen | PolledScreen | None = None
         self._picture: Picture | None = None
         self._encoder: Encoder | None = None
         self._used = settings.quality
@@ -154,13 +156,20 @@ class EventDrivenCapture(CaptureBackend):
         except (ScreenLostError, ConnectionError) as error:
             raise _Lost(str(error)) from error
 
-    def _open_screen(self) -> Screen:
-        from streamspace_proxy.streamer import x11
+    def _open_screen(self) -> Screen | PolledScreen:
+        from streamspace_proxy.streamer import backends, x11, x11grab
         from streamspace_proxy.streamer.screen import Screen
 
-        return Screen(x11.connect(self._settings.display, self._settings.xauthority))
+        display, xauthority = self._settings.display, self._settings.xauthority
+        connection = x11.connect(display, xauthority)
+        extensions = [str(item.name.to_string()) for item in connection.core.ListExtensions().reply().names]
+        if backends.choose_screen("x11grab" if self._polling else "auto", extensions) == "xdamage":
+            return Screen(connection)
+        connection.disconnect()
+        logger.warning("capture: polling the screen, which costs more; its X server has %s", ", ".join(extensions))
+        return x11grab.PolledScreen(display, xauthority)
 
-    def _turn(self, screen: Screen, poll: select.poll) -> bool:
+    def _turn(self, screen: Screen | PolledScreen, poll: select.poll) -> bool:
         """Do what is to be done now, then sleep; False: end."""
         if not self._take_wishes(screen):
             return False
@@ -175,12 +184,14 @@ class EventDrivenCapture(CaptureBackend):
         if act is not Act.SLEEP:
             self._make_frame(screen, act)
             return True
+        if (soon := screen.poll_seconds) is not None:
+            seconds = soon if seconds is None else min(seconds, soon)
         poll.poll(None if seconds is None else max(seconds * 1000, 0.2))
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         return True
 
-    def _take_wishes(self, screen: Screen) -> bool:
+    def _take_wishes(self, screen: Screen | PolledScreen) -> bool:
         with self._lock:
             closing, active = self._closing, self._active
             wanted, self._frame_wanted = self._frame_wanted, False
@@ -200,7 +211,7 @@ class EventDrivenCapture(CaptureBackend):
             self._drop_encoder()
         return not closing
 
-    def _make_frame(self, screen: Screen, act: Act) -> None:
+    def _make_frame(self, screen: Screen | PolledScreen, act: Act) -> None:
         started = time.monotonic()
         refine, news = act is Act.REFINE, False
         if screen.changed and not refine:
@@ -230,7 +241,7 @@ class EventDrivenCapture(CaptureBackend):
             )
         )  # fmt: skip
 
-    def _ensure_encoder(self, screen: Screen) -> tuple[Picture, Encoder]:
+    def _ensure_encoder(self, screen: Screen | PolledScreen) -> tuple[Picture, Encoder]:
         if self._picture is None or self._encoder is None:
             from streamspace_proxy.streamer import encoders
 

@@ -63,6 +63,11 @@ class Screen:
         return int(self._connection.get_file_descriptor())
 
     @property
+    def poll_seconds(self) -> float | None:
+        """In how many seconds `read_events` wants to be called again: X tells by itself."""
+        return None
+
+    @property
     def watching(self) -> bool:
         """Whether changes are being watched."""
         return self._damage is not None
