@@ -354,7 +354,8 @@ export class Media extends Emitter<MediaEvents> {
 
   private pong({ t, now, frames, bitrate }: Pong): void {
     const at = performance.now();
-    this.targetBitrate = bitrate ?? null;
+    // 0: nothing is encoded yet.
+    this.targetBitrate = bitrate || null;
     if (now !== undefined) {
       this.clock.note(t, at, now);
     }
