@@ -13,6 +13,7 @@ from streamspace_proxy.streamer.messages import Refusal
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.peers import RtcCodec, ViewerPeers
 
+from streamspace_hub.model import Policy
 from tests.session.test_webrtc import until
 from tests.support.h264 import TestPicture
 
@@ -60,7 +61,7 @@ class Viewer:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
-        self.peers = ViewerPeers(self, False, self.sent.append, self._refuse)
+        self.peers = ViewerPeers(self, Policy(audio=False), self.sent.append, self._refuse)
         self.picture = TestPicture()
         self.events: list[str] = []
         self.packets = self.taken = 0

@@ -1,4 +1,4 @@
-"""The congestion control on a simulated link: one queue, one rate, random loss, other traffic, and a simulated clock."""
+"""The congestion control on a simulated link: one queue, one rate, random loss, other traffic; a simulated clock."""
 
 from __future__ import annotations
 
@@ -139,6 +139,29 @@ def test_a_queue_that_others_fill_does_not_starve_a_quiet_desktop() -> None:
     assert link.control.bitrate > 2.5e6
     link.run(8, bitrate=1e6)
     assert link.control.bitrate > 6e6
+
+
+def test_a_longer_way_is_not_taken_for_a_queue() -> None:
+    link = Link(8e6)
+    link.frame(60_000)
+    link.run(5)
+    link.round_trip += 0.05
+    link.run(4)
+    assert min(link.rates[-20:]) > 4e6
+
+
+def test_a_line_that_becomes_narrow_while_it_is_used_is_noticed() -> None:
+    link = Link(100e6, round_trip=0.002, queue_bytes=50_000, control=CongestionControl(8_000_000))
+    link.frame(60_000)
+    link.run(3, bitrate=8e6)
+    link.capacity, link.round_trip = 2.5e6, 0.04
+    link.run(5, bitrate=8e6)
+    link.delays.clear()
+    link.overflowed = 0
+    link.run(10, bitrate=8e6)
+    assert 1.2e6 < sum(link.rates[-200:]) / 200 < 2.9e6
+    assert link.overflowed < 0.002 * len(link.delays)
+    assert sorted(link.delays)[len(link.delays) // 2] < 0.04
 
 
 @settings(deadline=None)

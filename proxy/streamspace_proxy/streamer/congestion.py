@@ -36,7 +36,9 @@ SHARE: Final = 0.85
 """Of the capacity that is taken quickly; beyond, it is approached slowly."""
 FAST_GROWTH, SLOW_GROWTH, BLIND_GROWTH = 2.0, 0.05, 0.25
 """Per second: up to the share, beyond it, and while the capacity is not known."""
-BASE_SECONDS: Final = 30
+BASE_SECONDS: Final = 10
+SAME_QUEUE, SAME_SECONDS = 1.2, 3.0
+"""A short queue that is no shorter although less is sent than the link carries is none: the way has become longer."""
 DELIVERED_SECONDS: Final = 0.5
 TRAIN_GAP: Final = 0.005
 TRAIN_PACKETS: Final = 6
@@ -62,8 +64,9 @@ class _Train:
 class CongestionControl:
     """Steers one WebRTC viewer."""
 
-    def __init__(self) -> None:
-        self.bitrate = START_BITRATE
+    def __init__(self, ceiling: int = MAX_BITRATE) -> None:
+        self.bitrate = min(START_BITRATE, ceiling)
+        self._ceiling = ceiling
         self._sent: dict[int, tuple[float, int]] = {}
         self._sent_bits: deque[tuple[float, int]] = deque()
         self._delivered: deque[tuple[float, int]] = deque()
@@ -75,6 +78,9 @@ class CongestionControl:
         self._too_much = math.inf
         self._seen: float | None = None
         self._deepest = 0.0
+        self._delay = (0.0, 0.0)
+        self._before_cut = (START_BITRATE, math.inf)
+        """Rate, and the queue that was the reason."""
         self.queue = 0.0
         """Seconds that packets stand in a queue, by the latest report."""
 
@@ -124,7 +130,8 @@ class CongestionControl:
         """Return how much `delay` is over the least of the last `BASE_SECONDS` (a queue of rising minima)."""
         while self._delays and self._delays[-1][1] >= delay:
             self._delays.pop()
-        self._delays.append((moment, delay))
+        self._delay = (moment, delay)
+        self._delays.append(self._delay)
         while self._delays[0][0] < moment - BASE_SECONDS:
             self._delays.popleft()
         return delay - self._delays[0][1]
@@ -158,7 +165,8 @@ class CongestionControl:
             # A queue that is getting shorter needs time, and nothing else.
             growing = lossy or (self._deepest and self.queue > 0.9 * self._deepest)
             self._deepest = self.queue
-            if growing and now - self._cut_at >= PATIENCE_SECONDS + min(round_trip, 0.5):
+            patient = now - self._cut_at >= PATIENCE_SECONDS + min(round_trip, 0.5)
+            if growing and patient and (lossy or not self._is_longer_way(now)):
                 self._cut(now)
             return
         self._deepest = 0.0
@@ -167,10 +175,25 @@ class CongestionControl:
         if now - self._cut_at > CALM_SECONDS and self._seen is not None:
             self._grow(min(now - self._seen, 0.5), self._sent_rate(now))
 
+    def _is_longer_way(self, now: float) -> bool:
+        """Whether a cut has not helped that should have; then it is taken back, and delay counted from here."""
+        rate, queue = self._before_cut
+        usual = SHARE * (self.capacity or 0.0)
+        same = self.queue < min(SAME_QUEUE * queue, DEEP_QUEUE_SECONDS) and now - self._cut_at < SAME_SECONDS
+        if not same or self.bitrate >= usual:
+            return False
+        self._delays.clear()
+        self._delays.append(self._delay)
+        self._before_cut = (rate, 0.0)
+        self._too_much = math.inf
+        self._set(min(rate, usual))
+        return True
+
     def _cut(self, now: float) -> None:
         capacity = self.capacity
+        self._before_cut = (self.bitrate, self.queue)
         through = min(self.bitrate, math.inf if capacity is None else capacity)
-        if self._sent_rate(now) < USED * self.bitrate:
+        if self._sent_rate(now) < USED * self.bitrate and self.queue < DEEP_QUEUE_SECONDS:
             self._set(BACK_OFF * through)
         else:
             through = min(through, self._delivered_rate())
@@ -191,7 +214,7 @@ class CongestionControl:
             self._set(self.bitrate * (1 + growth * seconds))
 
     def _set(self, bitrate: float) -> None:
-        self.bitrate = int(max(MIN_BITRATE, min(MAX_BITRATE, bitrate)))
+        self.bitrate = int(max(min(MIN_BITRATE, self._ceiling), min(self._ceiling, bitrate)))
 
     def _delivered_rate(self) -> float:
         newest = self._delivered[-1][0]

@@ -40,7 +40,7 @@ class ViewerMedia:
         self._sound_id = 0
         self._sound: dict[Transport, bool] = {}
         self._unsubscribe_sound: Callable[[], None] | None = None
-        self.peers = ViewerPeers(self, self._audio_allowed, self._send, refuse)
+        self.peers = ViewerPeers(self, core.config.policy, self._send, refuse)
         self._rtc_wanted = False
         self._rtc_codec: Codec | None = None
         self._transports: set[Transport] = set()

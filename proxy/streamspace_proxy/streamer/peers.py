@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from streamspace_hub.model import Policy
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Refusal
@@ -53,12 +54,12 @@ class ViewerPeers:
     def __init__(
         self,
         listener: PeersListener,
-        audio: bool,
+        policy: Policy,
         send: Callable[[dict[str, Any]], None],
         refuse: Callable[[Refusal], None],
     ) -> None:
         self._listener = listener
-        self._audio = audio
+        self._policy = policy
         self._send = send
         self._refuse = refuse
         self._current: WebRtcPeer | None = None
@@ -108,10 +109,10 @@ class ViewerPeers:
             # Loading aiortc takes hundreds of milliseconds: off the loop, and only for those who want it.
             webrtc = await asyncio.to_thread(_load_webrtc)
             self._drop_coming()
-            peer: WebRtcPeer = webrtc.WebRtcPeer(self)
+            peer: WebRtcPeer = webrtc.WebRtcPeer(self, self._policy.max_bitrate)
             self._coming = peer
             try:
-                answer = await peer.answer(sdp, audio=self._audio)
+                answer = await peer.answer(sdp, audio=self._policy.audio)
             except webrtc.WebRtcError as error:
                 self._drop_coming()
                 self._refuse(Refusal("transport_failed", f"WebRTC: {error}.", "sdp"))

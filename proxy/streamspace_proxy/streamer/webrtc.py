@@ -28,7 +28,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 
 from streamspace_proxy.streamer import webrtc_hooks
-from streamspace_proxy.streamer.congestion import CongestionControl
+from streamspace_proxy.streamer.congestion import MAX_BITRATE, CongestionControl
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.peers import RtcCodec
@@ -120,12 +120,12 @@ class PeerListener(Protocol):
 class WebRtcPeer:
     """Answers one offer."""
 
-    def __init__(self, listener: PeerListener) -> None:
+    def __init__(self, listener: PeerListener, max_bitrate: int = MAX_BITRATE) -> None:
         # Never None: then aiortc would ask a public STUN server. Viewers bring the relays, we need none.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.on("connectionstatechange", self._state_changed)
         self._listener = listener
-        self._control = CongestionControl()
+        self._control = CongestionControl(max_bitrate)
         self._feedback = FeedbackReader()
         self._pacer = webrtc_hooks.BurstPacer(self._control.pace)
         self._packer = webrtc_hooks.VideoPacker(self._estimated)
