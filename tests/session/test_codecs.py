@@ -31,6 +31,10 @@ async def start(viewer: Viewer, *codecs: str) -> str:
     return str(video["codec"])
 
 
+async def frames(viewer: Viewer, codec: str) -> None:
+    await viewer.until(lambda: len(viewer.frames) > 20, f"frames in {codec}", 30)
+
+
 async def streams(running: Running) -> set[str]:
     return set((await running.get("stats"))["streams"])
 
@@ -62,9 +66,8 @@ async def test_viewers_of_different_codecs_see_the_same_moving_screen() -> None:
         seen = {codec: await running.viewer() for codec in ("h264", "vp8", "jpeg")}
         for codec, viewer in seen.items():
             assert (await start(viewer, codec)).startswith("avc1" if codec == "h264" else codec)
-        await asyncio.sleep(2)
         for codec, viewer in seen.items():
-            assert len(viewer.frames) > 20, codec
+            await frames(viewer, codec)
             assert len({frame.epoch for frame in viewer.frames}) == 1
         assert len({viewer.frames[0].epoch for viewer in seen.values()}) == 3, "no epoch means two things"
 
