@@ -56,15 +56,20 @@ def test_each_step_is_cheaper_than_the_one_before(preset: Preset) -> None:
 
 def test_text_keeps_its_resolution_and_motion_its_frame_rate() -> None:
     sharp, smooth = (
-        run(QualityControl(preset, 60, MOST), cost(40), 20)[-1] for preset in Preset if preset != "low_data"
+        run(QualityControl(preset, 60, MOST), cost(50), 20)[-1] for preset in Preset if preset != "low_data"
     )
     assert (sharp.scale, sharp.fps < 60) == (1.0, True)
     assert (smooth.scale < 1, smooth.fps) == (True, 60)
 
 
 def test_text_is_not_slowed_below_motion_before_it_is_very_coarse() -> None:
-    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(44), 30)[-1].fps >= MOTION_FPS
-    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(54), 30)[-1].fps < MOTION_FPS
+    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(53), 30)[-1].fps >= MOTION_FPS
+    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(66), 30)[-1].fps < MOTION_FPS
+
+
+def test_motion_at_the_default_ceiling_keeps_its_frame_rate() -> None:
+    # 1080p60 of everything moving was measured at 39 to 42.
+    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(43), 30)[-1] == Quality(MOST, 60, 1.0)
 
 
 def test_low_data_has_a_ceiling_of_its_own() -> None:

@@ -56,9 +56,9 @@ class _Rules:
 
 
 _RULES: Final = {
-    Preset.SHARP: _Rules(coarsest=36, fps=120, least_fps=10, bitrate=1 << 40, rate_first=True),
-    Preset.SMOOTH: _Rules(coarsest=38, fps=120, least_fps=24, bitrate=1 << 40, rate_first=False),
-    Preset.LOW_DATA: _Rules(coarsest=38, fps=LOW_DATA_FPS, least_fps=15, bitrate=LOW_DATA_BITRATE, rate_first=False),
+    Preset.SHARP: _Rules(coarsest=46, fps=120, least_fps=10, bitrate=1 << 40, rate_first=True),
+    Preset.SMOOTH: _Rules(coarsest=44, fps=120, least_fps=24, bitrate=1 << 40, rate_first=False),
+    Preset.LOW_DATA: _Rules(coarsest=44, fps=LOW_DATA_FPS, least_fps=15, bitrate=LOW_DATA_BITRATE, rate_first=False),
 }
 
 
