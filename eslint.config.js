@@ -35,5 +35,10 @@ export default defineConfig(
     },
   },
   { files: ['**/*.js'], languageOptions: { globals: globals.node } },
+  // Scripts that tests put into pages.
+  {
+    files: ['tests/**/*.js'],
+    languageOptions: { sourceType: 'script', globals: { ...globals.browser, scheduler: 'readonly' } },
+  },
   prettier,
 );
