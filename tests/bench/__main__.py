@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ OUTPUT = Path(__file__).parents[2] / "build" / "bench.jsonl"
 
 def main() -> None:
     """Run the figures named by `--only`, or all."""
+    # Ended from outside, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(prog="make bench")
     known = (*FIGURES, *LONG, *PARTS)
     parser.add_argument("--only", default=",".join(FIGURES), help="comma-separated: " + ", ".join(known))

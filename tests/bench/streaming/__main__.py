@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ OUTPUT = Path(__file__).parents[3] / "build" / "bench.jsonl"
 
 def main() -> None:
     """Measure, writing each figure as it comes; a table at the end."""
+    # Ended from outside, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     names, options = parse(sys.argv[1:], FIGURES)
     figures = []
     try:

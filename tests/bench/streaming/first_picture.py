@@ -5,19 +5,25 @@ The page is loaded in a new tab of a browser that has its scripts in the cache, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 from playwright.sync_api import BrowserContext
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.bench.report import Figure
 from tests.bench.streaming.content import Layout
 from tests.bench.streaming.options import Options, defaults
 from tests.bench.streaming.quiet import quiet
 from tests.bench.streaming.variant import Size, Target
-from tests.bench.streaming.watching import PICTURE_LIMIT, SETTLE, content, opened
+from tests.bench.streaming.watching import SETTLE, content, opened
 from tests.support.chromium import chromium
 
+LIMIT = 20_000
+"""Milliseconds after which a picture counts as not coming, and as having taken so long."""
+BETWEEN = 1.0
+"""Seconds in which the server side notices that a page is gone."""
 TAKEN_OVER = "() => window.streamspace?.transport === 'webrtc' && performance.now()"
 
 
@@ -33,6 +39,7 @@ def measure(options: Options | None = None) -> Iterator[Figure]:
                     stack.enter_context(content("static", size, target))
                     page.wait_for_timeout(SETTLE)
                     page.close()
+                    time.sleep(BETWEEN)
                     conditions = {"content": "static", "size": str(size)}
                     with quiet():
                         samples = [_first(context, target, size) for _ in range(times)]
@@ -47,7 +54,8 @@ def measure(options: Options | None = None) -> Iterator[Figure]:
 def _first(context: BrowserContext, target: Target, size: Size) -> float:
     page = context.new_page()
     screen = {"width": size.width, "height": size.height}
-    watch = f"window.firstPicture = streamBench.lit({list(Layout(size.width, size.height).code[0])}, {screen})"
+    light = list(Layout(size.width, size.height).code[0])
+    watch = f"window.firstPicture = streamBench.lit({light}, {screen}, {LIMIT})"
     page.add_init_script(watch)
     try:
         page.goto(target.url)
@@ -55,12 +63,16 @@ def _first(context: BrowserContext, target: Target, size: Size) -> float:
         return float(page.evaluate("window.firstPicture"))
     finally:
         page.close()
+        time.sleep(BETWEEN)
 
 
 def _taken_over(context: BrowserContext, target: Target) -> float:
     page = context.new_page()
     try:
         page.goto(target.url.replace("transport=websocket", ""))
-        return float(page.wait_for_function(TAKEN_OVER, timeout=PICTURE_LIMIT).json_value())
+        return float(page.wait_for_function(TAKEN_OVER, timeout=LIMIT).json_value())
+    except PlaywrightTimeout:
+        return LIMIT
     finally:
         page.close()
+        time.sleep(BETWEEN)

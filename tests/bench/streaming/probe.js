@@ -103,12 +103,13 @@
     },
     hasPicture: () => picture() !== null,
     // Milliseconds from navigation until the picture is light at `at`; looks from the page's beginning on.
-    async lit(at, screen) {
-      for (;;) {
+    async lit(at, screen, limit) {
+      while (performance.now() < limit) {
         const element = document.querySelector('video, canvas') && picture();
         if (element && luma(element, ...at, screen) > 128) return performance.now();
         await pause(4);
       }
+      return limit;
     },
     luma: (x, y, screen) => (picture() ? luma(picture(), x, y, screen) : null),
   };
