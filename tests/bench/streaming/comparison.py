@@ -8,7 +8,7 @@ from typing import Any
 from tests.bench.report import Figure
 
 MORE_IS_BETTER = frozenset({"delivered frames"})
-NOT_THE_QUESTION = frozenset({"parts", "viewers"})
+NOT_THE_QUESTION = frozenset({"parts", "viewers", "elsewhere"})
 """Conditions that are findings, and differ between variants."""
 
 

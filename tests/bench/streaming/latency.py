@@ -10,7 +10,7 @@ from typing import Any
 from tests.bench.processes import cpu_seconds
 from tests.bench.report import Figure
 from tests.bench.streaming.options import Options, defaults
-from tests.bench.streaming.quiet import quiet
+from tests.bench.streaming.quiet import Disturbance, quiet
 from tests.bench.streaming.variant import Target, Variant
 from tests.bench.streaming.watching import Watcher, watcher
 from tests.support.chromium import chromium
@@ -32,10 +32,12 @@ def measure(options: Options | None = None) -> Iterator[Figure]:
 
 def _cell(variant: Variant, target: Target, watching: Watcher, kind: str, options: Options) -> Iterator[Figure]:
     conditions = {"content": kind, "size": str(watching.size), **target.facts}
+    disturbance = Disturbance(target)
     yield cpu(variant, target, options.seconds, conditions)
     if kind == "motion":
         yield from delivered(variant, watching, options.seconds, conditions)
     samples = watching.clicks(options.clicks, PAUSE[kind])
+    conditions["elsewhere"] = str(disturbance)
     yield Figure("click to photon", variant.name, "ms", samples=samples, conditions=conditions)
 
 
