@@ -122,6 +122,16 @@ def test_falls_back_to_the_websocket_when_webrtc_dies(context: BrowserContext, t
     page.keyboard.press("Control+u")
 
 
+def test_a_still_screen_sends_nothing_by_webrtc(context: BrowserContext, terminal: ViewerSession) -> None:
+    page = open_page(context, terminal, transport="webrtc")
+    wait_for_transport(page, "webrtc")
+    wait_for_screen(page)
+    page.wait_for_timeout(3000)
+    before = stats(page)["bytes"]
+    page.wait_for_timeout(8000)  # Chromium asks for a keyframe every three seconds that bring none
+    assert stats(page)["bytes"] == before
+
+
 def test_without_h264_the_floor_is_explained(context: BrowserContext, terminal: ViewerSession) -> None:
     context.add_init_script(
         "delete window.VideoDecoder; delete window.createImageBitmap; delete window.RTCPeerConnection;"

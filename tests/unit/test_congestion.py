@@ -194,3 +194,14 @@ def test_what_is_never_reported_is_forgotten() -> None:
         control.sent(number & 0xFFFF, 1200, number / 1000)
     assert len(control._sent) <= 8192
     assert len(control._sent_bits) <= 1001
+
+
+def test_settled_once_every_packet_is_reported() -> None:
+    control = CongestionControl()
+    assert not control.settled
+    for number in range(3):
+        control.sent(number, 1200, 0.01 * number)
+    control.report([(0, 1.0), (1, 1.01)], 0.1)
+    assert not control.settled, "the last packet may be lost, and the viewer cannot know"
+    control.report([(2, 1.02)], 0.2)
+    assert control.settled

@@ -90,6 +90,11 @@ class CongestionControl:
         return median(self._capacities) if self._capacities else None
 
     @property
+    def settled(self) -> bool:
+        """Whether the viewer has reported on every packet: the last ones are not lost without its knowing."""
+        return self._seen is not None and not self._sent
+
+    @property
     def pace(self) -> float:
         """How fast the packets of one large frame may follow each other."""
         capacity = self.capacity

@@ -45,6 +45,7 @@ MAX_AUDIO_QUEUE: Final = 25
 MAX_CANDIDATES: Final = 64
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
+REST_SECONDS: Final = 2.0
 KEYFRAME_INTERVAL: Final = 0.25
 CLOCK_INTERVAL: Final = 10.0
 RTCP_LEAST_PACE, RTCP_PACE_FACTOR = 16_000_000, 4
@@ -136,7 +137,7 @@ class WebRtcPeer:
         self._audio_track: _PacketTrack | None = None
         self._video: Any = None
         self._awaiting_keyframe = True
-        self._keyframe_asked = self._clock_told = -math.inf
+        self._keyframe_asked = self._clock_told = self._queued_at = -math.inf
         self._candidates = 0
         self._sent = self._dropped = 0
         self._state = "new"
@@ -162,7 +163,7 @@ class WebRtcPeer:
         self._video = video.sender
         # Before the remote description: otherwise VP8 is agreed on, also where H.264 could be.
         video.setCodecPreferences(_preferred())
-        webrtc_hooks.hook_video(video.sender, self._packer, self._want_keyframe)
+        webrtc_hooks.hook_video(video.sender, self._packer, self._decoder_asks)
         webrtc_hooks.observe_reports(video.sender, self._reported)
         if audio and "\nm=audio" in offer_sdp:
             self._add_audio()
@@ -220,6 +221,7 @@ class WebRtcPeer:
         if self._video_track.put(frame, frame_id):
             self._awaiting_keyframe = False
             self._sent += 1
+            self._queued_at = time.monotonic()
             return True
         self._dropped += 1 + MAX_VIDEO_QUEUE
         self._awaiting_keyframe = True
@@ -277,6 +279,14 @@ class WebRtcPeer:
         # In a stream of its own: within one stream the browser holds video back until it fits the buffered sound.
         audio.sender._stream_id = str(uuid.uuid4())
         webrtc_hooks.hook_sender(audio.sender, webrtc_hooks.AudioPacker())
+
+    def _decoder_asks(self) -> None:
+        """Pass on a decoder's wish for a keyframe, unless it only wonders why nothing comes.
+
+        Chromium asks three seconds after every frame that no other follows; a still screen would never come to rest.
+        """
+        if time.monotonic() - self._queued_at < REST_SECONDS or not self._control.settled:
+            self._want_keyframe()
 
     def _want_keyframe(self) -> None:
         now = time.monotonic()
