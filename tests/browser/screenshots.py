@@ -15,7 +15,7 @@ from tests.support.chromium import chromium
 from tests.support.demo import Demo, running_demo
 from tests.support.lab import desktop, sign_in, tile, wait_for_picture
 from tests.support.screen import window_names
-from tests.support.viewer import eventually
+from tests.support.waiting import eventually
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 

@@ -17,7 +17,8 @@ from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import sign_in, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import eventually, stats
+from tests.support.viewer import stats
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

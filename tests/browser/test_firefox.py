@@ -10,8 +10,9 @@ import pytest
 
 from tests.browser.test_viewer_page import XTERM
 from tests.support.firefox import Firefox, FirefoxPage, firefox
-from tests.support.viewer import colours, eventually
+from tests.support.viewer import colours
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser
 from tests.support.jupyterlab import TOKEN, JupyterLab, running_jupyterlab
 from tests.support.lab import tile, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import colours, eventually, picture, wait_for_app
+from tests.support.viewer import colours, picture, wait_for_app
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 

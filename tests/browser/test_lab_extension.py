@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Frame, Page, expect
 from tests.support.jupyterlab import JupyterLab, running_jupyterlab
 from tests.support.lab import tile, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import eventually
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 

@@ -16,7 +16,7 @@ from tests.browser.test_way_of_a_click import home
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import window_names
-from tests.support.viewer import eventually
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 

@@ -12,8 +12,9 @@ from playwright.sync_api import Page
 
 from tests.support.chromium import chromium
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
-from tests.support.viewer import eventually, wait_for_transport
+from tests.support.viewer import wait_for_transport
 from tests.support.viewer_session import viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,

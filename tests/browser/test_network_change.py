@@ -13,8 +13,9 @@ from playwright.sync_api import Page
 from tests.browser.test_loss import BUSY, KEEP_PEERS
 from tests.support.chromium import chromium
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
-from tests.support.viewer import eventually, stats, wait_for_transport
+from tests.support.viewer import stats, wait_for_transport
 from tests.support.viewer_session import viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,

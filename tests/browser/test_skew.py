@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.skew import PATTERN, open_page, skews
-from tests.support.viewer import eventually, wait_for_transport
+from tests.support.viewer import wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 TOGETHER_MS = 250

@@ -14,7 +14,8 @@ from playwright.sync_api import BrowserContext, Page
 from tests.browser.test_transports import viewer
 from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
-from tests.support.viewer import eventually, stats, wait_for_app, wait_for_transport
+from tests.support.viewer import stats, wait_for_app, wait_for_transport
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 

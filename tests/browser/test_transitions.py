@@ -16,8 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.support.chromium import chromium
 from tests.support.no_websockets import blocking_proxy
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
-from tests.support.viewer import eventually, stats, wait_for_transport
+from tests.support.viewer import stats, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,

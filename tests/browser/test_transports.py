@@ -8,7 +8,8 @@ from playwright.sync_api import BrowserContext, Page
 from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import sign_in
-from tests.support.viewer import colours, eventually, picture, wait_for_transport
+from tests.support.viewer import colours, picture, wait_for_transport
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -21,23 +21,14 @@ from tests.browser.conftest import new_context
 from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import desktop, sign_in, tile, wait_for_picture
+from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
 from tests.support.sessions import runner_pid
-from tests.support.viewer import eventually, wait_for_app
+from tests.support.viewer import wait_for_app
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
-# Not `static/`: the viewer's script and styles are the same for everybody, and hold nothing of anybody.
-REQUESTS = (
-    ("GET", "api/v1/status"),
-    ("GET", "api/v1/activity"),
-    ("GET", "api/v1/stats"),
-    ("POST", "api/v1/open"),
-    ("POST", "api/v1/app/restart"),
-    ("POST", "api/v1/stop"),
-)
-PAGES = (("GET", ""), ("GET", "?view=1"))
 SIGN_IN = "/hub/api/oauth2/authorize"
-SOCKETS = ("ws", "ws?view=1", "rfb")
 
 
 @dataclass

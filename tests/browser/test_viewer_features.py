@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.test_viewer_page import open_page, wait_for_picture
 from tests.support.chromium import chromium
-from tests.support.viewer import colours, eventually, picture, stats, wait_for_transport
+from tests.support.viewer import colours, picture, stats, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 

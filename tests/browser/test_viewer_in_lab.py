@@ -15,7 +15,8 @@ from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import pointer_position
-from tests.support.viewer import eventually, wait_for_app
+from tests.support.viewer import wait_for_app
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 

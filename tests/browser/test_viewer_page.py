@@ -11,8 +11,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.viewer import colours, eventually, picture, stats, wait_for_app, wait_for_transport
+from tests.support.viewer import colours, picture, stats, wait_for_app, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 XTERM = ("xterm", "-fa", "DejaVu Sans Mono", "-fs", "12")

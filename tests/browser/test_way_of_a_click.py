@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
-from tests.support.viewer import colours, eventually, picture, stats
+from tests.support.viewer import colours, picture, stats
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.hub import ROOT, TempHub, new_user, temp_hub
+from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
@@ -24,19 +25,7 @@ c.JupyterHub.load_roles.append({{
 c.Authenticator.admin_users = {{"ss-test-admin"}}
 c.Spawner.environment = {{"JUPYTER_CONFIG_PATH": run["folder"] + "/etc"}}
 """
-PATHS = (
-    ("GET", ""),
-    ("GET", "?view=1"),
-    ("GET", "api/v1/status"),
-    ("GET", "api/v1/activity"),
-    ("GET", "api/v1/stats"),
-    ("GET", "api/v1/metrics"),
-    ("POST", "api/v1/open"),
-    ("POST", "api/v1/app/restart"),
-    ("POST", "api/v1/stop"),
-    ("GET", "ws"),
-    ("GET", "rfb"),
-)
+PATHS = (*PAGES, *REQUESTS, *(("GET", path) for path in SOCKETS))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

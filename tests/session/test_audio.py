@@ -18,7 +18,7 @@ from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.frames import OpusPacket
 
 from tests.support.sound import SoundServer, decode, loudest
-from tests.support.xserver import wait_for
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ async def test_it_records_only_while_somebody_listens(server: SoundServer) -> No
     await asyncio.sleep(0.2)
     assert len(recorders()) == 1
     second()
-    await asyncio.to_thread(wait_for, lambda: not recorders(), "the end of parec")
+    await asyncio.to_thread(eventually, lambda: not recorders(), "the end of parec")
     await asyncio.to_thread(
-        wait_for, lambda: all(thread.name != "audio" for thread in threading.enumerate()), "the end of the thread"
+        eventually, lambda: all(thread.name != "audio" for thread in threading.enumerate()), "the end of the thread"
     )
 
 

@@ -17,7 +17,8 @@ import xcffib.xproto
 from streamspace_proxy.streamer import x11
 from streamspace_proxy.streamer.input import HeldInput, InputInjector
 
-from tests.support.xserver import XServer, wait_for, x_server
+from tests.support.waiting import eventually
+from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
 
@@ -186,7 +187,7 @@ async def test_text_of_any_script_arrives_whatever_the_layout(
     server.output("setxkbmap", layout)
     typed = server.folder / "typed"
     server.start("xterm", "-u8", "-geometry", "80x24+0+0", "-e", "sh", "-c", f"cat > {typed}")
-    await asyncio.to_thread(wait_for, typed.exists, "xterm")
+    await asyncio.to_thread(eventually, typed.exists, "xterm")
     injector.pointer(100, 100, 0)
     await asyncio.sleep(0.5)
     text = "Hello, World! 123 @#{}\nпривет Ж\nΓειά ω\nnaïve café €5\n日本語\nß|~\\\n"
@@ -201,7 +202,7 @@ async def test_hundreds_of_characters_that_no_layout_has_arrive(server: XServer,
     """As an input method commits them: all at once, far more than the keymap has free keycodes."""
     typed = server.folder / "typed"
     server.start("xterm", "-u8", "-geometry", "80x24+0+0", "-e", "sh", "-c", f"cat > {typed}")
-    await asyncio.to_thread(wait_for, typed.exists, "xterm")
+    await asyncio.to_thread(eventually, typed.exists, "xterm")
     injector.pointer(100, 100, 0)
     await asyncio.sleep(0.5)
     alphabet = "".join(chr(0x0430 + number) + chr(0x0410 + number) for number in range(32))

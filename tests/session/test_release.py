@@ -18,7 +18,8 @@ from streamspace_proxy.streamer.stream import VideoFormat
 
 from streamspace_hub.model import AppTemplate, Policy
 from tests.support.streamer import TEMPLATE, decode, difference, screenshot
-from tests.support.xserver import XServer, wait_for, x_server
+from tests.support.waiting import eventually
+from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
 KEY: Any = ("v1", "websocket")
@@ -59,7 +60,7 @@ def segments() -> int:
 async def test_nothing_stays_connected_and_the_picture_goes_on() -> None:
     with x_server(geometry="1280x720") as server:
         server.start("xterm", "-fa", "Monospace", "-geometry", "80x24+50+50", "-e", "sh", "-c", "ls -l /; sleep 100")
-        wait_for(lambda: "xterm" in server.output("xlsclients"), "the terminal")
+        eventually(lambda: "xterm" in server.output("xlsclients"), "the terminal")
         idle, own, mapped = connections(server), own_connections(), segments()
         watcher = Watcher(server)
         display = watcher.core.display
@@ -69,7 +70,7 @@ async def test_nothing_stays_connected_and_the_picture_goes_on() -> None:
             display.follow(server.display)
             await watcher.frame(0)
             # Engine, XTEST, RFB, cursor, clipboard, keymap.
-            await asyncio.to_thread(wait_for, lambda: own_connections() == own + 6, "all connections")
+            await asyncio.to_thread(eventually, lambda: own_connections() == own + 6, "all connections")
             assert segments() == mapped + 1
             figures = []
             for _ in range(5):
@@ -77,7 +78,7 @@ async def test_nothing_stays_connected_and_the_picture_goes_on() -> None:
                 await display.release()
                 assert own_connections() == own, "no X connection, no RFB connection"
                 assert segments() == mapped, "no shared memory"
-                await asyncio.to_thread(wait_for, lambda: connections(server) <= idle, "the X server to notice")
+                await asyncio.to_thread(eventually, lambda: connections(server) <= idle, "the X server to notice")
                 count, epoch = len(watcher.frames), watcher.frames[-1][1].epoch
                 began = time.monotonic()
                 display.follow(server.display)

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from tests.support.streamer import Running, difference, identity, running_streamer, screenshot
-from tests.support.xserver import wait_for, x_server
+from tests.support.waiting import eventually
+from tests.support.xserver import x_server
 
 pytestmark = pytest.mark.x11
 
@@ -396,10 +397,10 @@ async def test_what_a_viewer_holds_is_lifted_when_it_leaves() -> None:
         state = ("xdotool", "getmouselocation")
         running.x.output(*state)
         pressed = x_modifiers(running)
-        wait_for(lambda: x_modifiers(running) & 0x101 == 0x101, "Shift and the left button")
+        eventually(lambda: x_modifiers(running) & 0x101 == 0x101, "Shift and the left button")
         assert pressed >= 0
         await viewer.ws.close()
-        wait_for(lambda: x_modifiers(running) & 0x101 == 0, "both lifted")
+        eventually(lambda: x_modifiers(running) & 0x101 == 0, "both lifted")
 
 
 def x_modifiers(running: Running) -> int:
@@ -457,7 +458,7 @@ async def test_clipboard_travels_both_ways_and_only_as_the_policy_says() -> None
         text = "größer 🎨\nzweite Zeile"
         await owner.send("clipboard", text=text)
         assert (await other.message("clipboard"))["text"] == text
-        wait_for(lambda: paste(running) == text, "the text inside the session")
+        eventually(lambda: paste(running) == text, "the text inside the session")
         copy = running.x.start("xclip", "-selection", "clipboard", "-i", stdin=-1)
         assert copy.stdin is not None
         copy.stdin.write(b"from inside")

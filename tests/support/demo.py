@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 
 from streamspace_hub.demo.settings import ADMIN, USER, free_port, read_settings
+from tests.support.waiting import eventually
 
 START_LIMIT = 90
 
@@ -85,13 +85,7 @@ class Demo:
 
     def wait_for(self, condition: Any, what: str, limit: float = 30) -> Any:
         """Return the first true value of `condition()`; fail with the hub's log after `limit` seconds."""
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            value = condition()
-            if value:
-                return value
-            time.sleep(0.1)
-        raise AssertionError(f"waited {limit} s for {what}\n{self.log[-4000:]}")
+        return eventually(condition, what, limit, lambda: self.log)
 
 
 @contextmanager

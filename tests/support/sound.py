@@ -16,7 +16,8 @@ from streamspace_proxy.desktop.programs import sound_server
 from streamspace_proxy.desktop.settings import read_settings
 from streamspace_proxy.streamer.frames import OpusPacket
 
-from tests.support.xserver import end, wait_for
+from tests.support.waiting import eventually
+from tests.support.xserver import end
 
 Samples = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -52,7 +53,7 @@ class SoundServer:
         self.process = subprocess.Popen(
             sound_server(self.settings), env=self.environment, start_new_session=True, stderr=subprocess.DEVNULL
         )
-        wait_for(self.socket.exists, "the sound server")
+        eventually(self.socket.exists, "the sound server")
 
     def stop(self) -> None:
         if self.process is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -41,14 +39,3 @@ def wait_for_transport(frame: Frame | Page, transport: str, limit: float = 20) -
 def wait_for_app(frame: Frame | Page, limit: float = 20) -> None:
     """Wait until nothing is said over the picture: the app's window is there, and keys reach it."""
     frame.locator("#streamspace[data-state=connected]").wait_for(timeout=limit * 1000)
-
-
-def eventually(condition: Callable[[], Any], what: str, limit: float = 15) -> Any:
-    """Return the first true value of `condition()`; fail after `limit` seconds."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"waited {limit} s for {what}")

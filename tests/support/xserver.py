@@ -10,10 +10,11 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.waiting import eventually
 
 
 @dataclass
@@ -103,18 +104,10 @@ def x_server(*arguments: str, geometry: str = "800x600", cookie: bytes | None = 
         assert display != ":", (folder / "x.log").read_text()
         write_xauthority(folder / "Xauthority", display, cookie)
         server = XServer(folder, display, process)
-        wait_for(server.rfb_path.exists, "the RFB socket")
+        eventually(server.rfb_path.exists, "the RFB socket")
         yield server
     finally:
         for client in reversed(server.clients if server else []):
             end(client)
         end(process)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 15) -> None:
-    """Wait until `condition` holds; fail with `what` otherwise."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.02)

@@ -1,0 +1,16 @@
+"""Every way into a session, below its viewer page: what must be closed to those who have no business there.
+
+Not `static/`: the viewer's script and styles are the same for everybody, and hold nothing of anybody.
+"""
+
+PAGES = (("GET", ""), ("GET", "?view=1"))
+REQUESTS = (
+    ("GET", "api/v1/status"),
+    ("GET", "api/v1/activity"),
+    ("GET", "api/v1/stats"),
+    ("GET", "api/v1/metrics"),
+    ("POST", "api/v1/open"),
+    ("POST", "api/v1/app/restart"),
+    ("POST", "api/v1/stop"),
+)
+SOCKETS = ("ws", "ws?view=1", "rfb")

@@ -1,0 +1,18 @@
+"""Wait for something that is to come true by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def eventually(condition: Callable[[], Any], what: str, limit: float = 15, log: Callable[[], str] = lambda: "") -> Any:
+    """Return the first true value of `condition()`; fail after `limit` seconds with `what` and the end of `log()`."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {limit} s for {what}\n{log()[-4000:]}")
