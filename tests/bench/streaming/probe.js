@@ -1,10 +1,14 @@
 // Put into every page before its own scripts. `streamBench` looks at the element that shows the remote picture, the
 // same way whoever shows it: <video>, <canvas>, and a canvas that a worker draws on.
 //
-// "Presented" is the moment from which on the element holds the picture: what the browser puts on the display at its
-// next refresh. It is found by looking every millisecond, and only while something is awaited.
+// "Presented" is the moment from which on the browser has the picture and will put it on the display at its next
+// refresh. For a <video> the browser tells it (`presentationTime` of requestVideoFrameCallback). A <canvas> tells
+// nothing: it is looked at every millisecond, and only while something is awaited.
 (() => {
-  const pause = ms => (window.scheduler?.postTask ? scheduler.postTask(() => 0, { delay: ms }) : new Promise(r => setTimeout(r, ms)));
+  const pause = ms =>
+    window.scheduler?.postTask
+      ? scheduler.postTask(() => 0, { delay: ms })
+      : new Promise(r => setTimeout(r, ms));
   const sample = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   sample.canvas.width = sample.canvas.height = 1;
   let pressed = null;
@@ -37,19 +41,40 @@
   function luma(element, x, y, screen) {
     const width = element.videoWidth || element.width;
     const height = element.videoHeight || element.height;
-    sample.drawImage(element, Math.floor((x * width) / screen.width), Math.floor((y * height) / screen.height), 1, 1, 0, 0, 1, 1);
+    sample.drawImage(
+      element,
+      Math.floor((x * width) / screen.width),
+      Math.floor((y * height) / screen.height),
+      1,
+      1,
+      0,
+      0,
+      1,
+      1,
+    );
     const [r, g, b] = sample.getImageData(0, 0, 1, 1).data;
     return 0.3 * r + 0.59 * g + 0.11 * b;
   }
 
-  // Wait until the probe has crossed grey; returns when, or null.
-  async function crossed(element, probe, screen, wasLit, limit) {
-    const end = performance.now() + limit;
-    while (performance.now() < end) {
-      if (luma(element, ...probe, screen) > 128 !== wasLit) return performance.now();
-      await pause(1);
+  // Calls `see(when, presented)` for each picture that the element gets, until it returns true or time is up.
+  // `presented` counts the pictures of a video, of which it may be told of only every second one.
+  async function watch(element, end, see) {
+    if (element instanceof HTMLVideoElement) {
+      await new Promise(resolve => {
+        const timer = setTimeout(resolve, end - performance.now());
+        const told = (_, { presentationTime, presentedFrames }) => {
+          if (performance.now() >= end || see(presentationTime, presentedFrames)) {
+            clearTimeout(timer);
+            resolve();
+          } else {
+            element.requestVideoFrameCallback(told);
+          }
+        };
+        element.requestVideoFrameCallback(told);
+      });
+    } else {
+      while (performance.now() < end && !see(performance.now(), null)) await pause(1);
     }
-    return null;
   }
 
   let result = null;
@@ -61,8 +86,13 @@
       result = new Promise(resolve => {
         pressed = async at => {
           pressed = null;
-          const seen = await crossed(element, probe, screen, wasLit, limit);
-          resolve(seen === null ? null : seen - at);
+          let seen = null;
+          await watch(element, at + limit, when => {
+            const changed = luma(element, ...probe, screen) > 128 !== wasLit;
+            if (changed) seen = when - at;
+            return changed;
+          });
+          resolve(seen);
         };
       });
     },
@@ -70,35 +100,53 @@
     // Where on the page the framebuffer's pixel is.
     place(x, y, screen) {
       const box = picture().getBoundingClientRect();
-      return [box.left + ((x + 0.5) * box.width) / screen.width, box.top + ((y + 0.5) * box.height) / screen.height];
+      return [
+        box.left + ((x + 0.5) * box.width) / screen.width,
+        box.top + ((y + 0.5) * box.height) / screen.height,
+      ];
     },
-    // When the element changed its picture within `duration` ms, by the bar code; milliseconds since 1970.
+    // When it began to look, and when the element got another picture (by the bar code) within `duration` ms;
+    // milliseconds since 1970.
     async frames(code, screen, duration) {
       const element = picture();
       if (!element) return pause(duration).then(() => []);
       const strip = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
       strip.canvas.width = code.length;
       strip.canvas.height = 1;
-      const begun = performance.now();
-      const times = [];
-      let last = -1;
-      while (performance.now() - begun < duration) {
+      const times = [performance.timeOrigin + performance.now()];
+      let last = null;
+      let counted = 0;
+      await watch(element, performance.now() + duration, (when, presented) => {
         const width = element.videoWidth || element.width;
         const height = element.videoHeight || element.height;
         const [left, y] = code[0];
         const step = code[1][0] - left;
         const scaleX = width / screen.width;
         strip.imageSmoothingEnabled = false;
-        strip.drawImage(element, (left - step / 2) * scaleX, Math.floor((y * height) / screen.height), step * code.length * scaleX, 1, 0, 0, code.length, 1);
+        strip.drawImage(
+          element,
+          (left - step / 2) * scaleX,
+          Math.floor((y * height) / screen.height),
+          step * code.length * scaleX,
+          1,
+          0,
+          0,
+          code.length,
+          1,
+        );
         const { data } = strip.getImageData(0, 0, code.length, 1);
         let number = 0;
         for (let bit = 0; bit < code.length; bit++) if (data[4 * bit + 1] > 128) number |= 1 << bit;
-        if (number !== last) {
-          times.push(performance.timeOrigin + performance.now());
-          last = number;
+        if (last !== null && number !== last) {
+          // Pictures between two callbacks count, the same picture sent twice does not.
+          const advance = (number - last + (1 << code.length)) % (1 << code.length);
+          const pictures = presented === null ? 1 : Math.min(advance, presented - counted);
+          for (let i = 0; i < pictures; i++) times.push(performance.timeOrigin + when);
         }
-        await pause(2);
-      }
+        if (number !== last) counted = presented;
+        last = number;
+        return false;
+      });
       return times;
     },
     hasPicture: () => picture() !== null,

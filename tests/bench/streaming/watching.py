@@ -62,7 +62,7 @@ class Watcher:
         return CLICK_LIMIT if seen is None else float(seen)
 
     def frames(self, seconds: float) -> list[float]:
-        """When the page's picture changed within so many seconds, in milliseconds since 1970."""
+        """When it began, and when the picture changed within so many seconds; milliseconds since 1970."""
         code = [list(middle) for middle in self.layout.code]
         times: list[float] = self.page.evaluate("a => streamBench.frames(...a)", [code, self.screen, seconds * 1000])
         return times
