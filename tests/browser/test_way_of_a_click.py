@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image, ImageChops, ImageStat
+from playwright.sync_api import Frame, Page, expect
 
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
-from tests.support.viewer import colours, picture, stats
+from tests.support.viewer import colours, picture, stats, wait_for_app
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
@@ -24,6 +25,51 @@ def home(demo: Demo, user: str = "demo") -> Path:
 def type_line(page: Page, text: str) -> None:
     page.keyboard.type(text, delay=10)
     page.keyboard.press("Enter")
+
+
+def middle(image: Image.Image) -> Image.Image:
+    """What lies in the middle of the picture, wherever panels are around it."""
+    x, y = image.width // 2, image.height // 2
+    return image.crop((x - 80, y - 30, x + 80, y + 30))
+
+
+def new_image(page: Page, frame: Frame) -> bool:
+    """Ask GIMP for a new image, as a user does until it has done with loading: the keys before are lost on it."""
+    page.keyboard.press("Control+n")
+    page.wait_for_timeout(2000)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(1000)
+    return middle(picture(page, frame)).getextrema() == ((255, 255),) * 3
+
+
+def stroke(page: Page, frame: Frame) -> bool:
+    """Draw with the pencil across the middle; whether the white there has become partly black."""
+    box = frame.locator("#streamspace").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.keyboard.press("n")
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    for step in range(20):
+        page.mouse.move(x - 60 + step * 6, y + (step % 5) * 4)
+        page.wait_for_timeout(16)
+    page.mouse.up()
+    page.mouse.move(x, y + 200)
+    page.wait_for_timeout(1000)
+    return all(low < 60 for low, _high in middle(picture(page, frame)).getextrema())
+
+
+def at_rest(page: Page, frame: Frame) -> Image.Image:
+    """The picture once it no longer changes."""
+    seen = [picture(page, frame)]
+
+    def still() -> bool:
+        page.wait_for_timeout(500)
+        seen.append(picture(page, frame))
+        return _alike(seen[-1], seen[-2])
+
+    eventually(still, "the picture to stand still")
+    return seen[-1]
 
 
 def test_launcher_shows_a_tile_for_each_app(lab: Page) -> None:
@@ -41,27 +87,11 @@ def test_click_draw_leave_come_back_stop(lab: Page, demo: Demo) -> None:
     eventually(lambda: colours(picture(lab, frame)) > 500, "GIMP's window to be drawn", 60)
     assert demo.server("gimp")["user_options"] == {"app": "gimp"}
 
-    # A new image, then a stroke across its middle. The picture changes under the mouse.
+    wait_for_app(frame, 60)
     frame.locator("#streamspace").click(position={"x": 500, "y": 400})
-    lab.keyboard.press("Control+n")
-    lab.wait_for_timeout(2500)
-    lab.keyboard.press("Enter")
-    lab.wait_for_timeout(2500)
-    lab.keyboard.press("p")
-    before = picture(lab, frame)
-    box = frame.locator("#streamspace").bounding_box()
-    assert box
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    lab.mouse.move(x - 60, y)
-    lab.mouse.down()
-    for step in range(20):
-        lab.mouse.move(x - 60 + step * 6, y + (step % 5) * 4)
-        lab.wait_for_timeout(16)
-    lab.mouse.up()
-    eventually(lambda: picture(lab, frame).tobytes() != before.tobytes(), "the stroke to be seen")
-
-    lab.wait_for_timeout(1000)
-    drawn = picture(lab, frame)
+    eventually(lambda: new_image(lab, frame), "GIMP to make a new image", 60)
+    eventually(lambda: stroke(lab, frame), "the stroke to be seen", 60)
+    drawn = at_rest(lab, frame)
     lab.reload()
     frame = desktop(lab, "gimp")
     wait_for_picture(frame)
@@ -79,8 +109,8 @@ def test_typing_and_its_echo(lab: Page, demo: Demo) -> None:
     wait_for_picture(frame)
     frame.locator("#streamspace").click()
     eventually(lambda: colours(picture(lab, frame)) > 3, "the terminal to be drawn")
-    lab.wait_for_timeout(1500)
-    before = picture(lab, frame)
+    wait_for_app(frame, 60)
+    before = at_rest(lab, frame)
     lab.keyboard.type("echo Grüße, мир > typed.txt", delay=20)
     eventually(lambda: picture(lab, frame).tobytes() != before.tobytes(), "the typed text to be seen")
     lab.keyboard.press("Enter")
@@ -93,8 +123,9 @@ def test_clipboard_both_ways(lab: Page, demo: Demo) -> None:
     tile(lab, "Terminal").click()
     frame = desktop(lab, "terminal")
     wait_for_picture(frame)
+    wait_for_app(frame, 60)
     frame.locator("#streamspace").click()
-    lab.wait_for_timeout(1000)
+    at_rest(lab, frame)
 
     type_line(lab, "printf 'aus der Sitzung' | xclip -selection clipboard")
     eventually(lambda: lab.evaluate("() => navigator.clipboard.readText()") == "aus der Sitzung", "text to come out")
@@ -135,9 +166,7 @@ def test_stop_from_the_session_panel(lab: Page, demo: Demo, terminal: str) -> No
     expect(panel).not_to_contain_text("Terminal", timeout=15_000)
 
 
-def _alike(one: object, other: object) -> bool:
-    from PIL import ImageChops, ImageStat
-
-    assert one.size == other.size  # type: ignore[attr-defined]
-    difference = ImageStat.Stat(ImageChops.difference(one, other))  # type: ignore[arg-type]
+def _alike(one: Image.Image, other: Image.Image) -> bool:
+    assert one.size == other.size
+    difference = ImageStat.Stat(ImageChops.difference(one, other))
     return max(difference.mean) < 3

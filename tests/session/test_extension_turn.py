@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -119,9 +120,8 @@ async def test_a_hub_without_turn_costs_one_question_a_minute_and_a_line(
 async def test_a_slow_hub_does_not_hold_a_viewer_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "PATIENCE", 0.1)
     async with hub_turn() as (hub, source):
-        hub.delay, started = 1.0, time.monotonic()
-        assert await source.ice_servers() == ()
-        assert time.monotonic() - started < 0.5
+        hub.delay = 20.0
+        assert await asyncio.wait_for(source.ice_servers(), 10) == ()
 
 
 async def test_a_jupyter_server_mints_its_own(tmp_path: Path) -> None:

