@@ -22,7 +22,7 @@ from streamspace_proxy.streamer import colour
 from streamspace_proxy.streamer.encoder import Encoded, Encoder, Picture
 from streamspace_proxy.streamer.rate_control import BEST, NEW_SHARE, WORST, Content, RateControl
 from streamspace_proxy.streamer.rect import NOWHERE, Rect
-from streamspace_proxy.streamer.x264 import UNCHANGED, X264, X264Error
+from streamspace_proxy.streamer.x264 import UNCHANGED, X264, X264Error, quick_instructions
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class H264Encoder:
                 "threads": encoder_threads(width, height), "sliced-threads": 1, "force-cfr": 1, "log": 0,
                 "annexb": 1, "repeat-headers": 1, "fullrange": "off",
                 "colorprim": "bt709", "transfer": "bt709", "colormatrix": "smpte170m",
+                **quick_instructions(),
             },
         )  # fmt: skip
         self._control = RateControl(bitrate, fps)
