@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench import streaming
 from tests.bench.report import Figure, table, write
 
-FIGURES = ("click", "hub_cost", "install_size", "skew", "streaming")
+FIGURES = ("click", "hub_cost", "install_size", "parts", "skew", "streaming")
 LONG = ("soak",)
 """Run only when they are named."""
 PARTS = tuple(f"streaming.{name}" for name in streaming.FIGURES)

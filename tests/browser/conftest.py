@@ -10,9 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.chromium import chromium
 from tests.support.demo import Demo, running_demo
 from tests.support.lab import sign_in
+from tests.support.waiting import PATIENCE
 
-# Two cores run hub, sessions and browser side by side: five seconds are too few.
-expect.set_options(timeout=20_000)
+# A slow machine runs hub, sessions and browser side by side: five seconds are too few.
+expect.set_options(timeout=PATIENCE * 1000)
 
 VIEWPORT = {"width": 1280, "height": 800}
 

@@ -55,7 +55,7 @@ def signed_in(browser: Browser, demo: Demo) -> Page:
 
 def draw(page: Page, frame: Frame) -> None:
     """A new image with a flower on it, painted as a user paints."""
-    eventually(lambda: "GNU Image" in window_names("gimp"), "GIMP's window", 90)
+    eventually(lambda: "GNU Image" in window_names("gimp"), "GIMP's window")
     page.wait_for_timeout(5000)
     surface = frame.locator(".ss-surface")
     surface.click(position={"x": 450, "y": 400})

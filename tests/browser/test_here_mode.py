@@ -14,7 +14,7 @@ from tests.support.jupyterlab import TOKEN, JupyterLab, running_jupyterlab
 from tests.support.lab import tile, wait_for_picture
 from tests.support.sessions import runner_pid
 from tests.support.viewer import colours, picture, wait_for_app
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 
@@ -33,8 +33,8 @@ def test_a_built_in_app_opens_beside_jupyter_server_proxy_and_ends_with_the_serv
         assert proxied.status_code == 200
         page = browser.new_page()
         page.goto(jupyterlab.url)
-        tile(page, "Terminal").click(timeout=60_000)
-        page.locator("iframe.streamspace-Desktop-picture").wait_for(timeout=60_000)
+        tile(page, "Terminal").click(timeout=PATIENCE * 1000)
+        page.locator("iframe.streamspace-Desktop-picture").wait_for(timeout=PATIENCE * 1000)
         frame = eventually(lambda: page.frame(url="**/base/streamspace/here/terminal/**"), "the viewer page")
         wait_for_picture(frame)
         eventually(lambda: colours(picture(page, frame)) > 3, "the terminal to be drawn")
@@ -47,5 +47,5 @@ def test_a_built_in_app_opens_beside_jupyter_server_proxy_and_ends_with_the_serv
         assert runner_pid("terminal") in [process.pid for process in processes]
         assert any(process.name() == "sleep" for process in processes)
         server_process(jupyterlab).kill()
-        assert psutil.wait_procs(processes, timeout=15)[1] == []
+        assert psutil.wait_procs(processes, timeout=PATIENCE)[1] == []
         page.close()

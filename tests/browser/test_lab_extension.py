@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Frame, Page, expect
 from tests.support.jupyterlab import JupyterLab, running_jupyterlab
 from tests.support.lab import tile, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 
@@ -56,12 +56,12 @@ def page(browser: Browser, jupyterlab: JupyterLab) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto(jupyterlab.url)
-    tile(page, "Shell").wait_for(timeout=60_000)
+    tile(page, "Shell").wait_for(timeout=PATIENCE * 1000)
     yield page
     context.close()
 
 
-def shell_frame(page: Page, limit: float = 60) -> Frame:
+def shell_frame(page: Page, limit: float = PATIENCE) -> Frame:
     """The viewer page in the desktop tab of the shell."""
     for _ in range(int(limit * 20)):
         found = [frame for frame in page.frames if "/base/streamspace/here/shell/" in frame.url]
@@ -80,7 +80,7 @@ def open_shell(page: Page) -> Frame:
 
 def new_launcher(page: Page) -> None:
     page.locator("#jp-main-dock-panel .lm-TabBar-addButton:visible").first.click()
-    tile(page, "Shell").wait_for()
+    tile(page, "Shell").wait_for(timeout=PATIENCE * 1000)
 
 
 def names(server: JupyterLab) -> list[str]:
@@ -165,7 +165,7 @@ def test_tab_comes_back_with_its_picture_and_starts_nothing(page: Page, jupyterl
     page.wait_for_timeout(2500)
     jupyterlab.stop("shell")
     page.reload()
-    expect(page.get_by_text("Shell was stopped")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Shell was stopped")).to_be_visible()
     assert names(jupyterlab) == []
     page.get_by_role("button", name="Start again").click()
     wait_for_picture(shell_frame(page))
@@ -175,7 +175,7 @@ def test_tab_sees_that_its_session_was_stopped_elsewhere(page: Page, jupyterlab:
     open_shell(page)
     page.wait_for_timeout(1000)
     jupyterlab.stop("shell")
-    expect(page.get_by_text("Shell was stopped")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Shell was stopped")).to_be_visible()
     expect(page.locator("iframe.streamspace-Desktop-picture")).to_have_count(0)
 
 
@@ -196,7 +196,7 @@ def test_closing_the_tab_leaves_the_session_and_the_panel_leads_back(page: Page,
     assert names(jupyterlab) == ["shell"]
     panel.get_by_role("button", name="Stop Shell").click()
     dialog.get_by_role("button", name="Stop").click()
-    expect(panel).to_contain_text("Nothing is running", timeout=15_000)
+    expect(panel).to_contain_text("Nothing is running")
     expect(page.get_by_text("Shell was stopped")).to_be_visible()
     eventually(lambda: names(jupyterlab) == [], "the session to be gone")
 

@@ -16,7 +16,7 @@ from tests.browser.test_way_of_a_click import home
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import window_names
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -49,8 +49,8 @@ def test_stopped_from_the_tab_and_started_again(calm: Page, demo: Demo) -> None:
 
     stop.click()
     dialog(calm).get_by_role("button", name="Stop").click()
-    expect(calm.get_by_role("heading", name="Terminal was stopped")).to_be_visible(timeout=20_000)
-    eventually(lambda: not demo.server("terminal"), "the hub to call it stopped", 30)
+    expect(calm.get_by_role("heading", name="Terminal was stopped")).to_be_visible()
+    eventually(lambda: not demo.server("terminal"), "the hub to call it stopped")
     expect(calm.locator("iframe.streamspace-Desktop-picture")).to_have_count(0)
 
     calm.get_by_role("button", name="Start again").click()
@@ -90,12 +90,12 @@ def test_file_opens_in_gimp_which_starts_with_it_and_then_takes_another(calm: Pa
         calm.locator("#jp-contextmenu-open-with .lm-Menu-item", has_text="GIMP").click()
 
     calm.goto(f"{demo.url}/user/demo/lab/tree/pictures of mine?reset")
-    tile(calm, "GIMP").wait_for(timeout=60_000)
+    tile(calm, "GIMP").wait_for(timeout=PATIENCE * 1000)
     open_with_gimp("first.png")
     wait_for_picture(desktop(calm, "gimp"))
-    eventually(lambda: "first" in window_names("gimp"), "GIMP to have the first file", 60)
+    eventually(lambda: "first" in window_names("gimp"), "GIMP to have the first file")
     open_with_gimp("second.png")
-    eventually(lambda: "second" in window_names("gimp"), "GIMP to have the second file", 30)
+    eventually(lambda: "second" in window_names("gimp"), "GIMP to have the second file")
     demo.stop("gimp")
 
 

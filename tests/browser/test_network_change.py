@@ -75,7 +75,7 @@ def test_a_lost_way_is_noticed_within_seconds_at_both_ends(link: Link, command: 
     with page_on(link, *command) as page:
         link.set(block_udp=True)
         lost = time.monotonic()
-        eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket", 10)
+        eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket")
         seconds = time.monotonic() - lost
         print(f"on the WebSocket after {seconds:.1f} s")
         assert seconds < 4

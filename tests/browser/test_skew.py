@@ -16,14 +16,15 @@ from tests.support.viewer_session import ViewerSession, viewer_session
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
-TOGETHER_MS = 250
-"""Far more than the bench's target: this machine may be doing other things."""
-ATTEMPTS = 3
+PERIOD = 4.0
+"""Seconds from flash to flash: so far apart that a tone is nearest to its own flash on a busy machine too."""
+TOGETHER_MS = PERIOD * 1000 / 4
+"""Tells a tone that belongs to its flash from one that does not; how far apart they are, the bench says."""
 
 
 @pytest.fixture(scope="module")
 def pattern() -> Iterator[ViewerSession]:
-    with viewer_session(*PATTERN, title="Pattern") as session:
+    with viewer_session(*PATTERN, str(PERIOD), title="Pattern") as session:
         yield session
 
 
@@ -40,15 +41,9 @@ def test_a_flash_and_a_tone_at_the_same_moment_are_seen_and_heard_together(
 ) -> None:
     page = context.new_page()
     open_page(page, pattern, transport)
-    medians = []
-    for _ in range(ATTEMPTS):
-        found = skews(page, 8)
-        print(f"{transport}: sound after picture {[round(skew) for skew in found]} ms")
-        assert len(found) >= 6, "most flashes have their tone"
-        medians.append(statistics.median(found))
-        if abs(medians[-1]) < TOGETHER_MS:
-            return
-    raise AssertionError(f"sound and picture are apart: {medians} ms")
+    found = skews(page, 5, PERIOD)
+    assert len(found) == 5, "each flash has its tone"
+    assert abs(statistics.median(found)) < TOGETHER_MS, f"sound after picture: {found} ms"
 
 
 def beeps(page: Page) -> int:
@@ -73,7 +68,7 @@ def test_sound_returns_with_the_picture_when_the_streamer_is_started_again(
     open_page(page, pattern, transport)
     eventually(lambda: beeps(page) >= 2, "the tone to be heard")
     streamer(pattern).kill()
-    page.wait_for_function("() => !window.streamspace.connected", timeout=10_000)
+    page.wait_for_function("() => !window.streamspace.connected")
     wait_for_transport(page, transport)
     before = beeps(page)
     eventually(lambda: beeps(page) >= before + 2, "the tone to be heard again")

@@ -198,9 +198,9 @@ def test_a_network_without_websockets_is_named(context: BrowserContext, link: Li
         page = context.new_page()
         page.goto(session.url().replace(f":{session.port}/", f":{proxy.port}/"))
         heading = page.get_by_role("heading", name="The network does not let the picture through.")
-        heading.wait_for(timeout=30_000)
+        heading.wait_for()
         page.get_by_text(f"WebSocket connections to 127.0.0.1:{proxy.port} are blocked").wait_for()
         page.get_by_text("Ask your administrator").wait_for()
         proxy.blocked = False
-        page.wait_for_function("() => window.streamspace.connected", timeout=20_000)
+        page.wait_for_function("() => window.streamspace.connected")
         heading.wait_for(state="hidden")

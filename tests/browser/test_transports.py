@@ -57,4 +57,4 @@ def test_without_h264_the_viewer_says_what_it_uses_instead(context: BrowserConte
 def test_a_forced_transport_that_cannot_work_says_so(context: BrowserContext, demo: Demo, terminal: str) -> None:
     context.add_init_script("delete window.VideoDecoder; delete window.createImageBitmap;")
     page = viewer(context, demo, terminal, "?transport=websocket")
-    page.get_by_text("H.264").first.wait_for(timeout=15_000)
+    page.get_by_text("H.264").first.wait_for()

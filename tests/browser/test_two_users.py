@@ -24,7 +24,7 @@ from tests.support.lab import desktop, sign_in, tile, wait_for_picture
 from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
 from tests.support.sessions import runner_pid
 from tests.support.viewer import wait_for_app
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -116,7 +116,7 @@ def status_with_token(demo: Demo, token: str, method: str, path: str, *, socket:
             "Sec-WebSocket-Key": base64.b64encode(secrets.token_bytes(16)).decode(),
             "Sec-WebSocket-Protocol": "streamspace.v1",
         }
-    connection = http.client.HTTPConnection(urlsplit(demo.url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(demo.url).netloc, timeout=PATIENCE)
     try:
         connection.request(method, path, headers=headers)
         return connection.getresponse().status

@@ -16,7 +16,7 @@ from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import pointer_position
 from tests.support.viewer import wait_for_app
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -40,7 +40,7 @@ def wait_for_size_of_frame(frame: Frame) -> None:
         "() => {"
         "  const { screen } = window.streamspace.stats();"
         "  return Math.abs(screen.width - innerWidth) < 2 && Math.abs(screen.height - innerHeight) < 2; }",
-        timeout=10_000,
+        timeout=PATIENCE * 1000,
     )
 
 
@@ -61,20 +61,20 @@ def written(demo: Demo, name: str, text: str) -> None:
 
 def test_full_screen_from_the_viewers_toolbar(lab: Page, frame: Frame, demo: Demo) -> None:
     press_in_toolbar(lab, frame, "Full screen")
-    frame.wait_for_function("() => document.fullscreenElement !== null", timeout=5000)
+    frame.wait_for_function("() => document.fullscreenElement !== null")
     assert lab.evaluate("() => document.fullscreenElement.tagName") == "IFRAME"
     wait_for_size_of_frame(frame)
     type_line(lab, "printf full > full-screen")
     written(demo, "full-screen", "full")
     press_in_toolbar(lab, frame, "Leave full screen")
-    frame.wait_for_function("() => document.fullscreenElement === null", timeout=5000)
+    frame.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_locked_pointer_moves_by_what_the_mouse_moves(lab: Page, frame: Frame) -> None:
     box = frame.locator(SURFACE).bounding_box()
     assert box
     press_in_toolbar(lab, frame, "Lock the mouse pointer")
-    frame.wait_for_function("() => document.pointerLockElement?.matches('textarea')", timeout=5000)
+    frame.wait_for_function("() => document.pointerLockElement?.matches('textarea')")
     lab.mouse.move(box["x"] + 300, box["y"] + 300)
     lab.wait_for_timeout(300)
     before = pointer_position("terminal")
@@ -86,14 +86,14 @@ def test_locked_pointer_moves_by_what_the_mouse_moves(lab: Page, frame: Frame) -
     )
     frame.evaluate("() => document.exitPointerLock()")
     lab.mouse.move(box["x"] + 100, box["y"] + 120)
-    eventually(lambda: pointer_position("terminal") == (100, 120), "the pointer to be where the mouse is", 5)
+    eventually(lambda: pointer_position("terminal") == (100, 120), "the pointer to be where the mouse is")
 
 
 def test_ten_megabytes_of_clipboard_are_a_sentence(lab: Page, frame: Frame, demo: Demo) -> None:
     lab.evaluate("() => navigator.clipboard.writeText('x'.repeat(10_000_000))")
     frame.locator(SURFACE).click()
     lab.keyboard.press("Control+Shift+V")
-    expect(frame.get_by_text("too large for the clipboard")).to_be_visible(timeout=10_000)
+    expect(frame.get_by_text("too large for the clipboard")).to_be_visible()
     lab.evaluate("() => navigator.clipboard.writeText('small')")
     type_line(lab, "printf on > goes-on")
     written(demo, "goes-on", "on")

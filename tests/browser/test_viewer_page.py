@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.viewer import colours, picture, stats, wait_for_app, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.x11]
 XTERM = ("xterm", "-fa", "DejaVu Sans Mono", "-fs", "12")
@@ -43,14 +43,14 @@ def open_page(context: BrowserContext, session: ViewerSession, **query: str) -> 
 
 def wait_for_picture(page: Page) -> None:
     page.wait_for_function(
-        "() => window.streamspace.connected && window.streamspace.stats().frames > 0", timeout=20_000
+        "() => window.streamspace.connected && window.streamspace.stats().frames > 0", timeout=PATIENCE * 1000
     )
     wait_for_app(page)
 
 
 def wait_for_screen(page: Page) -> None:
     """Until the screen is as large as the page: pixels of one are pixels of the other."""
-    page.wait_for_function("() => window.streamspace.stats().screen?.width === innerWidth", timeout=10_000)
+    page.wait_for_function("() => window.streamspace.stats().screen?.width === innerWidth")
 
 
 def focus(page: Page, session: ViewerSession) -> None:
@@ -97,7 +97,7 @@ def test_starts_on_the_websocket_and_climbs_to_webrtc(context: BrowserContext, t
     wait_for_transport(page, "webrtc")
     eventually(lambda: started == ["start websocket", "start webrtc", "stop websocket"], f"the climb, not {started}")
     page.mouse.move(500, 1)
-    page.get_by_text("Connected · WebRTC").wait_for(timeout=3000)
+    page.get_by_text("Connected · WebRTC").wait_for()
 
 
 def test_falls_back_to_the_websocket_when_webrtc_dies(context: BrowserContext, terminal: ViewerSession) -> None:
@@ -151,7 +151,7 @@ def test_a_transport_that_cannot_be_is_explained(
 ) -> None:
     context.add_init_script("delete window.VideoDecoder; delete window.createImageBitmap;")
     page = open_page(context, terminal, transport=query)
-    page.get_by_text(sentence).wait_for(timeout=10_000)
+    page.get_by_text(sentence).wait_for()
 
 
 def test_screen_follows_the_page(context: BrowserContext, terminal: ViewerSession) -> None:
@@ -227,7 +227,7 @@ def test_clipboard_that_the_browser_refuses_comes_with_the_next_click(
     wait_for_picture(page)
     focus(page, terminal)
     page.keyboard.type("printf 'später' | xclip -selection clipboard\n", delay=5)
-    page.get_by_text("The session copied text").wait_for(timeout=10_000)
+    page.get_by_text("The session copied text").wait_for()
     page.evaluate("() => { window.refuse = false; }")
     page.locator("#streamspace").click()
     eventually(lambda: page.evaluate("() => navigator.clipboard.readText()") == "später", "text to come out")
@@ -242,7 +242,7 @@ def test_too_large_a_clipboard_is_a_sentence_and_disturbs_nothing(
     page.evaluate("() => navigator.clipboard.writeText('x'.repeat(10_000_000))")
     page.locator("#streamspace").click()
     page.keyboard.press("Control+v")
-    page.get_by_text("too large for the clipboard").wait_for(timeout=10_000)
+    page.get_by_text("too large for the clipboard").wait_for()
     page.evaluate("() => navigator.clipboard.writeText('small')")
     page.keyboard.type("touch still-here\n", delay=5)
     eventually((terminal.running.home / "still-here").exists, "typing to go on")
@@ -268,7 +268,7 @@ def test_ended_app_is_said_and_started_again(context: BrowserContext) -> None:
         wait_for_picture(page)
         focus(page, session)
         page.keyboard.type("exit 3\n", delay=10)
-        page.get_by_role("heading", name="Terminal has ended.").wait_for(timeout=10_000)
+        page.get_by_role("heading", name="Terminal has ended.").wait_for()
         page.get_by_role("button", name="Start again").click()
         wait_for_app(page)
         focus(page, session)
@@ -283,8 +283,8 @@ def test_killed_streamer_is_survived(context: BrowserContext) -> None:
         streamer = next(p for p in session.running.processes() if "streamspace_proxy.streamer" in _command(p))
         frames = stats(page)["frames"]
         psutil.Process(streamer).kill()
-        page.wait_for_function("() => !window.streamspace.connected", timeout=5000)
-        page.wait_for_function("() => window.streamspace.connected", timeout=10_000)
+        page.wait_for_function("() => !window.streamspace.connected")
+        page.wait_for_function("() => window.streamspace.connected")
         focus(page, session)
         page.keyboard.type("touch survived\n", delay=10)
         eventually((session.running.home / "survived").exists, "typing to go on")

@@ -84,13 +84,13 @@ def test_click_draw_leave_come_back_stop(lab: Page, demo: Demo) -> None:
     tile(lab, "GIMP").click()
     frame = desktop(lab, "gimp")
     wait_for_picture(frame)
-    eventually(lambda: colours(picture(lab, frame)) > 500, "GIMP's window to be drawn", 60)
+    eventually(lambda: colours(picture(lab, frame)) > 500, "GIMP's window to be drawn")
     assert demo.server("gimp")["user_options"] == {"app": "gimp"}
 
-    wait_for_app(frame, 60)
+    wait_for_app(frame)
     frame.locator("#streamspace").click(position={"x": 500, "y": 400})
-    eventually(lambda: new_image(lab, frame), "GIMP to make a new image", 60)
-    eventually(lambda: stroke(lab, frame), "the stroke to be seen", 60)
+    eventually(lambda: new_image(lab, frame), "GIMP to make a new image")
+    eventually(lambda: stroke(lab, frame), "the stroke to be seen")
     drawn = at_rest(lab, frame)
     lab.reload()
     frame = desktop(lab, "gimp")
@@ -100,7 +100,7 @@ def test_click_draw_leave_come_back_stop(lab: Page, demo: Demo) -> None:
     lab.goto(f"{demo.url}/hub/home")
     row = lab.locator("tr", has_text="gimp").first
     row.locator("button, a", has_text="top").first.click()
-    eventually(lambda: not demo.server("gimp"), "the hub's home page to stop it", 30)
+    eventually(lambda: not demo.server("gimp"), "the hub's home page to stop it")
 
 
 def test_typing_and_its_echo(lab: Page, demo: Demo) -> None:
@@ -109,7 +109,7 @@ def test_typing_and_its_echo(lab: Page, demo: Demo) -> None:
     wait_for_picture(frame)
     frame.locator("#streamspace").click()
     eventually(lambda: colours(picture(lab, frame)) > 3, "the terminal to be drawn")
-    wait_for_app(frame, 60)
+    wait_for_app(frame)
     before = at_rest(lab, frame)
     lab.keyboard.type("echo Grüße, мир > typed.txt", delay=20)
     eventually(lambda: picture(lab, frame).tobytes() != before.tobytes(), "the typed text to be seen")
@@ -123,7 +123,7 @@ def test_clipboard_both_ways(lab: Page, demo: Demo) -> None:
     tile(lab, "Terminal").click()
     frame = desktop(lab, "terminal")
     wait_for_picture(frame)
-    wait_for_app(frame, 60)
+    wait_for_app(frame)
     frame.locator("#streamspace").click()
     at_rest(lab, frame)
 
@@ -162,8 +162,8 @@ def test_stop_from_the_session_panel(lab: Page, demo: Demo, terminal: str) -> No
     expect(panel).to_contain_text("Terminal")
     panel.get_by_role("button", name="Stop").first.click()
     lab.locator(".jp-Dialog").get_by_role("button", name="Stop").click()
-    eventually(lambda: not demo.server(terminal), "the session to be stopped", 30)
-    expect(panel).not_to_contain_text("Terminal", timeout=15_000)
+    eventually(lambda: not demo.server(terminal), "the session to be stopped")
+    expect(panel).not_to_contain_text("Terminal")
 
 
 def _alike(one: Image.Image, other: Image.Image) -> bool:

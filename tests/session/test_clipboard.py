@@ -13,6 +13,7 @@ import xcffib.xproto
 from streamspace_proxy.streamer import x11
 from streamspace_proxy.streamer.clipboard import ClipboardBridge
 
+from tests.support.waiting import PATIENCE
 from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
@@ -39,7 +40,7 @@ class Heard:
     def refuse(self) -> None:
         self.too_large += 1
 
-    async def wait(self, count: int, seconds: float = 10) -> None:
+    async def wait(self, count: int, seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while len(self.texts) < count and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -73,7 +74,7 @@ async def paste(server: XServer, target: str = "UTF8_STRING", selection: str = "
         "xclip", "-selection", selection, "-o", "-t", target,
         env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         output, errors = await process.communicate()
     assert process.returncode == 0, errors
     return output

@@ -239,12 +239,10 @@ def test_any_users_name_has_its_place_in_the_hubs_api(monkeypatch: pytest.Monkey
     assert Place.from_environment().server_api == "/users/a%2Fb%3Fc%20d/servers/gimp"
 
 
-async def test_it_starts_fast_and_small() -> None:
+async def test_it_is_small() -> None:
     async with running() as (server, _):
         info: Any = psutil.Process(server.process.pid).memory_info()
-        # 1.3 s of CPU and 95 MiB were measured; a Jupyter server with JupyterHub's extension takes twice as much.
-        times = psutil.Process(server.process.pid).cpu_times()
-        assert times.user + times.system < 3
+        # 95 MiB were measured; a Jupyter server with JupyterHub's extension takes twice as much.
         assert info.rss < 125 * 2**20
         modules = Path(f"/proc/{server.process.pid}/maps").read_text()
         assert "zmq" not in modules

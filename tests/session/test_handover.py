@@ -19,6 +19,7 @@ from streamspace_proxy.streamer.server import HANDOVERS, ROLE, USER, identify
 
 from streamspace_hub.model import Role
 from tests.support.streamer import Running, running_streamer
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.x11
 
@@ -49,7 +50,7 @@ async def give(running: Running, accepted: socket.socket, role: Role = Role.VIEW
 
 
 async def head_of(reader: asyncio.StreamReader) -> str:
-    return (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+    return (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode()
 
 
 async def viewers_of(running: Running) -> list[dict[str, Any]]:
@@ -66,7 +67,7 @@ async def test_the_streamer_answers_on_the_viewers_own_connection() -> None:
             assert head.startswith("HTTP/1.1 101 ")
             assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head  # RFC 6455, 1.3
             assert "streamspace.v1" in head
-            assert b'"hello"' in await asyncio.wait_for(reader.read(4096), 5)
+            assert b'"hello"' in await asyncio.wait_for(reader.read(4096), PATIENCE)
             (viewer,) = await viewers_of(running)
             assert (viewer["user"], viewer["role"]) == ("ada", "controller")
         for _ in range(100):
@@ -83,7 +84,7 @@ async def test_what_the_viewer_writes_before_the_answer_is_no_request() -> None:
         await give(running, accepted)
         assert (await head_of(reader)).startswith("HTTP/1.1 101 ")
         # Read as WebSocket frames, which it is not: an unmasked or reserved one ends the connection.
-        rest = await asyncio.wait_for(reader.read(), 10)
+        rest = await asyncio.wait_for(reader.read(), PATIENCE)
         assert b"HTTP/1.1" not in rest
         assert b"python_info" not in rest
 
@@ -106,7 +107,7 @@ async def test_headers_on_the_connection_change_nobodys_role(tmp_path: Path) -> 
         accepted.close()
         for _ in range(2):
             assert "200 OK" in await head_of(reader)
-            assert await asyncio.wait_for(reader.readexactly(10), 5) == b"ada viewer"
+            assert await asyncio.wait_for(reader.readexactly(10), PATIENCE) == b"ada viewer"
             writer.write(f"GET /ws HTTP/1.1\r\nHost: x\r\n{FORGED}\r\n".encode())
     handovers.close()
     await runner.cleanup()
@@ -128,7 +129,7 @@ async def test_a_wrong_description_closes_the_connection(changes: dict[str, obje
     async with running_streamer() as running:
         async with connection() as (reader, _, accepted):
             await give(running, accepted, **changes)
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         assert "was handed over with" in running.log()
         async with connection() as (reader, _, accepted):
             await give(running, accepted)

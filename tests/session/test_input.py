@@ -10,14 +10,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import xcffib
 import xcffib.xproto
 from streamspace_proxy.streamer import x11
 from streamspace_proxy.streamer.input import HeldInput, InputInjector
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
@@ -67,7 +66,7 @@ class Watcher:
         reply = self.connection.core.QueryPointer(self.root).reply()
         return reply.root_x, reply.root_y, reply.mask
 
-    async def wait(self, expected: list[tuple[str, int]], seconds: float = 5) -> None:
+    async def wait(self, expected: list[tuple[str, int]], seconds: float = PATIENCE) -> None:
         """Wait until exactly `expected` (motion left out) has arrived."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -81,7 +80,7 @@ class Watcher:
         assert self.events == expected
 
     async def wait_pointer(self, x: int, y: int) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while self.pointer()[:2] != (x, y) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         assert self.pointer()[:2] == (x, y)
@@ -174,7 +173,7 @@ async def test_resize_changes_the_root_window(server: XServer, injector: InputIn
     for size in ((1024, 700), (333, 217), (1920, 1080)):
         injector.resize(*size)
         wanted = "{}x{}".format(*size)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while wanted not in (geometry := server.output("xdpyinfo")) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         assert f"dimensions:    {wanted} pixels" in geometry
@@ -239,7 +238,7 @@ async def test_keys_come_and_go_after_the_x_server_has_closed_the_connection(
     await watcher.wait([("KeyPress", 38), ("KeyRelease", 38)])  # the server lifts what the lost client held
     writer.close()
     await asyncio.sleep(0.05)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not injector.connected and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     injector.key(0x62, True)
@@ -273,24 +272,3 @@ async def test_a_cookie_with_a_colon_in_it_is_accepted() -> None:
     with x_server(cookie=b"0123456:89:bcdef") as server:
         connection = x11.connect(server.display, server.xauthority)
         connection.disconnect()
-
-
-async def test_an_idle_connection_costs_the_x_server_next_to_nothing_while_the_screen_moves(
-    server: XServer, injector: InputInjector
-) -> None:
-    """The comparing tracker stays off: a busy screen costs about the same with and without this client."""
-    server.start("xterm", "-geometry", "100x40+0+0", "-e", "sh", "-c", "while :; do date +%N; sleep 0.005; done")
-    await asyncio.sleep(1)
-    process = psutil.Process(server.process.pid)
-
-    async def cpu() -> float:
-        before = sum(process.cpu_times()[:2])
-        await asyncio.sleep(2)
-        return float(sum(process.cpu_times()[:2]) - before)
-
-    connected = await cpu()
-    injector.close()
-    await asyncio.sleep(0.2)
-    alone = await cpu()
-    print(f"X server CPU seconds in 2 s: alone {alone:.2f}, with the input client {connected:.2f}")
-    assert connected < alone + 0.2

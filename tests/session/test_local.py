@@ -135,7 +135,7 @@ async def until_file(path: Path) -> None:
 
 async def test_the_session_ends_with_its_jupyter_server() -> None:
     async with run_session(server=["--no-such-option-of-jupyter"], env={"JUPYTERHUB_API_TOKEN": ""}) as running:
-        assert await running.ended(30) == 4
+        assert await running.ended() == 4
         assert running.processes() == []
         assert "The session ends because its Jupyter server has ended" in running.logs()
 

@@ -180,4 +180,4 @@ async def test_the_player_ends_a_while_after_the_last_word() -> None:
             viewer = await running.viewer("owner")
             await speak(viewer, voice(440, 0.3))
             await viewer.until(lambda: players(running), "the player")
-            await viewer.until(lambda: not players(running), "its end", 6)
+            await viewer.until(lambda: not players(running), "its end")

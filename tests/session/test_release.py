@@ -18,7 +18,7 @@ from streamspace_proxy.streamer.stream import VideoFormat
 
 from streamspace_hub.model import AppTemplate, Policy
 from tests.support.streamer import TEMPLATE, decode, difference, screenshot
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
@@ -39,7 +39,7 @@ class Watcher:
         self.core.acknowledge(key, frame_id)
 
     async def frame(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(self.frames) <= count:
                 await asyncio.sleep(0.002)
 
@@ -116,12 +116,12 @@ async def test_input_and_clipboard_work_again() -> None:
             display.input.pointer(123, 234, 0)
             connection = x11.connect(server.display, server.xauthority)
             root = connection.get_setup().roots[0].root
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while (pointer := connection.core.QueryPointer(root).reply()) and pointer.root_x != 123:
                     await asyncio.sleep(0.02)
             connection.disconnect()
             display.set_clipboard("again")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while "again" not in await asyncio.to_thread(clipboard, server):
                     await asyncio.sleep(0.05)
         finally:
@@ -135,6 +135,6 @@ def clipboard(server: XServer) -> str:
 
 
 async def wait_attached(display: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not display.ready:
             await asyncio.sleep(0.01)

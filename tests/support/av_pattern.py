@@ -1,7 +1,7 @@
-"""A test pattern: once a second the whole window flashes white and a tone begins, at the same moment.
+"""A test pattern: once in a period the whole window flashes white and a tone begins, at the same moment.
 
-`python -m tests.support.av_pattern` is an app (an X client that plays sound). Like any player it asks the sound server
-how long what it writes takes until it is heard, and flashes then.
+`python -m tests.support.av_pattern [SECONDS]` is an app (an X client that plays sound). Like any player it asks the
+sound server how long what it writes takes until it is heard, and flashes then.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ctypes
 import math
 import os
 import struct
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ import xcffib.xproto
 RATE = 48_000
 CHUNK = 480
 PERIOD = 1.0
+"""Seconds from flash to flash, unless told."""
 TONE = 0.2
 """Seconds that a tone and a flash last."""
 BUFFER_MS = 30
@@ -87,12 +89,12 @@ def tone(start: int) -> bytes:
     )
 
 
-def main() -> None:
+def main(period: float = PERIOD) -> None:
     # The session starts it again with a new sound server where it has to; a test reads when it has begun.
     Path(os.environ.get("HOME", "/tmp"), "pattern.pid").write_text(str(os.getpid()))
     window, player = Window(), Player()
     silence, beep = bytes(2 * CHUNK), [tone(n * CHUNK) for n in range(int(TONE * RATE) // CHUNK)]
-    per_period = int(PERIOD * RATE) // CHUNK
+    per_period = int(period * RATE) // CHUNK
     number = 0
     while True:
         at = number % per_period
@@ -106,4 +108,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     time.sleep(0.5)  # the sound server of a session that has just started
-    main()
+    main(*map(float, sys.argv[1:]))

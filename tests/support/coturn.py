@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE
+
 TURNSERVER = Path("/usr/bin/turnserver")
 SECRET = b"a-secret-of-this-test"
 HOST = "turn.test"
@@ -49,7 +51,7 @@ def coturn(folder: Path, listen: Sequence[str], relay: str, port: int = 3478, tl
             cwd=folder, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while not all(_answers(address, port) for address in listen):
             assert process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < deadline, log.read_text(errors="replace")

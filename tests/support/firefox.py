@@ -27,10 +27,12 @@ from typing import Any, TypeVar
 import aiohttp
 from PIL import Image
 
+from tests.support.waiting import PATIENCE
+
 T = TypeVar("T")
 
 BINARY = "/usr/bin/firefox-esr"
-LIMIT = 30.0
+LIMIT = PATIENCE
 PREFERENCES: dict[str, bool | int | str] = {
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -128,7 +130,7 @@ class FirefoxPage:
         value = answer["result"].get("value")
         return None if value is None else json.loads(value)
 
-    def wait_for(self, expression: str, limit: float = 20) -> Any:
+    def wait_for(self, expression: str, limit: float = PATIENCE) -> Any:
         """Return the first true value of a JavaScript expression."""
         deadline = time.monotonic() + limit
         while not (value := self.evaluate(expression)):
@@ -225,7 +227,7 @@ def _endpoint(process: subprocess.Popen[str]) -> str:
         ready.set()
 
     threading.Thread(target=read, daemon=True).start()
-    if not ready.wait(60) or not found:
+    if not ready.wait(PATIENCE) or not found:
         raise FirefoxError("Firefox did not start")
     return found[0]
 

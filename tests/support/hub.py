@@ -22,9 +22,11 @@ import httpx
 import jupyterhub
 from streamspace_spawner.processes import MARKER_VARIABLE
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 NODE_TOOLS = ROOT / "build" / "node" / "node_modules" / ".bin"
-LIMIT = 60.0
+LIMIT = PATIENCE
 AS_ROOT = os.geteuid() == 0
 USER_PREFIX = "ss-test-"
 HUB_MAJOR = jupyterhub.version_info[0]

@@ -21,9 +21,10 @@ import httpx
 import psutil
 
 from tests.support.running import PYTHONPATH, ROOT
+from tests.support.waiting import PATIENCE
 
 BUILT = ROOT / "labextension" / "streamspace_labextension"
-START_LIMIT = 60
+START_LIMIT = PATIENCE
 TOKEN = "a-token-of-this-test"
 
 
@@ -47,7 +48,7 @@ class JupyterLab:
         reply = httpx.get(
             f"http://127.0.0.1:{self.port}/base/streamspace/api/v1/sessions",
             headers={"Authorization": f"token {TOKEN}"},
-            timeout=20,
+            timeout=PATIENCE,
         )
         reply.raise_for_status()
         found: list[dict[str, Any]] = reply.json()["sessions"]
@@ -58,7 +59,7 @@ class JupyterLab:
         httpx.delete(
             f"http://127.0.0.1:{self.port}/base/streamspace/api/v1/sessions/{name}",
             headers={"Authorization": f"token {TOKEN}"},
-            timeout=30,
+            timeout=PATIENCE,
         ).raise_for_status()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Frame, Page
 
 from tests.support.demo import Demo
+from tests.support.waiting import PATIENCE
 
 
 def sign_in(page: Page, demo: Demo, user: str = "demo") -> None:
@@ -13,15 +14,15 @@ def sign_in(page: Page, demo: Demo, user: str = "demo") -> None:
     page.fill("#username_input", user)
     page.fill("#password_input", demo.password)
     page.click("#login_submit")
-    page.wait_for_url(f"**/user/{user}/lab**", timeout=60_000)
+    page.wait_for_url(f"**/user/{user}/lab**", timeout=PATIENCE * 1000)
     fresh_launcher(page, demo, user)
 
 
 def fresh_launcher(page: Page, demo: Demo, user: str = "demo") -> None:
     """Load JupyterLab anew, without the tabs of the last visit, and wait for the launcher's tiles."""
     page.goto(f"{demo.url}/user/{user}/lab?reset")
-    page.wait_for_selector(".jp-LauncherCard", timeout=60_000)
-    tile(page, "Desktop").wait_for(timeout=30_000)
+    page.wait_for_selector(".jp-LauncherCard", timeout=PATIENCE * 1000)
+    tile(page, "Desktop").wait_for(timeout=PATIENCE * 1000)
 
 
 def tile(page: Page, title: str):  # type: ignore[no-untyped-def]
@@ -30,7 +31,7 @@ def tile(page: Page, title: str):  # type: ignore[no-untyped-def]
     return section.locator(".jp-LauncherCard", has_text=title).first
 
 
-def desktop(page: Page, server: str, limit: float = 60) -> Frame:
+def desktop(page: Page, server: str, limit: float = PATIENCE) -> Frame:
     """The viewer page inside the desktop tab of `server`, once it is there."""
     for _ in range(int(limit * 20)):
         for frame in page.frames:
@@ -40,7 +41,7 @@ def desktop(page: Page, server: str, limit: float = 60) -> Frame:
     raise AssertionError(f"no frame shows {server}: {[frame.url for frame in page.frames]}")
 
 
-def wait_for_picture(frame: Frame | Page, limit: float = 30) -> None:
+def wait_for_picture(frame: Frame | Page, limit: float = PATIENCE) -> None:
     """Wait until the viewer page has presented a picture."""
     frame.wait_for_function(
         "() => window.streamspace && window.streamspace.connected && window.streamspace.stats().frames > 0",

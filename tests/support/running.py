@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("", "spawner", "proxy"))
 DESKTOP = (sys.executable, "-m", "streamspace_proxy.desktop")
@@ -46,7 +48,7 @@ class Running:
         reader, writer = await self.connect()
         with contextlib.closing(writer):
             writer.write(json.dumps({"id": 1, "op": op, **arguments}).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(await asyncio.wait_for(reader.readline(), 5))
+            answer: dict[str, Any] = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
             return answer
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -58,7 +60,7 @@ class Running:
         status: Status = (await self.request("status"))["status"]
         return status
 
-    async def until(self, condition: Callable[[Status], object], seconds: float = 15) -> Status:
+    async def until(self, condition: Callable[[Status], object], seconds: float = PATIENCE) -> Status:
         """Return the desktop's first status that fulfils `condition`."""
         deadline = time.monotonic() + seconds
         status: Status | None = None
@@ -96,7 +98,7 @@ class Running:
         """Every living process that carries the marker."""
         return processes_with(self.marker)
 
-    async def ended(self, seconds: float = 10) -> int:
+    async def ended(self, seconds: float = PATIENCE) -> int:
         """Wait for the end of the first process; returns its exit code."""
         deadline = time.monotonic() + seconds
         while (code := self.process.poll()) is None:
@@ -104,7 +106,7 @@ class Running:
             await asyncio.sleep(0.02)
         return code
 
-    async def nothing_left(self, seconds: float = 8) -> None:
+    async def nothing_left(self, seconds: float = PATIENCE) -> None:
         """Wait until no process carries the marker; fails when one stays."""
         deadline = time.monotonic() + seconds
         while left := self.processes():
@@ -137,7 +139,7 @@ async def output(*command: str, env: Mapping[str, str] | None = None) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 20)
+    said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, f"{command}: {said.decode()}"
     return said.decode()
 

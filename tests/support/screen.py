@@ -8,6 +8,7 @@ import subprocess
 import psutil
 
 from tests.support.sessions import runner_pid
+from tests.support.waiting import PATIENCE
 
 
 def x_environment(app: str) -> dict[str, str]:
@@ -25,7 +26,7 @@ def x_environment(app: str) -> dict[str, str]:
 def x_output(app: str, *command: str) -> str:
     """Run an X client on that display and return what it printed; empty when it found nothing."""
     done = subprocess.run(
-        command, env=x_environment(app), check=False, capture_output=True, text=True, timeout=20, cwd="/"
+        command, env=x_environment(app), check=False, capture_output=True, text=True, timeout=PATIENCE, cwd="/"
     )
     return done.stdout
 

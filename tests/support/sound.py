@@ -16,7 +16,7 @@ from streamspace_proxy.desktop.programs import sound_server
 from streamspace_proxy.desktop.settings import read_settings
 from streamspace_proxy.streamer.frames import OpusPacket
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.xserver import end
 
 Samples = np.ndarray[Any, np.dtype[np.float64]]
@@ -74,7 +74,7 @@ class SoundServer:
         player = await asyncio.create_subprocess_exec(
             "paplay", f"--server=unix:{self.socket}", "--latency-msec=20", str(path), env=self.environment
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await player.wait() == 0
 
 

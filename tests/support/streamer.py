@@ -24,6 +24,7 @@ from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.streamer import x11
 from streamspace_proxy.streamer.frames import OpusPacket
 
+from tests.support.waiting import PATIENCE
 from tests.support.xserver import XServer, end, x_server
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +118,7 @@ class Viewer:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         async with asyncio.timeout(seconds) as limit:
             try:
                 while not (result := condition()):
@@ -132,7 +133,7 @@ class Viewer:
                     ) from None
                 raise
 
-    async def message(self, kind: str, seconds: float = 10) -> dict[str, Any]:
+    async def message(self, kind: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The first message of this kind that comes from now on, or has come already; it is taken out."""
         found: dict[str, Any] = await self.until(lambda: next(iter(self.of(kind)), None), f"a {kind} message", seconds)
         self.messages.remove(found)
@@ -147,7 +148,7 @@ class Viewer:
 
     async def settled(self, quiet: float = 1.5) -> None:
         """Wait until no frame has come for `quiet` seconds."""
-        await self.until(lambda: self.frames and time.monotonic() - self.frames[-1].at > quiet, "a still picture", 20)
+        await self.until(lambda: self.frames and time.monotonic() - self.frames[-1].at > quiet, "a still picture")
 
     def picture(self, matrix: int = 6) -> Pixels:
         """Decode the frames since the last keyframe: height x width x RGB."""
@@ -225,7 +226,7 @@ class Running:
 
     async def ready(self) -> None:
         """Wait until it is attached to the display."""
-        for _ in range(200):
+        for _ in range(int(PATIENCE * 20)):
             if (await self.get("status"))["ready"]:
                 return
             await asyncio.sleep(0.05)
@@ -270,7 +271,7 @@ async def running_streamer(
         http = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
         running = Running(x, desktop, process, http)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not socket.exists():
                     assert process.poll() is None, running.log()
                     await asyncio.sleep(0.02)

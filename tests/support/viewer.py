@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Frame, Page
 
+from tests.support.waiting import PATIENCE
+
 SURFACE = "#streamspace"
 
 
@@ -30,12 +32,12 @@ def stats(frame: Frame | Page) -> dict[str, Any]:
     return result
 
 
-def wait_for_transport(frame: Frame | Page, transport: str, limit: float = 20) -> None:
+def wait_for_transport(frame: Frame | Page, transport: str, limit: float = PATIENCE) -> None:
     """Wait until pictures come by `transport`."""
     shown = f"window.streamspace?.transport === '{transport}' && window.streamspace.stats().frames > 0"
     frame.wait_for_function(f"() => {shown}", timeout=limit * 1000)
 
 
-def wait_for_app(frame: Frame | Page, limit: float = 20) -> None:
+def wait_for_app(frame: Frame | Page, limit: float = PATIENCE) -> None:
     """Wait until nothing is said over the picture: the app's window is there, and keys reach it."""
     frame.locator("#streamspace[data-state=connected]").wait_for(timeout=limit * 1000)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from streamspace_hub.model.turn import TurnSettings
 from tests.support.bridge_server import TOKEN
 from tests.support.running import PYTHONPATH, ROOT, Running, run_session
+from tests.support.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class ViewerSession:
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the session's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE + 10)
 
     def x(self, *command: str) -> str:
         """Run an X client in the desktop and return what it prints."""
@@ -56,7 +57,7 @@ def viewer_session(
     stack = AsyncExitStack()
 
     def wait(work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE + 10)
 
     try:
         running = wait(stack.enter_async_context(run_session(*command, title=title, **fields)))
@@ -88,7 +89,7 @@ def _free_port() -> int:
 
 
 def _wait_for(session: ViewerSession) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             urllib.request.urlopen(session.url(), timeout=2).close()

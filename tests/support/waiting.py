@@ -12,8 +12,16 @@ STALL = 5.0
 Far above what they take: how long that is, is the bench's to say. A busy machine must not fail a test.
 """
 
+PATIENCE = 60.0
+"""Seconds after which a test gives up waiting for what it needs in order to go on.
 
-def eventually(condition: Callable[[], Any], what: str, limit: float = 15, log: Callable[[], str] = lambda: "") -> Any:
+Above what the slowest machine takes, since a test that passes never waits so long.
+"""
+
+
+def eventually(
+    condition: Callable[[], Any], what: str, limit: float = PATIENCE, log: Callable[[], str] = lambda: ""
+) -> Any:
     """Return the first true value of `condition()`; fail after `limit` seconds with `what` and the end of `log()`."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 
 @dataclass
@@ -54,7 +54,7 @@ class XServer:
     def output(self, *command: str) -> str:
         """Run an X client to its end and return what it printed."""
         return subprocess.run(
-            command, env=self.environment, check=True, capture_output=True, text=True, timeout=20
+            command, env=self.environment, check=True, capture_output=True, text=True, timeout=PATIENCE
         ).stdout
 
 

@@ -1,9 +1,8 @@
-"""The metrics: what is documented is what there is, and a frame costs next to nothing."""
+"""The metrics: what is documented is what there is."""
 
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -102,17 +101,11 @@ def test_a_scrape_shows_the_state_of_now() -> None:
     assert "_created" not in text
 
 
-def test_a_frame_costs_microseconds_and_a_scrape_milliseconds() -> None:
+def test_a_scrape_does_not_grow_with_what_has_happened() -> None:
     metrics = Metrics()
-    frame = EncodedFrame(b"x" * 100, True, 1, 0, 2, 2, Timings(0.003, 0.001, 0.007, 0))
-    started = time.process_time()
+    lines = metrics.render(SNAPSHOT).count(b"\n")
     for _ in range(2000):
-        metrics.frame(frame)
+        metrics.frame(EncodedFrame(b"x" * 100, True, 1, 0, 2, 2, Timings(0.003, 0.001, 0.007, 0)))
         metrics.queued("websocket", 0)
         metrics.sent("websocket", 100)
-    assert (time.process_time() - started) / 2000 < 100e-6
-    started = time.process_time()
-    for _ in range(10):
-        metrics.render(SNAPSHOT)
-    print(f"scrape: {1e3 * (time.process_time() - started) / 10:.1f} ms")
-    assert (time.process_time() - started) / 10 < 20e-3
+    assert metrics.render(SNAPSHOT).count(b"\n") == lines

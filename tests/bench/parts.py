@@ -1,0 +1,95 @@
+"""What single parts take: a frame's metrics, the hub's event loop, an idle input client, text until it is crisp."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import psutil
+from streamspace_proxy.streamer.frames import EncodedFrame, Timings
+from streamspace_proxy.streamer.input import InputInjector
+from streamspace_proxy.streamer.metrics import Metrics, Snapshot
+
+from streamspace_hub.model import Role
+from tests.bench.processes import cpu_seconds
+from tests.bench.report import Figure
+from tests.support.crispness import CRISP_DB, crispness_of_text
+from tests.support.hub import temp_hub
+from tests.support.steps import WATCHED, Steps, steps
+from tests.support.xserver import x_server
+
+SESSIONS = 10
+FRAMES, SCRAPES = 20_000, 100
+WATCH = 10.0
+
+
+def measure() -> Iterator[Figure]:
+    """One after the other; each takes some seconds."""
+    yield from _metrics()
+    yield from _event_loop()
+    yield from asyncio.run(_input_client())
+    for geometry in ("1280x720", "1920x1080"):
+        found = [asyncio.run(crispness_of_text(geometry)) for _ in range(3)]
+        conditions = {"size": geometry, "crisp": f"{CRISP_DB:g} dB"}
+        samples = [one.seconds for one in found if one.seconds is not None]
+        yield Figure("text crisp after its last change", "streamspace", "s", samples=samples, conditions=conditions)
+
+
+def _metrics() -> Iterator[Figure]:
+    metrics = Metrics()
+    frame = EncodedFrame(b"x" * 100, True, 1, 0, 2, 2, Timings(0.003, 0.001, 0.007, 0))
+    started = time.process_time()
+    for _ in range(FRAMES):
+        metrics.frame(frame)
+        metrics.queued("websocket", 0)
+        metrics.sent("websocket", 100)
+    taken = (time.process_time() - started) / FRAMES
+    yield Figure("metrics of one frame: processor time", "streamspace", "us", value=1e6 * taken)
+    snapshot = Snapshot(60, 4e6, 8e6, dict.fromkeys(Role, 1), {"websocket": 2})
+    started = time.process_time()
+    for _ in range(SCRAPES):
+        metrics.render(snapshot)
+    taken = (time.process_time() - started) / SCRAPES
+    yield Figure("metrics scrape: processor time", "streamspace", "ms", value=1e3 * taken)
+
+
+def _event_loop() -> Iterator[Figure]:
+    seen = asyncio.run(_steps())
+    for call in sorted({step.call for step in seen}):
+        for clock in ("cpu", "wall"):
+            samples = [1e3 * getattr(step, clock) for step in seen if step.call == call]
+            conditions = {"call": call, "clock": clock}
+            yield Figure("hub's event loop: longest step", "streamspace", "ms", samples=samples, conditions=conditions)
+
+
+async def _steps() -> list[Steps]:
+    async with temp_hub(extra=WATCHED) as hub:
+        for _ in range(SESSIONS):
+            async with hub.session(hub.users[0]):
+                pass
+        return steps(hub)
+
+
+async def _input_client() -> list[Figure]:
+    """The X server compares pictures for RFB clients that ask for them; the streamer's input client must not."""
+    with x_server() as server:
+        server.start("xterm", "-geometry", "100x40+0+0", "-e", "sh", "-c", "while :; do date +%N; sleep 0.005; done")
+        await asyncio.sleep(2)
+        process = psutil.Process(server.process.pid)
+        injector = InputInjector(server.rfb_path, server.display, server.xauthority)
+        await injector.connect()
+        connected = await _share(process)
+        injector.close()
+        await asyncio.sleep(0.5)
+        alone = await _share(process)
+    return [
+        Figure("X server CPU on a busy screen", variant, "% of a core", value=value)
+        for variant, value in (("alone", alone), ("with the streamer's input client", connected))
+    ]
+
+
+async def _share(process: psutil.Process) -> float:
+    before = cpu_seconds([process])
+    await asyncio.sleep(WATCH)
+    return (cpu_seconds([process]) - before) / WATCH * 100
