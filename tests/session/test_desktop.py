@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 import xcffib.xproto
 from streamspace_proxy.desktop import screen
+from streamspace_proxy.desktop.init import HELPER_LIMIT
 from streamspace_proxy.streamer import x11
 
 from tests.support.running import Running, describe, output, run_desktop
+from tests.support.waiting import PATIENCE
 from tests.support.xserver import x_server
 
 DIALOG = str(Path(__file__).with_name("dialog.py"))
@@ -178,7 +180,7 @@ async def test_without_a_free_display_the_desktop_says_so(tmp_path: Path) -> Non
     shim.write_text('#!/bin/sh\nulimit -n 7\nexec /usr/bin/Xtigervnc "$@"\n')
     shim.chmod(0o755)
     async with run_desktop(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}) as running:
-        status = await running.until(lambda status: status["state"] == "failed", 30)
+        status = await running.until(lambda status: status["state"] == "failed")
         assert status["message"] == (
             "No free display number is left on this machine. "
             "Stop sessions that you no longer need, then start this one again."
@@ -201,9 +203,9 @@ async def test_a_socket_in_the_place_of_the_x_servers_is_not_talked_to() -> None
         ready = asyncio.get_running_loop().create_future()
         up = asyncio.Event()
         watch = asyncio.create_task(screen.look_after_screen(server.display, cookie, ready, up.set, lambda: None))
-        await asyncio.wait_for(ready, 5)
+        await asyncio.wait_for(ready, PATIENCE)
         server.start("xterm", "-e", "sleep", "100")
-        await asyncio.wait_for(up.wait(), 10)
+        await asyncio.wait_for(up.wait(), PATIENCE)
         assert not visits
         watch.cancel()
         squatter.close()
@@ -217,6 +219,31 @@ async def test_without_sound_bus_and_window_manager_the_app_runs_all_the_same(tm
         await running.running()
         log = (running.runtime_dir / "desktop.log").read_text()
         assert "There is no sound server: pulseaudio" in log
+
+
+def window_manager(folder: Path, script: str) -> str:
+    """Put a shell script in openbox's place; returns the PATH on which it comes first."""
+    program = folder / "openbox"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+async def test_the_app_waits_for_a_window_manager_that_is_slow(tmp_path: Path) -> None:
+    path = window_manager(tmp_path, 'sleep 4; exec /usr/bin/openbox "$@"')
+    app = ("sh", "-c", "xprop -root _NET_SUPPORTING_WM_CHECK > $HOME/manager; exec xterm -e sleep 1000")
+    async with run_desktop(*app, env={"PATH": path}) as running:
+        await running.running()
+        assert "window id" in (running.home / "manager").read_text()
+
+
+async def test_the_app_does_not_wait_for_a_window_manager_that_has_ended(tmp_path: Path) -> None:
+    path = window_manager(tmp_path, "date +%s >> $HOME/ended; exit 1")
+    app = ("sh", "-c", "date +%s > $HOME/started; exec xterm -e sleep 1000")
+    async with run_desktop(*app, env={"PATH": path}) as running:
+        await running.running()
+        ended, started = ((running.home / name).read_text().split()[0] for name in ("ended", "started"))
+        assert int(started) - int(ended) < HELPER_LIMIT
 
 
 async def test_everything_comes_back_after_the_x_server_was_killed() -> None:
@@ -259,7 +286,7 @@ async def test_an_app_that_does_not_end_is_killed_after_its_grace() -> None:
         assert (await running.request("stop"))["ok"]
         status = await running.until(lambda status: status["state"] == "stopping")
         assert status["message"] == "Ending Test app"
-        assert await running.ended(7) == 0
+        assert await running.ended() == 0
         assert running.processes() == []
 
 
@@ -346,7 +373,7 @@ async def test_a_malformed_line_gets_a_sentence_and_nothing_else_is_disturbed(li
         await running.until(lambda status: status)
         reader, writer = await running.connect()
         writer.write(line + b"\n")
-        answer = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        answer = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
         assert answer == {
             "id": 1 if b'"id": 1,' in line[:40] and len(line) < 1000 else None,
             "ok": False,
@@ -363,7 +390,7 @@ async def test_subscribers_hear_of_every_change() -> None:
         writer.write(b'{"id": 7, "op": "subscribe"}\n')
         assert json.loads(await reader.readline())["id"] == 7
         os.kill((await running.status())["app"]["pid"], signal.SIGKILL)
-        event = json.loads(await asyncio.wait_for(reader.readline(), 5))
+        event = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
         assert event["event"] == "status"
         assert event["status"]["app"]["state"] == "exited"
         writer.close()

@@ -36,8 +36,11 @@ from streamspace_proxy.desktop.xauth import write_authority
 
 START_LIMIT = 20.0
 """Seconds that the X server gets to come up."""
-HELPER_LIMIT = 2.0
-"""Seconds that the app's start waits for bus, sound and window manager; it starts without them then."""
+HELPER_LIMIT = 10.0
+"""Seconds that the app's start waits for bus, sound and window manager to be ready, each as long as it lives.
+
+They take less than one; the app starts without them then, and must not on a machine that is only slow.
+"""
 WINDOW_LIMIT = 60.0
 """Seconds after which an app without a window counts as running."""
 APP_GRACE = 3.0
@@ -232,8 +235,12 @@ class Desktop:
 
     async def _wait_for_manager(self, managed: asyncio.Event) -> None:
         """Let openbox manage the screen first: a window that comes up before would get no keyboard focus."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(managed.wait(), HELPER_LIMIT)
+        if self._manager is None:
+            return
+        up: asyncio.Future[Any] = asyncio.ensure_future(managed.wait())
+        first: list[asyncio.Future[Any]] = [up, self._manager.ended]
+        await asyncio.wait(first, timeout=HELPER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
 
     def _start_manager(self) -> None:
         env = programs.window_manager_environment(self.settings, self._env)
