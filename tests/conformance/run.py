@@ -2,7 +2,8 @@
 
     python -m tests.conformance.run [--both] [FOLDER]
 
-Fails if a test that passes with `SimpleLocalProcessSpawner` does not pass with `LocalStreamSpaceSpawner`. A suite that
+Fails if a test that passes with `SimpleLocalProcessSpawner` does not pass with `LocalStreamSpaceSpawner`, or if no test
+of a suite passes. A suite that
 passes as a whole needs no comparison, so it is run with their spawner only with `--both`. FOLDER (build/conformance)
 gets the outcome of each test as JSON and the output of the runs.
 """
@@ -61,7 +62,9 @@ def main(arguments: list[str]) -> int:
         f"JupyterHub {jupyterhub.__version__}, our spawner: {outcomes.count('passed')} of {len(outcomes)} tests pass,"
     )
     print(f"{len(worse)} fail that pass with JupyterHub's own.", *worse, sep="\n  ")
-    return 1 if worse or not outcomes else 0
+    empty = without_passes(ours)
+    print(*(f"No test of {suite} passes." for suite in empty), sep="\n")
+    return 1 if worse or empty else 0
 
 
 def run_suites(folder: Path, name: str, suites: Sequence[str], *plugins: str) -> dict[str, dict[str, str]]:
@@ -77,6 +80,11 @@ def run_suites(folder: Path, name: str, suites: Sequence[str], *plugins: str) ->
 def regressions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
     """Return the tests that pass with their spawner and not with ours."""
     return [test for test, outcome in theirs.items() if outcome == "passed" and ours.get(test) != "passed"]
+
+
+def without_passes(ours: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the suites in which nothing passes, so that nothing is shown."""
+    return [suite for suite, outcomes in ours.items() if "passed" not in outcomes.values()]
 
 
 class Run:

@@ -4,6 +4,15 @@
 """
 
 import jupyterhub.spawner
+import pytest
 from streamspace_spawner import LocalStreamSpaceSpawner
 
 jupyterhub.spawner.SimpleLocalProcessSpawner = LocalStreamSpaceSpawner
+
+
+def pytest_collection_finish() -> None:
+    """End the run if the tests would start another spawner than ours."""
+    from jupyterhub.tests.mocking import MockSpawner
+
+    if not issubclass(MockSpawner, LocalStreamSpaceSpawner):
+        raise pytest.UsageError("The suites' MockSpawner is not a LocalStreamSpaceSpawner: the swap did not take.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.run import ROOT, main, regressions
+from tests.conformance.run import ROOT, main, regressions, without_passes
 
 
 @pytest.mark.hub
@@ -20,3 +20,7 @@ def test_a_regression_is_seen() -> None:
     theirs = {"a": "passed", "b": "failed", "c": "passed", "d": "skipped", "e": "passed"}
     ours = {"a": "passed", "b": "failed", "c": "failed", "d": "skipped"}
     assert regressions(theirs, ours) == ["c", "e"]
+
+
+def test_a_suite_without_a_pass_is_seen() -> None:
+    assert without_passes({"a": {"x": "passed", "y": "failed"}, "b": {"x": "skipped"}, "c": {}}) == ["b", "c"]
