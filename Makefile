@@ -2,6 +2,7 @@
 #
 #   make demo     a hub on 127.0.0.1:8000 with Desktop and GIMP; Ctrl-C ends all of it
 #   make test     everything that CI runs
+#   make test-apps  every app of the catalog, installed (some gigabytes), started and looked at
 #   make check    lint, types and unit tests: the everyday loop
 #   make bench    measure; ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming figures
 #   make docs     the documentation, into docs/_build
@@ -10,7 +11,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test check lint types unit bench docs wheel build clean setup setup-test test-hub5
+.PHONY: demo test test-apps check lint types unit bench docs wheel build clean setup setup-test test-hub5
 
 VENV := $(shell tools/venv-path)
 HUB5 := $(VENV)-hub5
@@ -99,6 +100,11 @@ unit: setup
 test: export FUZZ_SECONDS ?= 60
 test: check setup-test test-hub5
 	@python -m pytest tests --ignore tests/unit --ignore tests/bench $(ARGS)
+
+# Apart from `make test` because of what it installs.
+test-apps: setup-test
+	@tools/system-packages tools/packages-apps.txt
+	@STREAMSPACE_TEST_ALL_APPS=1 python -m pytest tests/session/test_builtin_apps.py $(ARGS)
 
 # JupyterHub 5.5 is what Zero-to-JupyterHub ships; the main environment has 6.x.
 $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py

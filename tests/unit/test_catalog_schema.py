@@ -1,9 +1,10 @@
-"""The published JSON schema is the one of the model, and agrees with it."""
+"""What is published about the catalog agrees with it: the JSON schema, the reference, the list of Debian packages."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from streamspace_hub.catalog import load_catalog
 from streamspace_hub.catalog.schema import schema_text
 from streamspace_hub.model import AppTemplate
 
@@ -22,3 +23,9 @@ def test_the_reference_names_every_field_and_every_app() -> None:
         assert f"| `{name}` |" in text
     for file in (ROOT / "streamspace_hub/catalog/apps").glob("*.yaml"):
         assert f"| `{file.stem}` |" in text
+
+
+def test_the_list_that_test_apps_installs_is_what_the_templates_name() -> None:
+    lines = (ROOT / "tools/packages-apps.txt").read_text().splitlines()
+    listed = {package for line in lines if not line.startswith("#") for package in line.split()}
+    assert listed == {package for app in load_catalog().apps.values() for package in app.template.packages}
