@@ -11,8 +11,11 @@ import httpx
 import psutil
 import pytest
 
+from streamspace_hub.demo.settings import SHORTEST_PASSWORD
 from tests.bench.processes import tree
 from tests.support.demo import running_demo
+from tests.support.hub import AS_ROOT
+from tests.support.sessions import runner_pid
 
 pytestmark = pytest.mark.hub
 
@@ -40,6 +43,29 @@ def test_password_is_not_in_the_log_or_in_a_command_line() -> None:
         assert demo.password not in demo.log
         for process in tree(demo.process.pid):
             assert demo.password not in " ".join(process.cmdline())
+
+
+def test_without_a_password_it_makes_one_and_prints_it_once() -> None:
+    with running_demo(makes_password=True) as demo:
+        assert len(demo.password) >= SHORTEST_PASSWORD
+        assert demo.token("demo"), "signed in with it"
+        assert demo.token("admin")
+        assert demo.password not in demo.log
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.process.stdout is not None
+        said = demo.announcement + demo.process.stdout.read()
+        assert said.count(demo.password) == 1
+        first = demo.password
+    with running_demo(makes_password=True) as demo:
+        assert demo.password != first
+
+
+def test_run_by_an_ordinary_user_it_says_that_sessions_share_that_users_files() -> None:
+    warning = "Not run as root: all sessions run as you, and share your files."
+    with running_demo(user="nobody" if AS_ROOT else None) as demo:
+        assert demo.announcement.count(warning) == 1
+        demo.start("terminal")
+        assert os.stat(f"/proc/{runner_pid('terminal')}").st_uid == os.stat(f"/proc/{demo.process.pid}").st_uid != 0
 
 
 def test_what_is_secret_is_its_own_accounts_alone() -> None:

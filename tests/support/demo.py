@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 import httpx
 
 from streamspace_hub.demo.settings import ADMIN, USER, free_port, read_settings
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 START_LIMIT = 90
 
@@ -65,7 +66,7 @@ class Demo:
             **request,
         )
 
-    def start(self, app: str, name: str | None = None, user: str = "demo", wait: float = 60) -> None:
+    def start(self, app: str, name: str | None = None, user: str = "demo", wait: float = PATIENCE) -> None:
         """Start a session of `app` over REST and wait until the hub calls it ready."""
         name = name or app
         reply = self.api("POST", f"/users/{user}/servers/{name}", user, json={"app": app})
@@ -76,50 +77,63 @@ class Demo:
         """Stop a session and wait until it is gone."""
         reply = self.api("DELETE", f"/users/{user}/servers/{name}", user)
         assert reply.status_code in (202, 204, 404), reply.text
-        self.wait_for(lambda: not self.server(name, user), f"session {name} to be gone", 30)
+        self.wait_for(lambda: not self.server(name, user), f"session {name} to be gone")
 
     def server(self, name: str, user: str = "demo") -> dict[str, Any]:
         """The hub's model of a server; empty when it does not run."""
         servers: dict[str, dict[str, Any]] = self.api("GET", f"/users/{user}", user).json().get("servers") or {}
         return servers.get(name, {})
 
-    def wait_for(self, condition: Any, what: str, limit: float = 30) -> Any:
+    def wait_for(self, condition: Any, what: str, limit: float = PATIENCE) -> Any:
         """Return the first true value of `condition()`; fail with the hub's log after `limit` seconds."""
         return eventually(condition, what, limit, lambda: self.log)
 
 
 @contextmanager
-def running_demo() -> Iterator[Demo]:
-    """Start the demo, give it, end it as Ctrl-C does."""
+def running_demo(*, makes_password: bool = False, user: str | None = None) -> Iterator[Demo]:
+    """Start the demo, give it, end it as Ctrl-C does.
+
+    `makes_password`: let it make its password and print it. `user`: the account that it runs under, ours if None.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ss-demo-", dir="/var/tmp"))
     folder.chmod(0o755)
     port, password = free_port(), secrets.token_urlsafe(12)
+    variables = {**os.environ, "STREAMSPACE_PORT": str(port), "STREAMSPACE_DEMO_DIR": str(folder)}
+    variables.pop("STREAMSPACE_DEMO_PASSWORD", None)
+    if not makes_password:
+        variables["STREAMSPACE_DEMO_PASSWORD"] = password
+    options: dict[str, Any] = {}
+    if user is not None:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        options = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        variables = {**variables, "HOME": str(folder), "USER": user}
+        variables.pop("XDG_RUNTIME_DIR", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "streamspace_hub.cli", "demo"],
-        env={
-            **os.environ,
-            "STREAMSPACE_PORT": str(port),
-            "STREAMSPACE_DEMO_DIR": str(folder),
-            "STREAMSPACE_DEMO_PASSWORD": password,
-        },
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        **options,
     )
     try:
-        yield Demo(f"http://127.0.0.1:{port}", password, folder, process, _announcement(process))
+        said = _announcement(process)
+        if makes_password:
+            password = said.rpartition("with the password ")[2].split()[0]
+        yield Demo(f"http://127.0.0.1:{port}", password, folder, process, said)
     finally:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-        for user in (USER, ADMIN) if os.geteuid() == 0 else ():
-            account = read_settings(
+        for name in (USER, ADMIN) if os.geteuid() == 0 else ():
+            template = read_settings(
                 {"STREAMSPACE_DEMO_DIR": str(folder), "STREAMSPACE_PORT": str(port)}
             ).account_template
-            subprocess.run(["userdel", account.format(username=user)], capture_output=True, check=False)
+            subprocess.run(["userdel", template.format(username=name)], capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
