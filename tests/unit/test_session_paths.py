@@ -1,0 +1,41 @@
+"""The list of ways into a session, which other tests find closed, leaves none out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from streamspace_proxy.extension.bridge import ApiBridge, SocketBridge
+from streamspace_proxy.extension.page import Redirect, StaticFiles, ViewerPage
+from streamspace_proxy.extension.routes import only_session_routes
+from streamspace_proxy.streamer.server import make_app
+
+from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
+
+NONE = cast(Any, None)
+"""Nothing is run here: the routes alone are looked at."""
+OF_THE_SERVER = {("POST", "api/v1/stop")}
+"""What a session's Jupyter server answers itself."""
+
+
+def path(listed: str) -> str:
+    return listed.partition("?")[0]
+
+
+def test_every_route_of_the_streamer_is_listed() -> None:
+    routes = make_app(NONE, NONE).router.routes()
+    found = {(route.method, route.resource.canonical[1:]) for route in routes if route.resource is not None}
+    listed = {*REQUESTS, *(("GET", path(socket)) for socket in SOCKETS)} - OF_THE_SERVER
+    assert {route for route in found if route[0] != "HEAD"} == listed
+
+
+def test_every_route_of_a_sessions_server_is_listed_or_opens_nothing() -> None:
+    routes = {handler: pattern for pattern, handler, _ in only_session_routes("/", NONE, NONE, NONE)}
+    expected = {
+        ViewerPage: {path(page) for _, page in PAGES},
+        SocketBridge: {path(socket) for socket in SOCKETS},
+        ApiBridge: {request for _, request in REQUESTS},
+    }
+    assert set(routes) == {*expected, Redirect, StaticFiles}
+    for handler, paths in expected.items():
+        assert all(re.fullmatch(routes[handler], f"/streamspace/{listed}") for listed in paths), handler
