@@ -25,7 +25,7 @@ from jupyterhub.utils import random_port
 from tornado import web
 from traitlets import Bool, Float, List, TraitError, Unicode, default, validate
 
-from streamspace_hub.catalog import install_hint, is_installed
+from streamspace_hub.catalog import gpu_refusal, install_hint, is_installed
 from streamspace_spawner import accounts, runtime
 from streamspace_spawner.accounts import Account, AccountError
 from streamspace_spawner.compat import refusal
@@ -218,7 +218,7 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         folder = f"{self.runtime_root}/{marker}"
         self.session_state = {"app": plan.template.name, "marker": marker, "folder": folder, "uid": self.account.uid}
         variables = self.get_env()
-        await asyncio.to_thread(self._require_programs, plan, variables["PATH"])
+        await asyncio.to_thread(self._require_machine, plan, variables["PATH"])
         self._require_free_port()
         try:
             log = await asyncio.to_thread(runtime.make, folder, self.account)
@@ -274,7 +274,8 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             text = f"{program} cannot be run ({error.strerror}). An administrator has to install it."
         return refusal(text, reason="program_missing", status=503)
 
-    def _require_programs(self, plan: SessionPlan, path: str) -> None:
+    def _require_machine(self, plan: SessionPlan, path: str) -> None:
+        """Refuse to start what this machine cannot run; `path` is the session's PATH."""
         if shutil.which(X_SERVER, path=path) is None:
             raise refusal(
                 "No X server is installed, so no desktop can be shown. "
@@ -284,6 +285,8 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             )
         if not is_installed(plan.template, path):
             raise refusal(install_hint(plan.template), reason="app_missing", status=503)
+        if (sentence := gpu_refusal(plan.template)) is not None:
+            raise refusal(sentence, reason="no_gpu", status=503)
 
     def _require_free_port(self) -> None:
         family = socket.AF_INET6 if ":" in self.ip else socket.AF_INET

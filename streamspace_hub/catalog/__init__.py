@@ -1,5 +1,6 @@
-"""The catalog of apps: built-in templates, an admin's own, and whether an app is installed here."""
+"""The catalog of apps: built-in templates, an admin's own, and whether an app can be run here."""
 
+from streamspace_hub.catalog.gpus import gpu_refusal
 from streamspace_hub.catalog.installed import install_hint, is_installed
 from streamspace_hub.catalog.loader import Catalog, CatalogEntry, CatalogProblem, UnknownApp, load_catalog
 
@@ -8,6 +9,7 @@ __all__ = [
     "CatalogEntry",
     "CatalogProblem",
     "UnknownApp",
+    "gpu_refusal",
     "install_hint",
     "is_installed",
     "load_catalog",

@@ -71,7 +71,7 @@ class WindowMode(StrEnum):
 
 
 class Category(StrEnum):
-    """Sections in which the launcher groups its tiles."""
+    """What kind of app it is; the launcher sorts its tiles by it, in this order."""
 
     DESKTOP = "Desktop"
     GRAPHICS = "Graphics"
@@ -89,9 +89,15 @@ class GpuNeed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    count: int = Field(default=0, ge=0, le=16, description="GPUs for one session; 0 asks for none.")
+    count: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="GPUs for one session; 0 asks for none. A local session sees every GPU of its machine.",
+    )
     required: bool = Field(
-        default=False, description="Refuse to start without a GPU instead of falling back to software."
+        default=False,
+        description="Refuse to start where there are fewer GPUs, instead of falling back to software.",
     )
 
     @field_validator("required")
@@ -139,13 +145,24 @@ class MemorySleep(StrEnum):
 
 
 class SleepDefaults(BaseModel):
-    """How an app may be put to sleep; the times are seconds without input."""
+    """How an app may be put to sleep; the times are seconds without input. Checked, and not in effect yet."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    memory: MemorySleep = Field(default=MemorySleep.UNTESTED, description="Does it survive sleeping with its memory?")
-    freeze_after: int | None = Field(default=None, ge=60, description="Seconds without input until it is frozen.")
-    stop_after: int | None = Field(default=None, ge=60, description="Seconds without input until it is stopped.")
+    memory: MemorySleep = Field(
+        default=MemorySleep.UNTESTED,
+        description="Does it survive sleeping with its memory? Not in effect yet.",
+    )
+    freeze_after: int | None = Field(
+        default=None,
+        ge=60,
+        description="Seconds without input until it is frozen. Not in effect yet.",
+    )
+    stop_after: int | None = Field(
+        default=None,
+        ge=60,
+        description="Seconds without input until it is stopped. Not in effect yet.",
+    )
 
 
 class AppTemplate(BaseModel):
@@ -167,7 +184,7 @@ class AppTemplate(BaseModel):
     categories: list[Category] = Field(
         default_factory=lambda: [Category.OTHER],
         min_length=1,
-        description="Sections of the launcher; the first one holds its tile.",
+        description="What kind of app it is; the first one gives its tile its place in the launcher's section.",
     )
     command: list[Annotated[Argument, Field(min_length=1)]] = Field(
         min_length=1,
@@ -186,10 +203,14 @@ class AppTemplate(BaseModel):
         description="`app`: one maximised window. `desktop`: the command brings its own window manager.",
     )
     mime_types: list[MimeType] = Field(default_factory=list, description="MIME types offered under 'Open with'.")
-    image: ImageReference | None = Field(default=None, description="Container image (Kubernetes).")
+    image: ImageReference | None = Field(
+        default=None, description="Container image, for Kubernetes; a local session is not asked for it."
+    )
     packages: list[DebianPackage] = Field(default_factory=list, description="Debian packages that hold the program.")
     resources: Resources = Field(default_factory=Resources, description="CPU, memory and GPU of one session.")
-    sleep: SleepDefaults = Field(default_factory=SleepDefaults, description="Sleep defaults of this app.")
+    sleep: SleepDefaults = Field(
+        default_factory=SleepDefaults, description="Sleep defaults of this app. Not in effect yet."
+    )
     policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="Policy defaults of this app.")
 
     @field_validator("command")

@@ -156,6 +156,14 @@ async def test_program_that_is_not_installed(faulty: TempHub) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_machine_with_fewer_gpus_than_the_app_cannot_do_without(faulty: TempHub) -> None:
+    (faulty.folder / "apps" / "render.yaml").write_text(
+        "name: render\ntitle: Render\ncommand: [xterm]\nresources: {gpu: {count: 16, required: true}}\n"
+    )
+    assert "Render needs 16 GPUs, and this machine has" in await refusal(faulty, "one", app="render")
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.skipif(not AS_ROOT, reason="only root keeps users apart")
 async def test_account_that_is_missing_or_homeless_or_root(faulty: TempHub) -> None:
     user = faulty.users[1]  # whom no other test has given an account

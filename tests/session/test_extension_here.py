@@ -100,6 +100,9 @@ async def jupyter(as_root: bool = False) -> AsyncIterator[Server]:
     extensions = {"streamspace_proxy": True, "jupyter_server_proxy": True}
     (config / "test.json").write_text(json.dumps({"ServerApp": {"jpserver_extensions": extensions}}))
     (folder / "apps" / "shell.yaml").write_text(TEMPLATE)
+    (folder / "apps" / "render.yaml").write_text(
+        "name: render\ntitle: Render\ncommand: [xterm]\nresources: {gpu: {count: 16, required: true}}\n"
+    )
     (folder / "apps" / "broken.yaml").write_text("name: Broken\ntitle: x\ncommand: [x]\n")
     (home / "work" / "a.txt").write_text("a")
     options: dict[str, Any] = {}
@@ -180,6 +183,7 @@ async def test_the_tiles() -> None:
 BAD = [
     ({"app": "nothing-such"}, 404, "app", "no app `nothing-such`"),
     ({"app": "../etc"}, 400, "app", "app:"),
+    ({"app": "render"}, 409, "app", "Render needs 16 GPUs, and this machine has"),
     ({}, 400, "app", "missing"),
     ({"app": "shell", "as": "root"}, 400, "as", "no such field"),
     ({"app": "shell", "open": 5}, 400, "open", "text"),

@@ -17,8 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from streamspace_hub.catalog import Catalog, CatalogEntry, UnknownApp, install_hint, is_installed, load_catalog
-from streamspace_hub.model import Role
+from streamspace_hub.catalog import (
+    Catalog,
+    CatalogEntry,
+    UnknownApp,
+    gpu_refusal,
+    install_hint,
+    is_installed,
+    load_catalog,
+)
+from streamspace_hub.model import AppTemplate, Role
 from streamspace_hub.model.app import AppName
 from streamspace_hub.model.explain import explain
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
@@ -124,8 +132,8 @@ class Sessions(LabHandler):
         catalog = await self.shelf.catalog()
         try:
             template = catalog.get(wanted.app).template
-            if self.launcher.mode == "here" and not is_installed(template):
-                raise Refusal(409, install_hint(template), field="app")
+            if self.launcher.mode == "here" and (sentence := _cannot_run(template)):
+                raise Refusal(409, sentence, field="app")
             session, started = await self.launcher.start(template, file)
         except UnknownApp as error:
             raise Refusal(404, str(error), field="app") from error
@@ -173,6 +181,11 @@ class SessionProgress(LabHandler):
 
 def _refusal(error: LaunchError) -> Refusal:
     return Refusal(error.status, error.message, field=error.field)
+
+
+def _cannot_run(template: AppTemplate) -> str | None:
+    """Return why this machine cannot run the app; None if it can."""
+    return gpu_refusal(template) if is_installed(template) else install_hint(template)
 
 
 def _tile(entry: CatalogEntry) -> dict[str, object]:
