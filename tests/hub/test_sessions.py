@@ -47,6 +47,17 @@ async def test_opens_on_the_viewer_page(hub: TempHub) -> None:
         assert reply.headers["location"] == f"/user/{user}/one/streamspace/"
 
 
+async def test_what_the_template_asks_for_reaches_spawner_and_session(hub: TempHub) -> None:
+    needs = "{cpu_guarantee: 0.5, cpu_limit: 2, mem_guarantee: 256M, mem_limit: 1.5G}"
+    (hub.folder / "apps" / "measured.yaml").write_text(
+        f"name: measured\ntitle: Measured\ncommand: [xterm]\nresources: {needs}\n"
+    )
+    async with hub.session(hub.users[0], "one", {"app": "measured"}) as model:
+        variables = Path(f"/proc/{model['state']['pid']}/environ").read_text().split("\0")
+    expected = {"CPU_GUARANTEE=0.5", "CPU_LIMIT=2.0", f"MEM_GUARANTEE={256 << 20}", f"MEM_LIMIT={3 << 29}"}
+    assert expected <= set(variables)
+
+
 async def test_a_server_with_an_apps_name_is_the_app(hub: TempHub) -> None:
     async with hub.session(hub.users[0], "test-app", {}) as model:
         assert kept(model)["app"] == "test-app"
