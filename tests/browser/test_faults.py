@@ -17,7 +17,7 @@ from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import sign_in, wait_for_picture
 from tests.support.sessions import runner_pid
-from tests.support.viewer import stats
+from tests.support.viewer import stats, wait_for_app
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
@@ -49,8 +49,7 @@ def test_killed_streamer_comes_back_and_the_desktop_survives(
 def test_ended_app_says_so_and_starts_again(context: BrowserContext, demo: Demo, terminal: str) -> None:
     page = viewer(context, demo, terminal)
     wait_for_picture(page)
-    page.locator("#streamspace").click()
-    page.wait_for_timeout(500)
+    wait_for_app(page)
     for process in session_processes(runner_pid("terminal"))["app"]:
         with contextlib.suppress(psutil.NoSuchProcess):
             if "xfce4-terminal" in " ".join(process.cmdline()):
@@ -58,7 +57,7 @@ def test_ended_app_says_so_and_starts_again(context: BrowserContext, demo: Demo,
     page.get_by_text("has ended").first.wait_for()
     page.get_by_role("button", name="Start again").click()
     page.get_by_text("has ended").first.wait_for(state="hidden")
-    page.wait_for_timeout(2000)
+    wait_for_app(page)
     page.locator("#streamspace").click()
     type_line(page, "touch after-restart")
     eventually((home(demo) / "after-restart").exists, "the new app to take input")

@@ -5,18 +5,22 @@ What it does by itself is in `test_viewer_page.py`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import BrowserContext, Frame, Page, expect
 
+from tests.bench.processes import session_processes
 from tests.browser.test_transports import viewer
 from tests.browser.test_way_of_a_click import home, type_line
 from tests.support.demo import Demo
 from tests.support.lab import desktop, tile, wait_for_picture
 from tests.support.screen import pointer_position
-from tests.support.viewer import wait_for_app
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.sessions import runner_pid
+from tests.support.viewer import at_rest, wait_for_app
+from tests.support.waiting import PATIENCE, eventually, steady
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
 
@@ -76,13 +80,11 @@ def test_locked_pointer_moves_by_what_the_mouse_moves(lab: Page, frame: Frame) -
     press_in_toolbar(lab, frame, "Lock the mouse pointer")
     frame.wait_for_function("() => document.pointerLockElement?.matches('textarea')")
     lab.mouse.move(box["x"] + 300, box["y"] + 300)
-    lab.wait_for_timeout(300)
-    before = pointer_position("terminal")
+    before = steady(lambda: pointer_position("terminal"), "the pointer")
     lab.mouse.move(box["x"] + 340, box["y"] + 275, steps=4)
     eventually(
         lambda: pointer_position("terminal") == (before[0] + 40, before[1] - 25),
         f"the pointer to move by 40, -25 from {before}",
-        5,
     )
     frame.evaluate("() => document.exitPointerLock()")
     lab.mouse.move(box["x"] + 100, box["y"] + 120)
@@ -147,22 +149,30 @@ def test_text_of_an_input_method(lab: Page, frame: Frame, demo: Demo) -> None:
     written(demo, "by-input-method", "你好")
 
 
+def less_runs() -> bool:
+    for process in session_processes(runner_pid("terminal"))["app"]:
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == "less":
+                return True
+    return False
+
+
 def test_wheel_scrolls_the_app_and_not_jupyterlab(lab: Page, frame: Frame, demo: Demo) -> None:
     # The first line on the screen goes to the file when `less` is asked to save what is in sight onwards.
     type_line(lab, "seq 500 > numbers; less numbers")
-    lab.wait_for_timeout(1000)
+    eventually(less_runs, "less to run")
+    at_rest(lab, frame)
     box = frame.locator(SURFACE).bounding_box()
     assert box
     lab.mouse.move(box["x"] + 300, box["y"] + 200)
     for _ in range(4):
         lab.mouse.wheel(0, 120)
-    lab.wait_for_timeout(500)
+    at_rest(lab, frame)
     # "|." pipes what is in sight to a command.
     type_line(lab, "|.head -1 > top")
     lab.keyboard.press("Enter")
-    lab.wait_for_timeout(300)
-    lab.keyboard.type("q")
     top = home(demo) / "top"
     eventually(lambda: top.exists() and top.read_text().strip().isdigit(), "less to say where it is")
+    lab.keyboard.type("q")
     assert int(top.read_text()) > 4
     assert lab.evaluate("() => scrollY") == 0

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.viewer import colours, picture, stats, wait_for_app, wait_for_transport
+from tests.support.viewer import alike, at_rest, colours, picture, stats, wait_for_app, wait_for_transport
 from tests.support.viewer_session import ViewerSession, viewer_session
 from tests.support.waiting import PATIENCE, eventually
 
@@ -154,13 +154,34 @@ def test_a_transport_that_cannot_be_is_explained(
     page.get_by_text(sentence).wait_for()
 
 
-def test_screen_follows_the_page(context: BrowserContext, terminal: ViewerSession) -> None:
-    page = open_page(context, terminal, transport="websocket")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_screen_follows_the_page(context: BrowserContext, terminal: ViewerSession, transport: str) -> None:
+    page = open_page(context, terminal, transport=transport)
+    wait_for_transport(page, transport)
     for width, height in ((900, 620), (1100, 760)):
         page.set_viewport_size({"width": width, "height": height})
         wait_for_screen(page)
         assert f"{width}x{height}" in terminal.x("xdpyinfo").replace(" ", "")
+        page.wait_for_function("width => window.streamspace.stats().picture?.width === width", arg=width)
     eventually(lambda: colours(picture(page, page)) > 3, "a picture in the new size")
+    assert stats(page)["transport"] == transport
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_reloaded_page_shows_what_it_showed(context: BrowserContext, terminal: ViewerSession, transport: str) -> None:
+    page = open_page(context, terminal, transport=transport)
+    wait_for_transport(page, transport)
+    wait_for_screen(page)
+    focus(page, terminal)
+    page.keyboard.type(f"clear; seq 8; touch shown-{transport}\n", delay=10)
+    eventually((terminal.running.home / f"shown-{transport}").exists, "the typed line to run")
+    before = at_rest(page, page)
+    page.reload()
+    wait_for_transport(page, transport)
+    eventually(lambda: alike(before, picture(page, page)), "the same picture")
+    focus(page, terminal)
+    page.keyboard.type(f"touch typed-{transport}\n", delay=10)
+    eventually((terminal.running.home / f"typed-{transport}").exists, "typing to go on")
 
 
 def test_pointer_buttons_and_wheel(context: BrowserContext) -> None:
@@ -202,17 +223,20 @@ def test_keys_are_let_go_when_the_page_loses_the_keyboard(context: BrowserContex
     eventually((terminal.running.home / "let-go").exists, "plain typing")
 
 
-def test_clipboard_both_ways(context: BrowserContext, terminal: ViewerSession) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_clipboard_both_ways(context: BrowserContext, terminal: ViewerSession, transport: str) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = open_page(context, terminal, transport="websocket")
-    wait_for_picture(page)
+    page = open_page(context, terminal, transport=transport)
+    wait_for_transport(page, transport)
     focus(page, terminal)
-    page.keyboard.type("printf 'aus der Sitzung ✓' | xclip -selection clipboard\n", delay=5)
-    eventually(lambda: page.evaluate("() => navigator.clipboard.readText()") == "aus der Sitzung ✓", "text to come out")
+    inner, outer = f"aus der Sitzung ✓ {transport}", f"von draußen ✓ {transport}"
+    page.keyboard.type(f"printf '{inner}' | xclip -selection clipboard\n", delay=5)
+    eventually(lambda: page.evaluate("() => navigator.clipboard.readText()") == inner, "text to come out")
 
-    page.evaluate("() => navigator.clipboard.writeText('von draußen ✓')")
+    page.evaluate("text => navigator.clipboard.writeText(text)", outer)
     page.keyboard.press("Control+v")
-    eventually(lambda: terminal.x("xclip", "-o", "-selection", "clipboard") == "von draußen ✓", "text to go in")
+    eventually(lambda: terminal.x("xclip", "-o", "-selection", "clipboard") == outer, "text to go in")
+    assert stats(page)["transport"] == transport
 
 
 def test_clipboard_that_the_browser_refuses_comes_with_the_next_click(

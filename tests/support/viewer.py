@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Frame, Page
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 SURFACE = "#streamspace"
 
@@ -24,6 +24,25 @@ def colours(image: Image.Image) -> int:
     found = image.getcolors(maxcolors=1 << 24)
     assert found is not None
     return len(found)
+
+
+def alike(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures of one size show the same, but for what a video encoder makes of it."""
+    assert one.size == other.size
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean) < 3
+
+
+def at_rest(page: Page, frame: Frame | Page) -> Image.Image:
+    """The picture once it no longer changes."""
+    seen = [picture(page, frame)]
+
+    def still() -> bool:
+        page.wait_for_timeout(500)
+        seen.append(picture(page, frame))
+        return alike(seen[-1], seen[-2])
+
+    eventually(still, "the picture to stand still")
+    return seen[-1]
 
 
 def stats(frame: Frame | Page) -> dict[str, Any]:

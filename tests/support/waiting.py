@@ -30,3 +30,16 @@ def eventually(
             return value
         time.sleep(0.05)
     raise AssertionError(f"waited {limit} s for {what}\n{log()[-4000:]}")
+
+
+def steady(read: Callable[[], Any], what: str) -> Any:
+    """Return the value of `read()` once it is the same half a second later."""
+    seen = [read()]
+
+    def still() -> bool:
+        time.sleep(0.5)
+        seen.append(read())
+        return bool(seen[-1] == seen[-2])
+
+    eventually(still, f"{what} to stand still")
+    return seen[-1]
