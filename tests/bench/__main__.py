@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.bench import streaming
 from tests.bench.report import Figure, table, write
+from tests.bench.streaming.comparison import comparison
 
 FIGURES = ("click", "hub_cost", "install_size", "parts", "skew", "streaming")
 LONG = ("soak",)
@@ -39,7 +40,7 @@ def main() -> None:
         for figure in importlib.import_module(f"tests.bench.{name}").measure():
             write([figure], OUTPUT)
             figures.append(figure)
-    print(table(figures))
+    print(table(figures), "", comparison(figures), sep="\n")
 
 
 if __name__ == "__main__":

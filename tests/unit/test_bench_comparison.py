@@ -5,7 +5,11 @@ from __future__ import annotations
 from tests.bench.report import Figure
 from tests.bench.streaming.comparison import comparison
 
-OURS = ["ours"]
+OURS = "ours"
+
+
+def rows(figures: list[Figure]) -> list[str]:
+    return comparison(figures, OURS).splitlines()[1:]
 
 
 def latency(variant: str, *samples: float, **conditions: str) -> Figure:
@@ -13,27 +17,28 @@ def latency(variant: str, *samples: float, **conditions: str) -> Figure:
 
 
 def test_a_win_is_a_ratio_below_one() -> None:
-    line = comparison([latency("ours", 8, 10), latency("theirs", 16, 20)], OURS)
-    assert line == "click to photon (ms) | content=static | ours 8.0 / 10.0 | theirs 16.0 / 20.0 | 0.50 / 0.50"
+    (line,) = rows([latency("ours", 8, 10), latency("theirs", 16, 20)])
+    assert line == "click to photon (ms) | content=static | ours 8.0 / 10.0 |  | theirs 16.0 / 20.0 | 0.50 / 0.50"
 
 
 def test_a_loss_is_marked() -> None:
-    assert comparison([latency("ours", 20, 30), latency("theirs", 10, 40)], OURS).endswith("2.00 / 0.75  <- behind")
+    (line,) = rows([latency("ours", 20, 30), latency("theirs", 10, 40)])
+    assert line.endswith("2.00 / 0.75  <- behind")
 
 
 def test_the_best_peer_counts() -> None:
-    line = comparison([latency("ours", 8, 9), latency("slow", 30, 40), latency("quick", 4, 5)], OURS)
+    (line,) = rows([latency("ours", 8, 9), latency("slow", 30, 40), latency("quick", 4, 5)])
     assert "quick 4.0 / 5.0" in line
     assert "slow" not in line
 
 
 def test_more_frames_are_better() -> None:
     figures = [Figure("delivered frames", name, "fps", value=fps) for name, fps in (("ours", 50), ("a", 40), ("b", 60))]
-    assert comparison(figures, OURS).endswith("ours 50.0 | b 60.0 | 0.83  <- behind")
+    assert rows(figures)[0].endswith("ours 50.0 |  | b 60.0 | 0.83  <- behind")
 
 
 def test_only_the_same_conditions_are_compared() -> None:
-    assert comparison([latency("ours", 8, 9, content="static"), latency("theirs", 8, 9, content="motion")], OURS) == ""
+    assert rows([latency("ours", 8, 9, content="static"), latency("theirs", 8, 9, content="motion")]) == []
 
 
 def test_what_was_found_is_no_condition() -> None:
@@ -41,4 +46,17 @@ def test_what_was_found_is_no_condition() -> None:
         Figure("server side CPU", name, "%", value=1, conditions={"content": "static", "parts": name})
         for name in ("ours", "theirs")
     ]
-    assert comparison(figures, OURS).endswith("1.00")
+    assert rows(figures)[0].endswith("1.00")
+
+
+def test_a_missed_aim_is_marked_even_without_a_peer() -> None:
+    good, bad = ([latency("ours", 7, p95, content="static", size="1280x720")] for p95 in (11, 12))
+    assert "aim 8.0 / 11.0 | no peer" in rows(good)[0]
+    assert "aim 8.0 / 11.0 <- missed | no peer" in rows(bad)[0]
+
+
+def test_more_frames_than_aimed_at_are_no_miss() -> None:
+    conditions = {"content": "motion", "size": "1920x1080"}
+    for fps, missed in ((60.0, False), (50.0, True)):
+        (row,) = rows([Figure("delivered frames", "ours", "fps", value=fps, conditions=conditions)])
+        assert ("missed" in row) == missed

@@ -29,8 +29,7 @@ def main() -> None:
                 print(figure.row(), file=sys.stderr, flush=True)
     finally:
         print(table(figures))
-        ours = [variant.name for variant in options.variants if variant.ours]
-        print("\nOurs | best peer | ours divided by it", comparison(figures, ours), sep="\n")
+        print("", comparison(figures), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""What the project means to reach, beside what was measured: absolute values for two cores without a GPU. Pure data.
+
+They are aims, not limits: nothing fails by missing one. The ratio to a peer in the same run says more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.bench.report import Figure
+
+
+@dataclass(frozen=True)
+class Aim:
+    """At most `values` (p50, p95, or one value) for a figure under these conditions; at least, of frames."""
+
+    figure: str
+    conditions: Mapping[str, str]
+    values: tuple[float, ...]
+
+
+HD, FULL_HD = {"size": "1280x720"}, {"size": "1920x1080"}
+WIDE, NARROW, LOSS = ({"link": name} for name in ("40 ms, 8 Mbit/s", "40 ms, 2.5 Mbit/s", "40 ms, 1 % loss"))
+STATIC, TERMINAL, MOTION = ({"content": name} for name in ("static", "terminal", "motion"))
+CLICK = "click to photon"
+AIMS = (
+    Aim(CLICK, WIDE | MOTION, (78, 95)),
+    Aim(CLICK, NARROW | MOTION, (85, 100)),
+    Aim(CLICK, LOSS | MOTION, (150, 150)),
+    Aim("delivered frames", NARROW | MOTION, (25,)),
+    Aim(CLICK, HD | STATIC, (8, 11)),
+    Aim(CLICK, HD | TERMINAL, (13, 22)),
+    Aim(CLICK, FULL_HD | STATIC, (11, 15)),
+    Aim(CLICK, FULL_HD | TERMINAL, (17, 28)),
+    Aim(CLICK, FULL_HD | MOTION, (28, 38)),
+    Aim("delivered frames", FULL_HD | MOTION, (59,)),
+    Aim("server side CPU", FULL_HD | MOTION, (55,)),
+    Aim("server side CPU", STATIC, (0.5,)),
+    Aim("to the browser", STATIC, (2,)),
+    Aim("each further viewer", {}, (1.5,)),
+    Aim("first picture", {}, (150, 150)),
+    Aim("WebRTC takes over", {}, (1000, 1000)),
+    Aim("picture back after an outage", {}, (1500,)),
+    Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
+    Aim("sound/picture skew", {}, (80, 80)),
+)
+"""The first that fits counts, so what holds on a link stands before what holds without one."""
+
+
+def aim(figure: Figure) -> tuple[float, ...] | None:
+    """Return what is aimed at for a figure of ours, if anything is."""
+    for one in AIMS:
+        given = figure.conditions
+        if one.figure == figure.figure and all(given.get(name) == value for name, value in one.conditions.items()):
+            return one.values
+    return None
