@@ -238,6 +238,10 @@ export class Media extends Emitter<MediaEvents> {
   }
 
   private startTransport(name: Transport): void {
+    if (name !== 'webrtc') {
+      // Before anything is made: the streamer works meanwhile. WebRTC sends its own, after its offer.
+      this.ask(name);
+    }
     const transport = this.make(name);
     this.transports.get(name)?.element.remove();
     this.transports.set(name, transport);
@@ -247,10 +251,6 @@ export class Media extends Emitter<MediaEvents> {
     this.options.stage.prepend(transport.element);
     this.layout();
     this.live.delete(name);
-    if (name !== 'webrtc') {
-      // WebRTC sends its own, after its offer.
-      this.ask(name);
-    }
     transport.start();
     if (name === 'websocket' && this.video) {
       this.webSocket?.configure(this.video);

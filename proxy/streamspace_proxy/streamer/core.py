@@ -87,6 +87,7 @@ class Streamer:
         """Take a viewer in."""
         viewer.greet()  # `hello` comes before all else
         self.viewers[viewer.id] = viewer
+        self._streams.usual.expect()
         self._announce_viewers()
 
     def leave(self, viewer: Viewer) -> None:

@@ -206,6 +206,7 @@ class EventDrivenCapture(CaptureBackend):
         self._used = quality
         if active and not screen.watching:
             screen.watch()
+            self._ensure_encoder(screen)
         elif not active and screen.watching:
             screen.unwatch()
             self._drop_encoder()

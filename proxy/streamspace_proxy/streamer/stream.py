@@ -20,6 +20,8 @@ from streamspace_proxy.streamer.frames import EncodedFrame
 from streamspace_proxy.streamer.quality import Preset, QualityControl
 
 RATE_WINDOW: Final = 2.0
+EXPECT_SECONDS: Final = 2.0
+"""How long the engine is kept ready for a viewer who has come and not asked for pictures yet."""
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -62,6 +64,7 @@ class VideoStream(Generic[Key]):
         self._hidden: set[Key] = set()
         self._frame_pending = False
         self._plan_timer: asyncio.TimerHandle | None = None
+        self._expecting: asyncio.TimerHandle | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=600)
 
     def __len__(self) -> int:
@@ -101,6 +104,17 @@ class VideoStream(Generic[Key]):
         return engine
 
     # Sinks
+
+    def expect(self) -> None:
+        """Get ready for a viewer who is about to ask for pictures: opening screen and encoder takes its time."""
+        if self._expecting is not None:
+            self._expecting.cancel()
+        self._expecting = asyncio.get_running_loop().call_later(EXPECT_SECONDS, self._expected_in_vain)
+        self.drive()
+
+    def _expected_in_vain(self) -> None:
+        self._expecting = None
+        self.drive()
 
     def add(self, key: Key, *, acknowledges: bool, hidden: bool, first_id: int = 0) -> None:
         """Begin sending frames to a sink, from a keyframe on."""
@@ -163,7 +177,7 @@ class VideoStream(Generic[Key]):
         self._cancel_timer()
         if self.engine is None:
             return
-        self.engine.set_active(self.capturing)
+        self.engine.set_active(self.capturing or self._expecting is not None)
         if not self.capturing:
             return
         plan = self._broadcast.plan(time.monotonic())

@@ -7,6 +7,8 @@ import type { Toolbar } from './toolbar';
 
 /** A short interruption is over before anybody has read that there was one. */
 const GRACE_MS = 700;
+/** So long a page that has just been opened says nothing either: drawing words would hold the picture up. */
+const FIRST_MS = 300;
 
 export class Notice {
   private graceTimer = 0;
@@ -36,7 +38,12 @@ export class Notice {
       }
     }
     this.calmUntil = 0;
-    this.overlay.show(content);
+    const wait = FIRST_MS - performance.now();
+    if (content.busy && wait > 0) {
+      this.graceTimer = window.setTimeout(() => this.refresh(), wait);
+    } else {
+      this.overlay.show(content);
+    }
     const name = transport ? ` · ${strings.transport(transport)}` : '';
     const calm = content.state === 'connected';
     const health = calm ? 'good' : content.busy ? 'waiting' : 'bad';

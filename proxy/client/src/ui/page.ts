@@ -35,6 +35,7 @@ export class PageView {
   readonly clipboard: ClipboardPanel;
   readonly quality: QualityMenu;
   private readonly notice: Notice;
+  private refreshTimer = 0;
 
   constructor(root: HTMLElement, { title, stage, controls, ...sources }: PageSources, actions: PageActions) {
     const focus = () => controls.focus();
@@ -73,8 +74,9 @@ export class PageView {
     });
   }
 
-  /** The situation, or the transport, is another. */
+  /** The situation, or the transport, is another. Shown once what is going on is done: several of them come at once. */
   refresh(): void {
-    this.notice.refresh();
+    window.clearTimeout(this.refreshTimer);
+    this.refreshTimer = window.setTimeout(() => this.notice.refresh());
   }
 }
