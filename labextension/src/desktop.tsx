@@ -209,6 +209,8 @@ export class Desktop extends Panel {
         this._show(step);
       }
     } catch (error) {
+      // Whether a picture stays that was shown before the server had answered: ask what runs now.
+      await this.options.model.refresh().catch(() => undefined);
       if (signal.aborted) {
         return;
       }
@@ -221,7 +223,8 @@ export class Desktop extends Panel {
 
   private _show(step: Step): void {
     const { title, trans } = this.options;
-    if (this._picture && step.kind === 'failed') {
+    const session = this.options.model.session(this._name);
+    if (this._picture && step.kind === 'failed' && session && phase(session.state) === 'live') {
       // Asked of a running app, to open a file: that this failed is no reason to take the picture away.
       void showErrorMessage(title, step.message);
       return;

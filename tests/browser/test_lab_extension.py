@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
 from tests.support.jupyterlab import JupyterLab, running_jupyterlab
-from tests.support.lab import tile, wait_for_picture
+from tests.support.lab import tile, wait_for_picture, wait_for_saved_tab
 from tests.support.sessions import runner_pid
 from tests.support.waiting import PATIENCE, eventually
 
@@ -159,10 +159,10 @@ def test_tab_is_dragged_over_the_picture(page: Page) -> None:
 
 def test_tab_comes_back_with_its_picture_and_starts_nothing(page: Page, jupyterlab: JupyterLab) -> None:
     open_shell(page)
-    page.wait_for_timeout(2500)  # JupyterLab saves its layout after a while
+    wait_for_saved_tab(page, "shell")
     page.goto(jupyterlab.url.replace("reset&", ""))
     wait_for_picture(shell_frame(page))
-    page.wait_for_timeout(2500)
+    wait_for_saved_tab(page, "shell")
     jupyterlab.stop("shell")
     page.reload()
     expect(page.get_by_text("Shell was stopped")).to_be_visible()
@@ -173,7 +173,7 @@ def test_tab_comes_back_with_its_picture_and_starts_nothing(page: Page, jupyterl
 
 def test_tab_sees_that_its_session_was_stopped_elsewhere(page: Page, jupyterlab: JupyterLab) -> None:
     open_shell(page)
-    page.wait_for_timeout(1000)
+    wait_for_saved_tab(page, "shell")
     jupyterlab.stop("shell")
     expect(page.get_by_text("Shell was stopped")).to_be_visible()
     expect(page.locator("iframe.streamspace-Desktop-picture")).to_have_count(0)

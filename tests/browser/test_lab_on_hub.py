@@ -1,4 +1,4 @@
-"""The desktop tab under a hub: stopped and started again from the tab, back after a reload, files, dark theme.
+"""The desktop tab under a hub: slow and failed starts, stopped and started again, after a reload, files, dark theme.
 
 What does not need a hub is in `test_lab_extension.py`.
 """
@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 
+import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_way_of_a_click import home
 from tests.support.demo import Demo
-from tests.support.lab import desktop, tile, wait_for_picture
+from tests.support.lab import desktop, tile, wait_for_picture, wait_for_saved_tab
 from tests.support.screen import window_names
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
-
-SAVES_LAYOUT_MS = 2500
-"""JupyterLab writes its layout down this long after the last change."""
 
 
 @pytest.fixture
@@ -58,6 +57,66 @@ def test_stopped_from_the_tab_and_started_again(calm: Page, demo: Demo) -> None:
     assert demo.server("terminal")["ready"]
 
 
+def runners(demo: Demo) -> list[psutil.Process]:
+    """The first processes of the demo's sessions."""
+    found = []
+    for child in psutil.Process(demo.hub_pid()).children():
+        with suppress(psutil.Error):
+            if "streamspace_proxy.local" in child.cmdline():
+                found.append(child)
+    return found
+
+
+def click_and_hold(page: Page, demo: Demo) -> psutil.Process:
+    """Click Terminal's tile and halt the session's first process, as on a machine that is slow to start it."""
+    before = runners(demo)
+    tile(page, "Terminal").click()
+    runner: psutil.Process = eventually(
+        lambda: next((one for one in runners(demo) if one not in before), None), "the session's first process"
+    )
+    runner.suspend()
+    return runner
+
+
+@pytest.fixture
+def stopped(demo: Demo) -> None:
+    """Terminal does not run; asked for before `calm`, JupyterLab knows it."""
+    if demo.server("terminal"):
+        demo.stop("terminal")
+
+
+def test_slow_start_shows_how_it_goes(stopped: None, calm: Page, demo: Demo) -> None:
+    runner = click_and_hold(calm, demo)
+    curtain = calm.locator(".streamspace-Curtain")
+    expect(curtain.get_by_role("heading", name="Starting Terminal")).to_be_visible()
+    expect(curtain.get_by_role("status")).to_have_text("Starting a desktop with Terminal.")
+    expect(curtain.get_by_role("progressbar", name="Starting Terminal")).to_have_attribute("value", "30")
+    runner.resume()
+    wait_for_picture(desktop(calm, "terminal"))
+    expect(curtain).to_be_hidden()
+
+
+def test_failed_start_says_why_and_can_be_tried_again(stopped: None, calm: Page, demo: Demo) -> None:
+    fail_and_try_again(calm, demo)
+
+
+def test_failed_start_of_what_the_page_believed_to_run_says_why(terminal: str, calm: Page, demo: Demo) -> None:
+    demo.stop(terminal)
+    fail_and_try_again(calm, demo)
+
+
+def fail_and_try_again(calm: Page, demo: Demo) -> None:
+    """Have the start fail, read the reason, and start again."""
+    click_and_hold(calm, demo).kill()
+    alert = calm.locator(".streamspace-Curtain").get_by_role("alert")
+    expect(alert.get_by_role("heading", name="Terminal could not be started")).to_be_visible()
+    expect(alert).to_contain_text("Terminal ended while it was starting. Try again; the hub's log says why it ended.")
+    assert not demo.server("terminal")
+    alert.get_by_role("button", name="Try again").click()
+    wait_for_picture(desktop(calm, "terminal"))
+    assert demo.server("terminal")["ready"]
+
+
 def test_tab_is_back_after_a_reload_of_the_page(calm: Page, demo: Demo, terminal: str) -> None:
     calm.get_by_role("menuitem", name="File", exact=True).click()
     calm.locator(".lm-Menu-item", has_text="New").first.hover()
@@ -67,7 +126,7 @@ def test_tab_is_back_after_a_reload_of_the_page(calm: Page, demo: Demo, terminal
     ours.locator(".lm-Menu-item", has_text="Terminal").click()
     wait_for_picture(desktop(calm, terminal))
     started = demo.server(terminal)["started"]
-    calm.wait_for_timeout(SAVES_LAYOUT_MS)
+    wait_for_saved_tab(calm, "terminal")
     calm.goto(f"{demo.url}/user/demo/lab")
     wait_for_picture(desktop(calm, terminal))
     assert demo.server(terminal)["started"] == started

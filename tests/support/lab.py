@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Frame, Page
 
 from tests.support.demo import Demo
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 
 def sign_in(page: Page, demo: Demo, user: str = "demo") -> None:
@@ -47,3 +47,14 @@ def wait_for_picture(frame: Frame | Page, limit: float = PATIENCE) -> None:
         "() => window.streamspace && window.streamspace.connected && window.streamspace.stats().frames > 0",
         timeout=limit * 1000,
     )
+
+
+def wait_for_saved_tab(page: Page, app: str) -> None:
+    """Wait until JupyterLab has written down that the app's tab is open: a reload brings back what is written down."""
+    saved = """async app => {
+      const { baseUrl } = JSON.parse(document.getElementById('jupyter-config-data').textContent);
+      const headers = { 'X-XSRFToken': /_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? '' };
+      const { data } = await (await fetch(`${baseUrl}lab/api/workspaces/default`, { headers })).json();
+      return JSON.stringify(data?.['layout-restorer:data'] ?? {}).includes(`"streamspace:${app}"`);
+    }"""
+    eventually(lambda: page.evaluate(saved, app), f"the tab of {app} to be in JupyterLab's layout")
