@@ -5,11 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from streamspace_proxy.streamer.pacing import QUIET_SECONDS, REFINE_INTERVAL, REFINE_STEPS, Act, Pacer
+from streamspace_proxy.streamer.pacing import BURST_SECONDS, QUIET_SECONDS, REFINE_INTERVAL, REFINE_STEPS, Act, Pacer
 
 
-def run(pacer: Pacer, changes: list[float], until: float, *, crisp: bool = False) -> list[tuple[float, Act]]:
-    """Simulate: the screen changes at `changes`, and somebody always wants a frame. Returns what was done when."""
+def run(
+    pacer: Pacer, changes: list[float], until: float, *, crisp: bool = False, work: float = 0.0
+) -> list[tuple[float, Act]]:
+    """Simulate: the screen changes at `changes`, and somebody always wants a frame. Returns what was done when.
+
+    `work`: seconds that a picture takes.
+    """
     done: list[tuple[float, Act]] = []
     now, pending, changes = 0.0, False, sorted(changes)
     while now <= until:
@@ -27,6 +32,7 @@ def run(pacer: Pacer, changes: list[float], until: float, *, crisp: bool = False
         done.append((now, act))
         pacer.captured(now, pending, crisp)
         pending = False
+        now += work
     return done
 
 
@@ -45,6 +51,25 @@ def test_a_busy_screen_is_captured_once_per_frame_interval() -> None:
     assert 59 <= len(done) <= 61
     # Changes come at whole milliseconds here: a late frame may be followed by one that is on the beat again.
     assert all(later - earlier >= 1 / 60 - 0.002 for (earlier, _), (later, _) in pairwise(done))
+
+
+@pytest.mark.parametrize("fps", [50, 60])
+@pytest.mark.parametrize("spread", [0.2, 0.6, 0.9])
+def test_pictures_are_taken_when_a_program_has_done_with_drawing(fps: int, spread: float) -> None:
+    # Each frame is drawn in two steps that lie apart by a part of `BURST_SECONDS`.
+    begun = [1 + frame / fps for frame in range(60)]
+    ended = [at + spread * BURST_SECONDS for at in begun]
+    done = run(Pacer(60), begun + ended, 1.95, work=0.005)
+    assert done[0] == (1.0, Act.CAPTURE), "the first one comes out of the quiet"
+    settled = [at for at, act in done if at > 1.4]
+    assert all(any(0 <= at - end < 0.006 for end in ended) for at in settled), "no answer waits for the next frame"
+    assert len(settled) == pytest.approx(fps * 0.55, abs=1)
+
+
+def test_a_program_that_always_draws_costs_no_frames_for_long() -> None:
+    pacer = Pacer(60)
+    done = run(pacer, [1 + step / 1000 for step in range(2000)], 3.0, work=0.005)
+    assert sum(at > 2 for at, _ in done) >= 59
 
 
 def test_a_picture_that_rests_becomes_crisp_and_then_there_is_silence() -> None:

@@ -14,6 +14,11 @@ from typing import Final
 QUIET_SECONDS: Final = 0.1
 REFINE_INTERVAL: Final = 1 / 30
 REFINE_STEPS: Final = 100
+BURST_SECONDS: Final = 0.0015
+"""How long a program in motion gets to finish what it has begun to draw. What came a moment after the picture would be
+seen a whole frame interval later, which is where a click's answer would land every other time."""
+MOST_SHIFTS: Final = 12
+"""So many bursts make a frame interval: a program that always draws has no end to wait for."""
 
 
 class Act(Enum):
@@ -37,6 +42,11 @@ class Pacer:
         self._last_change = -math.inf
         self._refine_left = 0
         self._pause = 0.0
+        self._news: float | None = None
+        """When the screen was first seen to differ from the last picture."""
+        self._looked = True
+        self._shift = 0.0
+        self._shifts = 0
 
     def set_fps(self, fps: int) -> None:
         """Capture at most so often from now on."""
@@ -44,17 +54,31 @@ class Pacer:
 
     def decide(self, changed: bool, now: float) -> tuple[Act, float | None]:
         """Return what to do at `now`, and in how many seconds to ask again (None: only when something happens)."""
+        self._notice(changed, now)
         if not self.requested:
             return Act.SLEEP, None
         wanted = changed or self.keyframe
         if not wanted and not self._refine_left:
             return Act.SLEEP, None
-        due = self._last + max(self._interval, self._pause)
+        due = self._last + max(self._interval + self._shift, self._pause)
+        if self._news is not None and self._news - self._last_change < QUIET_SECONDS:
+            due = max(due, self._news + BURST_SECONDS)
         if not wanted:
             due = max(due, self._last_change + QUIET_SECONDS, self._last + REFINE_INTERVAL)
         if due > now:
             return Act.SLEEP, due - now
         return (Act.CAPTURE if wanted else Act.REFINE), None
+
+    def _notice(self, changed: bool, now: float) -> None:
+        """Keep the beat behind the program's: what is new as soon as a picture is done was being drawn with it."""
+        if not self._looked:
+            self._looked = True
+            self._shifts = self._shifts + 1 if changed else 0
+            self._shift = BURST_SECONDS if 0 < self._shifts <= MOST_SHIFTS else 0.0
+        if not changed:
+            self._news = None
+        elif self._news is None:
+            self._news = now
 
     def captured(self, now: float, changed: bool, crisp: bool, pause: float = 0.0) -> None:
         """Note that a frame was made at `now`.
@@ -62,10 +86,11 @@ class Pacer:
         `crisp`: encoding it again would add nothing; `pause`: the next one is to come so many seconds later.
         """
         self._pause = pause
-        due = self._last + self._interval
+        due = self._last + self._interval + self._shift
         # Timers wake a little late: keep to the beat, or 60 frames become 57.
         self._last = due if due <= now < due + self._interval / 4 else now
         coarse = changed or self.keyframe
+        self._news, self._looked = None, False
         self.requested = False
         self.keyframe = False
         if coarse:
