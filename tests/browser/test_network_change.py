@@ -81,3 +81,30 @@ def test_a_lost_way_is_noticed_long_before_consent_runs_out(link: Link, command:
         lost = time.monotonic()
         eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket")
         assert time.monotonic() - lost < CONSENT / 2
+
+
+def test_webrtc_is_back_from_another_address(link: Link) -> None:
+    with page_on(link, *BUSY) as page:
+        link.roam()  # neither `online` nor anything else is told to the page
+        left = page.evaluate("performance.now()")
+        back = f"window.peers.at(-1).connectionState === 'connected' && window.times.at(-1) > {left} + 5000"
+        eventually(
+            lambda: page.evaluate(f"window.streamspace.transport === 'webrtc' && {back}"), "WebRTC from there", 40
+        )
+        assert failures(page) == 0
+
+
+def test_a_way_that_breaks_after_a_good_while_is_tried_again_at_once(link: Link) -> None:
+    with page_on(link, *BUSY) as page:
+        page.evaluate("() => { const real = Date.now; Date.now = () => real() + 60_000; }")
+        link.set(block_udp=True)
+        eventually(lambda: page.evaluate("window.streamspace.transport") == "websocket", "the WebSocket")
+        link.set(block_udp=False)
+        eventually(lambda: page.evaluate("window.streamspace.transport") == "webrtc", "WebRTC again")
+        assert failures(page) == 0
+
+
+def failures(page: Page) -> int:
+    """How often in a row WebRTC has failed, as the browser remembers."""
+    remembered: int = page.evaluate("JSON.parse(localStorage.getItem('streamspace.webrtc /base/')).failures")
+    return remembered

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.shaped_link import SERVER, Link, shaped_link, unavailable
+from tests.support.shaped_link import CLIENT, CLIENT_ELSEWHERE, SERVER, Link, shaped_link, unavailable
 from tests.support.waiting import STALL
 
 pytestmark = pytest.mark.skipif(unavailable() != "", reason=unavailable())
@@ -142,9 +142,29 @@ def test_loss_delays_tcp_and_loses_nothing(link: Link) -> None:
 def test_nothing_of_it_is_seen_outside(link: Link) -> None:
     assert "link0" not in subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout
     inside = subprocess.run(link.client.command("ip", "address"), capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"inet {link.client.address}/30", inside)
+    assert re.search(rf"inet {link.client.address}/32", inside)
 
 
 def test_settings_that_make_no_sense_are_refused(link: Link) -> None:
     with pytest.raises(ValueError, match="loss from 0 to 1"):
         link.set(loss=3)
+
+
+def test_a_client_that_roams_has_another_address_and_loses_its_connections(link: Link) -> None:
+    with link.server.entered():
+        listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with listener, link.client.entered():
+        before = socket.create_connection((SERVER, port), timeout=2)
+        near, address = listener.accept()
+        assert address[0] == CLIENT
+        link.roam()
+        with before, near:
+            near.send(b"still there?")
+            before.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                before.recv(100)
+        for there in (CLIENT_ELSEWHERE, CLIENT):
+            with socket.create_connection((SERVER, port), timeout=2):
+                assert listener.accept()[1][0] == there
+            link.roam()

@@ -6,6 +6,7 @@
         with link.client.entered():      # a browser started in here reaches 127.0.0.1 of the server's side
             browser = stack.enter_context(chromium(*CHROMIUM_ARGUMENTS))
         link.set(loss=0.01)              # at any time; `link.set(up=False)` pulls the plug
+        link.roam()                      # the client has another address, and connections from the old one are dead
 
 For kernels without netem: each namespace has a TUN device, and a process of its own (`shaped_link_process`) moves the
 packets. The kernel's TCP and UDP run at both ends, so retransmission and congestion control are the real ones. The
@@ -32,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 SERVER, CLIENT = "10.200.0.1", "10.200.0.2"
+CLIENT_ELSEWHERE = "10.200.1.2"
+"""The client's address in another network, from which the server's is reached as well."""
 CHROMIUM_ARGUMENTS = (f"--host-resolver-rules=MAP 127.0.0.1 {SERVER}",)
 """The browser opens the server's own URL, http://127.0.0.1:port, which stays a secure context (WebCodecs needs one)."""
 
@@ -71,13 +74,11 @@ class Side:
             _check(LIBC.unshare(CLONE_NEWNET))
             self.namespace = _namespace()
             self.tun = _open_tun("link0")
-            for command in (
-                "link set lo up",
-                f"address add {address}/30 dev link0",
-                # A longer device queue would hold seconds of video that the link's own queue should have dropped.
-                "link set link0 mtu 1500 txqueuelen 50 up",
-            ):
-                subprocess.run(["ip", *command.split()], check=True)
+            _ip("link set lo up")
+            _ip(f"address add {address}/32 dev link0")
+            # A longer device queue would hold seconds of video that the link's own queue should have dropped.
+            _ip("link set link0 mtu 1500 txqueuelen 50 up")
+            _ip(f"route add {CLIENT if address == SERVER else SERVER} dev link0 src {address}")
             for name, value in (("all/route_localnet", "1"), ("all/rp_filter", "0"), ("link0/rp_filter", "0")):
                 Path("/proc/sys/net/ipv4/conf", name).write_text(value)
         finally:
@@ -118,12 +119,24 @@ class Link:
         for fd in (self.server.tun, self.client.tun):
             os.close(fd)
         theirs.close()
+        self._client_address, self._client_elsewhere = CLIENT, CLIENT_ELSEWHERE
+        with self.server.entered():
+            _ip(f"route add {CLIENT_ELSEWHERE} dev link0")
         self.set()
 
     def set(self, **changes: Any) -> None:
         """Change settings, from the next packet on; what is on its way already arrives, unless the link goes down."""
         self.settings = replace(self.settings, **changes)
         self._ask(asdict(self.settings))
+
+    def roam(self) -> None:
+        """Take the client to the other network, or back: a new address, and then the old one is gone."""
+        old, new = self._client_address, self._client_elsewhere
+        with self.client.entered():
+            _ip(f"address add {new}/32 dev link0")
+            _ip(f"route replace {SERVER} dev link0 src {new}")
+            _ip(f"address del {old}/32 dev link0")
+        self._client_address, self._client_elsewhere = new, old
 
     def counts(self) -> dict[str, int]:
         """Bytes and packets delivered so far: `down_bytes` to the client, `up_bytes` to the server; and `dropped`."""
@@ -168,6 +181,10 @@ def unavailable() -> str:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "a network link of the test's own needs /dev/net/tun"
     return ""
+
+
+def _ip(command: str) -> None:
+    subprocess.run(["ip", *command.split()], check=True)
 
 
 def _namespace() -> int:

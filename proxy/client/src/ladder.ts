@@ -36,8 +36,13 @@ export interface LadderState {
   readonly running: readonly Transport[];
   /** The rung whose picture is on screen. */
   readonly shown: Transport | null;
-  readonly connectedAt: number;
+  /** Since when the picture of `shown` is there. */
+  readonly shownAt: number;
+  /** When the first of the running rungs was asked for media. */
+  readonly startedAt: number;
   readonly memory: Memory;
+  /** What was remembered before WebRTC failed on this connection; null: it has not. */
+  readonly earlier: Memory | null;
   /** Since when WebRTC has lost too much; null: it does not. */
   readonly lossySince: number | null;
 }
@@ -81,6 +86,10 @@ const START_ORDER: readonly Transport[] = ['websocket', 'webrtc', 'rfb'];
 const HEAD_START_MS = 2000;
 /** How long WebRTC is left alone after so many failures in a row. */
 const RETRY_MS = [0, 2 * 60_000, 10 * 60_000, 60 * 60_000] as const;
+/** WebRTC that carried the picture for so long can get through here: when it breaks, the way to it has changed. */
+const STEADY_MS = 60_000;
+/** A viewer socket that is lost within this after WebRTC was lost for the same reason: it takes longer to notice. */
+const OUTAGE_MS = 8000;
 /** While WebRTC is tried, the picture is sent twice: a thinner line than this has no room for that. */
 const PROBE_BANDWIDTH = 600_000;
 /** Silence that is no accident, on top of two round trips. */
@@ -101,8 +110,10 @@ export function initialLadder(forced: Transport | null): LadderState {
     rungs: [],
     running: [],
     shown: null,
-    connectedAt: 0,
+    shownAt: 0,
+    startedAt: 0,
     memory: NO_MEMORY,
+    earlier: null,
     lossySince: null,
   };
 }
@@ -118,10 +129,7 @@ export function ladder(state: LadderState, event: LadderEvent): LadderStep {
     case 'connected':
       return connected(state, event);
     case 'disconnected':
-      return {
-        state: { ...state, rungs: [], running: [], shown: null, lossySince: null },
-        actions: state.running.map(transport => ({ type: 'stop', transport })),
-      };
+      return disconnected(state, event.now);
     case 'first_frame':
       return firstFrame(state, event);
     case 'failed':
@@ -135,9 +143,21 @@ export function ladder(state: LadderState, event: LadderEvent): LadderStep {
 
 function connected(state: LadderState, event: LadderEvent & { type: 'connected' }): LadderStep {
   const rungs = START_ORDER.filter(t => event.able.includes(t) && (state.forced ?? t) === t);
-  const { now: connectedAt, memory } = event;
-  const fresh = { ...state, rungs, connectedAt, memory, shown: null, lossySince: null };
-  return startNext({ ...fresh, running: [] }, connectedAt, true);
+  const { now, memory } = event;
+  const fresh = { ...state, rungs, memory, earlier: null, shown: null, lossySince: null };
+  return startNext({ ...fresh, running: [] }, now, true);
+}
+
+/** The socket is gone. If WebRTC failed just before, that was the network's fault, or the streamer's: it is forgiven. */
+function disconnected(state: LadderState, now: number): LadderStep {
+  const actions: LadderAction[] = state.running.map(transport => ({ type: 'stop', transport }));
+  let { memory } = state;
+  if (state.earlier !== null && now - memory.at <= OUTAGE_MS) {
+    memory = state.earlier;
+    actions.push({ type: 'remember', memory });
+  }
+  const left = { ...state, rungs: [], running: [], shown: null, memory, earlier: null, lossySince: null };
+  return { state: left, actions };
 }
 
 function firstFrame(state: LadderState, event: LadderEvent & { type: 'first_frame' }): LadderStep {
@@ -165,7 +185,7 @@ function firstFrame(state: LadderState, event: LadderEvent & { type: 'first_fram
     actions.push({ type: 'remember', memory });
   }
   const running = state.running.filter(t => !lesser.includes(t));
-  const shown = { ...state, running, shown: transport, memory, lossySince: null };
+  const shown = { ...state, running, shown: transport, shownAt: now, memory, lossySince: null };
   return then({ state: shown, actions }, step => tryWebRtc(step, now, null));
 }
 
@@ -174,11 +194,12 @@ function failed(state: LadderState, transport: Transport, now: number): LadderSt
     return { state, actions: [] };
   }
   const actions: LadderAction[] = [{ type: 'stop', transport }];
-  let { memory, rungs } = state;
-  if (transport === 'webrtc') {
+  let { memory, earlier, rungs } = state;
+  if (transport === 'webrtc' && !wasSteady(state, now)) {
+    earlier = memory;
     memory = { failures: memory.failures + 1, at: now };
     actions.push({ type: 'remember', memory });
-  } else {
+  } else if (transport !== 'webrtc') {
     rungs = rungs.filter(t => t !== transport);
   }
   if (state.forced !== null && state.shown === transport) {
@@ -189,10 +210,15 @@ function failed(state: LadderState, transport: Transport, now: number): LadderSt
   }
   const running = state.running.filter(t => t !== transport);
   const shown = state.shown === transport ? null : state.shown;
-  const left = { ...state, rungs, running, shown, memory, lossySince: null };
+  const left = { ...state, rungs, running, shown, memory, earlier, lossySince: null };
   return running.length > 0
     ? { state: left, actions }
     : then({ state: left, actions }, step => startNext(step, now, state.forced !== null));
+}
+
+/** Then it is tried again at once, behind the WebSocket's picture, and only that may count as a failure. */
+function wasSteady({ shown, shownAt, lossySince }: LadderState, now: number): boolean {
+  return shown === 'webrtc' && now - shownAt >= STEADY_MS && lossySince === null;
 }
 
 function measured(state: LadderState, event: LadderEvent & { type: 'measured' }): LadderStep {
@@ -228,7 +254,10 @@ function startNext(state: LadderState, now: number, anyway: boolean): LadderStep
   const transport = left.find(t => t !== 'webrtc' || due) ?? (anyway ? left[0] : undefined);
   return transport === undefined
     ? { state, actions: [{ type: 'give_up', reason: state.forced ? 'forced' : 'nothing_left' }] }
-    : { state: { ...state, running: [transport] }, actions: [{ type: 'start', transport }] };
+    : {
+        state: { ...state, running: [transport], startedAt: now },
+        actions: [{ type: 'start', transport }],
+      };
 }
 
 /** Start WebRTC behind what is shown, if it is time for that. */
@@ -236,7 +265,7 @@ function tryWebRtc(state: LadderState, now: number, bandwidth: number | null): L
   const wanted = state.rungs.includes('webrtc') && !state.running.includes('webrtc');
   const due = now >= retryAt(state.memory);
   const room = bandwidth === null || bandwidth >= PROBE_BANDWIDTH;
-  const alone = state.shown === null && now - state.connectedAt < HEAD_START_MS;
+  const alone = state.shown === null && now - state.startedAt < HEAD_START_MS;
   if (!wanted || !due || !room || alone) {
     return { state, actions: [] };
   }

@@ -39,6 +39,8 @@ interface Totals {
   heard: number;
   overTcp: boolean;
 }
+/** It has been connected, and may be again. */
+const ALIVE: readonly RTCPeerConnectionState[] = ['connected', 'disconnected'];
 /** "disconnected" heals by itself now and then; longer than this, another transport is better. */
 const DISCONNECTED_MS = 2000;
 /** The streamer checks about once a second whether we are there: no packet at all for so long, and the way is lost. */
@@ -108,7 +110,7 @@ export class WebRtcTransport implements PictureTransport {
 
   /** The network changed: connect anew beside the running picture, and change over when there is one from there. */
   renew(): void {
-    if (this.peer?.connectionState !== 'connected' || this.next) {
+    if (!this.peer || !ALIVE.includes(this.peer.connectionState) || this.next) {
       return;
     }
     const next = (this.next = this.connect());
@@ -135,6 +137,7 @@ export class WebRtcTransport implements PictureTransport {
   private changeOver(next: RTCPeerConnection, tracks: readonly MediaStreamTrack[]): void {
     const old = this.peer;
     window.clearInterval(this.renewalTimer);
+    window.clearTimeout(this.disconnectedTimer);
     [this.peer, this.next, this.totals] = [next, null, null];
     for (const track of tracks) {
       if (track.kind === 'audio') {
@@ -262,6 +265,8 @@ export class WebRtcTransport implements PictureTransport {
     if (peer.connectionState === 'failed' || peer.connectionState === 'closed') {
       this.options.failed(`connection ${peer.connectionState}`);
     } else if (peer.connectionState === 'disconnected') {
+      // Browsers that keep the network to themselves tell of another one like this: its address is gone.
+      this.renew();
       this.disconnectedTimer = window.setTimeout(
         () => this.options.failed('connection lost'),
         DISCONNECTED_MS,
@@ -271,7 +276,7 @@ export class WebRtcTransport implements PictureTransport {
 
   private async readStats(): Promise<void> {
     const peer = this.peer;
-    if (!peer || !['connected', 'disconnected'].includes(peer.connectionState)) {
+    if (!peer || !ALIVE.includes(peer.connectionState)) {
       return;
     }
     const totals = sum(await peer.getStats());
