@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from streamspace_proxy.streamer import x11
+from streamspace_proxy.streamer.messages import Code
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 
 from tests.support.waiting import PATIENCE
@@ -32,15 +33,16 @@ def server() -> Iterator[XServer]:
 
 
 @contextlib.asynccontextmanager
-async def bridged(rfb_path: Path) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A viewer's socket to a streamer that does nothing but bridge."""
+async def bridged(rfb_path: Path, refused: list[Code] | None = None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A viewer's socket to a streamer that does nothing but bridge, and notes what it refuses."""
+    noted = [] if refused is None else refused
     ended = asyncio.Event()
 
     async def handler(request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
         try:
-            await bridge_rfb(ws, rfb_path, lambda size: None)
+            await bridge_rfb(ws, rfb_path, lambda size: None, noted.append)
         finally:
             ended.set()
         return ws
@@ -88,7 +90,8 @@ async def shake_hands(ws: aiohttp.ClientWebSocketResponse, rest: bytearray) -> t
 async def test_pictures_pass_and_input_does_not(server: XServer) -> None:
     connection = x11.connect(server.display, server.xauthority)
     root = connection.get_setup().roots[0].root
-    async with bridged(server.rfb_path) as ws:
+    refused: list[Code] = []
+    async with bridged(server.rfb_path, refused) as ws:
         rest = bytearray()
         assert await shake_hands(ws, rest) == (800, 600)
         keys = struct.pack(">BBxxI", 4, 1, 0x61)
@@ -110,19 +113,33 @@ async def test_pictures_pass_and_input_does_not(server: XServer) -> None:
         assert where.mask == 0
         assert not any(connection.core.QueryKeymap().reply().keys)
         assert connection.core.GetGeometry(root).reply().width == 800
+        assert refused == ["forbidden"] * 4
     connection.disconnect()
 
 
 async def test_a_malformed_stream_is_closed_and_the_x_server_lives_on(server: XServer) -> None:
-    async with bridged(server.rfb_path) as ws:
+    refused: list[Code] = []
+    async with bridged(server.rfb_path, refused) as ws:
         await shake_hands(ws, bytearray())
         await ws.send_bytes(b"\x07nonsense")
         while (message := await ws.receive(timeout=5)).type is aiohttp.WSMsgType.BINARY:
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert (message.data, message.extra) == (1002, "unknown message type 7")
+        assert refused == ["bad_message"]
     async with bridged(server.rfb_path) as ws:
         assert await shake_hands(ws, bytearray()) == (800, 600)
+
+
+async def test_a_message_beyond_all_measure_closes_the_socket_and_counts(server: XServer) -> None:
+    refused: list[Code] = []
+    async with bridged(server.rfb_path, refused) as ws:
+        await shake_hands(ws, bytearray())
+        with contextlib.suppress(ConnectionError):  # it is not taken to the end
+            await ws.send_bytes(bytes(5 * 2**20))
+        while not ws.closed:
+            await ws.receive(timeout=5)
+    assert refused == ["too_large"]
 
 
 async def test_text_on_the_socket_is_refused(server: XServer) -> None:

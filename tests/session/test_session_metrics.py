@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,6 +56,29 @@ async def test_what_happened_to_a_viewer_shows_in_the_metrics() -> None:
         assert figures["refusals_total bad_message"] == 1
         assert figures["viewers owner"] == figures["viewers viewer"] == 1
         assert figures["transport_viewers websocket"] == 1
+
+
+async def test_what_was_refused_on_any_socket_shows_in_the_metrics() -> None:
+    async with running_streamer(policy={"max_viewers": 1}) as running:
+        viewer = await running.viewer()
+        await (await running.viewer()).message("bye")
+        rfb = {"headers": identity("viewer"), "protocols": ["binary"]}
+        async with running.http.ws_connect("http://session/rfb", **rfb) as ws:
+            async with running.http.ws_connect("http://session/rfb", **rfb) as another:
+                assert (await another.receive(timeout=5)).data == 1013
+            await ws.send_bytes(b"no RFB at all")
+            while not ws.closed:
+                await ws.receive(timeout=5)
+        with contextlib.suppress(ConnectionError):  # it is not taken to the end
+            await viewer.ws.send_bytes(bytes(20 * 2**20))
+        await viewer.until(lambda: viewer.closed, "the socket to be closed")
+        figures = await scrape(running)
+        refusals = {name.split()[1]: int(value) for name, value in figures.items() if name.startswith("refusals_total")}
+        assert {code: count for code, count in refusals.items() if count} == {
+            "too_many_viewers": 2,
+            "bad_message": 1,
+            "too_large": 1,
+        }
 
 
 async def test_only_the_owner_reads_them() -> None:

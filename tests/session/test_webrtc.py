@@ -63,6 +63,7 @@ class Listener:
         self.states: list[str] = []
         self.clocks: list[tuple[int, int]] = []
         self.left: list[int] = []
+        self.refused: list[str] = []
         self._want_keyframe = want_keyframe
 
     def peer_needs_keyframe(self, peer: WebRtcPeer) -> None:
@@ -77,6 +78,9 @@ class Listener:
 
     def peer_sent(self, peer: WebRtcPeer, frame_id: int) -> None:
         self.left.append(frame_id)
+
+    def peer_refused(self, peer: WebRtcPeer, why: str) -> None:
+        self.refused.append(why)
 
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         self.clocks.append((rtp, capture_us))
@@ -260,7 +264,7 @@ async def test_reports_of_arrival_steer_the_bitrate_and_the_pace() -> None:
         assert control.capacity < 3_000_000
         assert session.peer._pacer.rate < 6_000_000
         await session.viewer.transport._send_rtp(struct.pack(">BBHII", 0x80 | 15, 205, 2, 1, 2))  # nonsense
-        await asyncio.sleep(0.2)
+        await until(lambda: session.refused)
         assert session.peer.state == "connected"
 
 

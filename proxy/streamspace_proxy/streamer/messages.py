@@ -38,6 +38,7 @@ AUDIO_KIND: Final = 2
 KEYFRAME_FLAG: Final = 1
 HEADER: Final = struct.Struct(">BBHIQ")
 ACK: Final = struct.Struct(">BBHI")
+MESSAGE_TOO_BIG: Final = 1009
 MAX_MILLISECONDS: Final = 3_600_000
 """An hour: what a viewer reports as longer is not a measurement."""
 SHOWN: Final = 40
@@ -275,6 +276,17 @@ def _voice(sequence: int, reserved: int, data: bytes) -> Voice | Refusal:
     if not 0 < len(data) <= MAX_OPUS:
         return Refusal("bad_message", f"An Opus packet has 1 to {MAX_OPUS} bytes, this one {len(data)}.")
     return Voice(sequence, data)
+
+
+def code_of_close(error: object) -> Code | None:
+    """Return what a socket that its own library closed was closed for; None: it was lost, and nothing refused.
+
+    `error` has the close code of RFC 6455, section 7.4.1, where the viewer is to blame.
+    """
+    code = getattr(error, "code", None)
+    if not isinstance(code, int):
+        return None
+    return "too_large" if code == MESSAGE_TOO_BIG else "bad_message"
 
 
 def pack_video(frame: EncodedFrame, frame_id: int) -> bytes:

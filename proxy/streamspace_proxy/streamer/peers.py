@@ -176,6 +176,10 @@ class ViewerPeers:
         if peer is self._current:
             self._listener.rtc_taken(frame_id)
 
+    def peer_refused(self, peer: WebRtcPeer, why: str) -> None:
+        """See `PeerListener`."""
+        self._refuse(Refusal("bad_message", f"WebRTC: {why}."))
+
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         """See `PeerListener`."""
         if peer is self._current:

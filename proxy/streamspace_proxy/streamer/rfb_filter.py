@@ -18,6 +18,8 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from streamspace_proxy.streamer.messages import Code, code_of_close
+
 logger = logging.getLogger(__name__)
 
 VERSION: Final = b"RFB 003.008\n"
@@ -69,6 +71,17 @@ HEADER: Final = {
     Message.GII: 4,
     Message.QEMU: 4,
 }
+INPUT: Final = frozenset(
+    {
+        Message.KEY_EVENT,
+        Message.POINTER_EVENT,
+        Message.CLIENT_CUT_TEXT,
+        Message.XVP,
+        Message.SET_DESKTOP_SIZE,
+        Message.GII,
+        Message.QEMU,
+    }
+)
 PASSED: Final = frozenset(
     {
         Message.SET_PIXEL_FORMAT,
@@ -88,6 +101,8 @@ class ClientFilter:
     """
 
     def __init__(self) -> None:
+        self.refused = 0
+        """Messages of input so far, none of which went on."""
         self._buffer = bytearray()
         self._discard = 0
         self._step: Callable[[], bytes | None] = self._version
@@ -155,6 +170,7 @@ class ClientFilter:
                 return None
             length = self._length(kind)
         if kind not in PASSED:
+            self.refused += kind in INPUT
             self._discard = length
             return b""
         if len(self._buffer) < length:
@@ -209,11 +225,13 @@ def without_extended_mouse_buttons(message: bytes) -> bytes:
     return struct.pack(f">BxH{len(encodings)}i", Message.SET_ENCODINGS, len(encodings), *encodings)
 
 
-async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[int], None]) -> None:
+async def bridge_rfb(
+    ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[int], None], refused: Callable[[Code], None]
+) -> None:
     """Carry RFB between a viewer's prepared WebSocket and the X server until either ends; then close both.
 
     Each direction waits until the other side has taken what it was given, so that neither can make the streamer's
-    memory grow. `sent` learns how many bytes went to the viewer.
+    memory grow. `sent` learns how many bytes went to the viewer, `refused` of each message that did not go on.
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -224,7 +242,7 @@ async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[
         return
     code, reason = WSCloseCode.OK, b""
     directions = {
-        asyncio.create_task(_to_server(ws, writer), name="rfb to the server"),
+        asyncio.create_task(_to_server(ws, writer, refused), name="rfb to the server"),
         asyncio.create_task(_to_viewer(reader, ws, sent), name="rfb to the viewer"),
     }
     try:
@@ -233,6 +251,7 @@ async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[
             failure = task.exception()
             if isinstance(failure, ProtocolViolation):
                 logger.info("rfb: closed a viewer: %s", failure)
+                refused("bad_message")
                 code, reason = WSCloseCode.PROTOCOL_ERROR, str(failure).encode()[:120]
             elif failure is not None and not isinstance(failure, OSError):
                 raise failure
@@ -245,12 +264,20 @@ async def bridge_rfb(ws: web.WebSocketResponse, rfb_path: Path, sent: Callable[[
             await ws.close(code=code, message=reason)
 
 
-async def _to_server(ws: web.WebSocketResponse, writer: asyncio.StreamWriter) -> None:
+async def _to_server(ws: web.WebSocketResponse, writer: asyncio.StreamWriter, refused: Callable[[Code], None]) -> None:
     filtered = ClientFilter()
     async for message in ws:
+        if message.type is WSMsgType.ERROR:
+            if (code := code_of_close(message.data)) is not None:
+                refused(code)
+            return
         if message.type is not WSMsgType.BINARY:
             raise ProtocolViolation("RFB travels in binary messages only")
-        if passed := filtered.feed(message.data):
+        before = filtered.refused
+        passed = filtered.feed(message.data)
+        for _ in range(filtered.refused - before):
+            refused("forbidden")
+        if passed:
             writer.write(passed)
             await writer.drain()
 

@@ -147,11 +147,14 @@ async def rfb_socket(request: web.Request) -> web.StreamResponse:
     ws = web.WebSocketResponse(protocols=("binary",), compress=False, timeout=1.0, heartbeat=HEARTBEAT)
     await ws.prepare(request)
     if core.rfb_viewers >= core.config.policy.max_viewers:
+        core.count_refusal("too_many_viewers")
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many viewers")
         return ws
     core.rfb_viewers += 1
     try:
-        await bridge_rfb(ws, core.config.path("rfb.sock"), lambda size: core.metrics.sent("rfb", size))
+        await bridge_rfb(
+            ws, core.config.path("rfb.sock"), lambda size: core.metrics.sent("rfb", size), core.count_refusal
+        )
     finally:
         core.rfb_viewers -= 1
     return ws

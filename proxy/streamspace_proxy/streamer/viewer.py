@@ -141,6 +141,14 @@ class Viewer:
                 self._take_text(message.data)
             elif message.type is WSMsgType.BINARY:
                 self._take_binary(message.data)
+            elif message.type is WSMsgType.ERROR:
+                self._closed_for(messages.code_of_close(message.data))
+
+    def _closed_for(self, code: messages.Code | None) -> None:
+        """Count what the socket was closed for; the close frame has said it, where it arrived."""
+        if code is not None:
+            self.refusals += 1
+            self._core.count_refusal(code)
 
     # To the viewer
 

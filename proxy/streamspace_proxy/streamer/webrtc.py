@@ -114,6 +114,9 @@ class PeerListener(Protocol):
     def peer_sent(self, peer: WebRtcPeer, frame_id: int) -> None:
         """Note that a frame has left, or never will: there is room for another."""
 
+    def peer_refused(self, peer: WebRtcPeer, why: str) -> None:
+        """Note that the viewer sent a report that cannot be read."""
+
     def peer_clock(self, peer: WebRtcPeer, rtp: int, capture_us: int) -> None:
         """Learn which RTP timestamp the frame captured at `capture_us` has."""
 
@@ -175,7 +178,7 @@ class WebRtcPeer:
                 raise WebRtcError("the offer has no video section")
             self._packer.codec = "vp8" if video._codecs[0].name == "VP8" else "h264"
             webrtc_hooks.tap_sending(video.sender, self._pacer, self._packed, self._control.sent)
-            webrtc_hooks.hear_feedback(video.sender, self._arrived)
+            webrtc_hooks.hear_feedback(video.sender, self._arrived, self._refuse)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except OperationError as error:
             raise WebRtcError(
@@ -304,12 +307,16 @@ class WebRtcPeer:
         try:
             arrivals = self._feedback.read(feedback)
         except ValueError as error:
-            logger.debug("webrtc: %s", error)
+            self._refuse(str(error))
             return
         self._steering = None
         bitrate = self._control.report(arrivals, asyncio.get_running_loop().time())
         self._pacer.set_rate(self._control.pace)
         self._steer(bitrate)
+
+    def _refuse(self, why: str) -> None:
+        logger.debug("webrtc: %s", why)
+        self._listener.peer_refused(self, why)
 
     def _estimated(self, estimate: int) -> None:
         if self._steering is not None:

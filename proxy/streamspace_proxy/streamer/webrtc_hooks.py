@@ -271,15 +271,16 @@ def tap_sending(
     transport._send_rtp = tapped
 
 
-def hear_feedback(sender: Any, on_feedback: Callable[[bytes], None]) -> None:
-    """Hear of transport-wide feedback, which aiortc would take for a list of lost packets."""
+def hear_feedback(sender: Any, on_feedback: Callable[[bytes], None], on_broken: Callable[[str], None]) -> None:
+    """Hear of transport-wide feedback, which aiortc would take for a list of lost packets; and of what is no RTCP."""
     transport = sender.transport
     handle: Callable[[bytes], Awaitable[None]] = transport._handle_rtcp_data
 
     async def heard(data: bytes) -> None:
         try:
             feedback, rest = split_feedback(data)
-        except ValueError:
+        except ValueError as error:
+            on_broken(str(error))
             return
         for body in feedback:
             on_feedback(body)
