@@ -35,6 +35,8 @@ export function transportLabel(transport: string, trans: TranslationBundle): str
       return 'WebSocket';
     case 'rfb':
       return trans.__('VNC (compatible)');
+    case 'http':
+      return trans.__('HTTP requests');
     default:
       return transport;
   }

@@ -63,7 +63,7 @@ def check_typing(page: FirefoxPage, session: ViewerSession, name: str) -> None:
     eventually((session.running.home / name).exists, "the command to run")
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb"])
+@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb", "http"])
 def test_picture_and_typing_on_each_transport(browser: Firefox, terminal: ViewerSession, transport: str) -> None:
     with browser.page() as page:
         page.goto(terminal.url(transport=transport))

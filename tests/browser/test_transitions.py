@@ -167,11 +167,12 @@ def test_udp_that_ends_is_left_for_the_websocket(context: BrowserContext, link: 
     assert stats(page)["freezes"] >= 1
 
 
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
 def test_a_line_that_becomes_thin_keeps_its_picture(
-    context: BrowserContext, link: Link, session: ViewerSession
+    context: BrowserContext, link: Link, session: ViewerSession, transport: str
 ) -> None:
-    page = open_page(context, session)
-    wait_for_transport(page, "webrtc")
+    page = open_page(context, session, transport=transport)
+    wait_for_transport(page, transport)
     link.set(delay_ms=20, rate_bps=1_000_000)
     assert gap(page, 6) < STALL * 1000
     frames = stats(page)["frames"]
@@ -195,10 +196,44 @@ def test_picture_is_back_soon_after_the_network(
     wait_for_transport(page, transport, 30)
 
 
-def test_a_network_without_websockets_is_named(context: BrowserContext, link: Link, session: ViewerSession) -> None:
+def test_without_websockets_picture_and_input_go_by_requests(
+    context: BrowserContext, link: Link, session: ViewerSession
+) -> None:
+    link.set(block_udp=True)
     with link.server.entered(), blocking_proxy(session.port) as proxy:
         page = context.new_page()
         page.goto(session.url().replace(f":{session.port}/", f":{proxy.port}/"))
+        wait_for_transport(page, "http")
+        page.get_by_text(f"WebSocket connections to 127.0.0.1:{proxy.port} are blocked").wait_for()
+        assert gap(page, 2) < STALL * 1000, "it goes on"
+        page.mouse.move(120, 80)
+        page.mouse.move(123, 45)
+        eventually(lambda: "x:123 y:45" in session.x("xdotool", "getmouselocation"), "the pointer to move")
+        watching = context.new_page()
+        watching.goto(session.url(view="1").replace(f":{session.port}/", f":{proxy.port}/"))
+        wait_for_transport(watching, "http")
+        assert watching.evaluate("window.streamspace.role") == "viewer"
+        watching.close()
+        link.set(up=False)
+        page.wait_for_function("() => document.querySelector('#streamspace').dataset.state === 'reconnecting'")
+        proxy.blocked = False
+        link.set(up=True)
+        wait_for_transport(page, "websocket")
+
+
+def test_webrtc_needs_no_websocket(context: BrowserContext, link: Link, session: ViewerSession) -> None:
+    with link.server.entered(), blocking_proxy(session.port) as proxy:
+        page = context.new_page()
+        page.goto(session.url().replace(f":{session.port}/", f":{proxy.port}/"))
+        wait_for_transport(page, "webrtc")
+
+
+def test_a_network_without_websockets_is_named_where_one_is_wanted(
+    context: BrowserContext, link: Link, session: ViewerSession
+) -> None:
+    with link.server.entered(), blocking_proxy(session.port) as proxy:
+        page = context.new_page()
+        page.goto(session.url(transport="websocket").replace(f":{session.port}/", f":{proxy.port}/"))
         heading = page.get_by_role("heading", name="The network does not let the picture through.")
         heading.wait_for()
         page.get_by_text(f"WebSocket connections to 127.0.0.1:{proxy.port} are blocked").wait_for()

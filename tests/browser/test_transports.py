@@ -22,7 +22,7 @@ def viewer(context: BrowserContext, demo: Demo, server: str, query: str = "") ->
     return page
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb"])
+@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb", "http"])
 def test_transport_shows_a_picture_and_takes_input(
     context: BrowserContext, demo: Demo, terminal: str, transport: str
 ) -> None:

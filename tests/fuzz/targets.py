@@ -17,7 +17,7 @@ from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 from hypothesis import strategies as st
-from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer import messages, polling
 from streamspace_proxy.streamer.messages import Ack, Refusal, Voice
 from streamspace_proxy.streamer.metrics import Metrics
 from streamspace_proxy.streamer.microphone import OpusDecoder
@@ -58,7 +58,7 @@ SCALARS = (
     | st.integers(-2, 4000)
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(["websocket", "webrtc", "rfb", "h264", "jpeg", "sharp", "v=0", "1e999", "\x00", "\ud800"])
+    | st.sampled_from(["websocket", "webrtc", "rfb", "http", "h264", "jpeg", "sharp", "v=0", "1e999", "\x00", "\ud800"])
 )
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=60) | st.dictionaries(FIELDS, inner, max_size=3), max_leaves=70
@@ -118,6 +118,27 @@ def check_binary(raw: bytes) -> None:
         assert isinstance(parsed, Voice)
         # Opus packets hold 120 ms at most.
         assert len(_decoder().decode(parsed.data)) <= 6 * 960 * 4
+
+
+# Bodies of the viewer socket by requests
+
+BODIES = st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1) | st.none(), st.binary(max_size=40))).map(
+    lambda given: b"".join(
+        struct.pack(">BI", kind, len(data) if size is None else size) + data for kind, size, data in given
+    )
+) | st.binary(max_size=60)
+
+
+def check_body(body: bytes) -> None:
+    try:
+        found = polling.unpack(body)
+    except ValueError:
+        return
+    again = (
+        polling.pack(polling.TEXT, one.data.encode()) if isinstance(one.data, str) else polling.pack(2, one.data)
+        for one in found
+    )
+    assert b"".join(again) == body
 
 
 # RFB
@@ -254,6 +275,7 @@ def _text_seeds() -> list[bytes]:
 TARGETS = {
     "text": Target(TEXTS, check_text, _text_seeds),
     "binary": Target(BINARY, check_binary, lambda: [b"\1\0\0\0\0\0\0\7", b"\2\0\0\1\0\0\0\0\xfc\xff\xfe"]),
+    "body": Target(BODIES, check_body, lambda: [polling.pack(1, b'{"type": "keyframe"}') + polling.pack(2, bytes(8))]),
     "rfb": Target(
         STREAMS,
         check_rfb,

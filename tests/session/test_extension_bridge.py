@@ -179,7 +179,7 @@ async def test_socket_carries_the_chosen_subprotocol_and_no_header_of_the_browse
     assert "x-streamspace-ice-servers" not in headers
 
 
-@pytest.mark.parametrize("path", ["api/v1/status", "api/v1/open", "ws", "rfb"])
+@pytest.mark.parametrize("path", ["api/v1/status", "api/v1/open", "ws", "rfb", "http/anything"])
 async def test_strangers_are_turned_away_on_every_path(running: Bridge, path: str) -> None:
     async with aiohttp.ClientSession() as stranger:
         for url in (f"{running.base}{path}", f"{running.base}{path}?token=wrong"):
@@ -190,8 +190,9 @@ async def test_strangers_are_turned_away_on_every_path(running: Bridge, path: st
                 with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                     await stranger.ws_connect(url, headers=FORGED)
                 assert refused.value.status == 403
-        async with stranger.post(f"{running.base}api/v1/open", json={}, headers=FORGED) as reply:
-            assert reply.status == 403
+        for post in ("api/v1/open", "http", "http/anything"):
+            async with stranger.post(f"{running.base}{post}", json={}, headers=FORGED) as reply:
+                assert reply.status == 403
 
 
 async def test_a_stranger_at_the_page_is_sent_to_sign_in(running: Bridge) -> None:

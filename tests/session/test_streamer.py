@@ -163,7 +163,7 @@ async def test_a_viewer_watches_and_no_more(query: str) -> None:
 
 async def test_nobody_without_a_name_and_a_role_comes_in() -> None:
     async with running_streamer(attach=False) as running:
-        for path in ("ws", "rfb", "api/v1/status", "api/v1/activity", "api/v1/stats", "nothing"):
+        for path in ("ws", "rfb", "http/anything", "api/v1/status", "api/v1/activity", "api/v1/stats", "nothing"):
             for headers in (
                 {},
                 {"X-Streamspace-User": "ada"},

@@ -12,5 +12,9 @@ REQUESTS = (
     ("POST", "api/v1/open"),
     ("POST", "api/v1/app/restart"),
     ("POST", "api/v1/stop"),
+    ("POST", "http"),
+    ("GET", "http/anything?after=0"),
+    ("POST", "http/anything?batch=0"),
+    ("DELETE", "http/anything"),
 )
 SOCKETS = ("ws", "ws?view=1", "rfb")

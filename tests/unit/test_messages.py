@@ -68,7 +68,7 @@ def test_every_message_of_the_protocol_is_taken_as_it_is(message: dict[str, Any]
         ({"type": "quality", "preset": "best"}, "preset", "'sharp', 'smooth' or 'low_data'"),
         ({"type": "start", "transport": "webrtc", "codecs": ["x" * 33]}, "codecs", "at most 32"),
         ({"type": "start", "transport": "webrtc", "codecs": ["x"] * 17}, "codecs", "at most 16"),
-        ({"type": "start", "transport": "pigeon"}, "transport", "'websocket', 'webrtc' or 'rfb'"),
+        ({"type": "start", "transport": "pigeon"}, "transport", "'websocket', 'webrtc', 'rfb' or 'http'"),
         ({"type": "clipboard", "text": "\ud800"}, "text", ""),
         ({"type": "report", "freezes": -1}, "freezes", "greater than or equal to 0"),
         ({"type": "report", "latency_ms": [1.0] * 51}, "latency_ms", "at most 50 items"),

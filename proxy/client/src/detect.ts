@@ -6,6 +6,8 @@ import type { Codec, Hello, Transport } from './protocol';
 export interface Abilities {
   /** Codecs that can be decoded from the viewer socket, the best first. */
   readonly websocket: readonly Codec[];
+  /** The same, where the viewer socket goes by requests. */
+  readonly http: readonly Codec[];
   /** Codecs that WebRTC can receive. */
   readonly webrtc: readonly Codec[];
   /** Whether decoding can leave the page's own thread: workers decode where pages do, and can show what they decoded. */
@@ -28,7 +30,7 @@ export async function detect(): Promise<Abilities> {
   if (typeof createImageBitmap === 'function') {
     websocket.push('jpeg');
   }
-  return { websocket, webrtc: receives(), worker: hasTracks() };
+  return { websocket, http: websocket, webrtc: receives(), worker: hasTracks() };
 }
 
 /** The rungs on which browser and streamer share a codec, within what the streamer offers. */

@@ -1,6 +1,7 @@
 /**
  * Which transport carries the picture: a pure decision. The WebSocket starts at once, since everybody who passes HTTPS
- * gets it; WebRTC is tried behind its picture and takes over when it has shown one; noVNC is the floor. Whatever
+ * gets it; WebRTC is tried behind its picture and takes over when it has shown one; noVNC is the floor. Where the network
+ * lets no WebSocket through, requests (`http`) stand for it: the streamer offers the one or the other. Whatever
  * changes, the picture that is there stays until the next one has come.
  * Knows neither sockets nor clocks: `media.ts` tells it what happened and when, and carries out what it says.
  */
@@ -81,7 +82,7 @@ export interface LadderStep {
 }
 
 /** Quickest first picture first. */
-const START_ORDER: readonly Transport[] = ['websocket', 'webrtc', 'rfb'];
+const START_ORDER: readonly Transport[] = ['websocket', 'http', 'webrtc', 'rfb'];
 /** The first rung gets this long by itself: two that start at once are both later. */
 const HEAD_START_MS = 2000;
 /** How long WebRTC is left alone after so many failures in a row. */
@@ -228,7 +229,11 @@ function measured(state: LadderState, event: LadderEvent & { type: 'measured' })
   }
   const lossySince = state.shown === 'webrtc' && loss >= LOSSY ? (state.lossySince ?? now) : null;
   const noted = { ...state, lossySince };
-  if (lossySince !== null && now - lossySince >= LOSSY_MS && state.rungs.includes('websocket')) {
+  if (
+    lossySince !== null &&
+    now - lossySince >= LOSSY_MS &&
+    state.rungs.some(t => t === 'websocket' || t === 'http')
+  ) {
     return failed(noted, 'webrtc', now);
   }
   return tryWebRtc(noted, now, bandwidth);

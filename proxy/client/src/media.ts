@@ -193,8 +193,9 @@ export class Media extends Emitter<MediaEvents> {
     }
   }
 
+  /** The one whose pictures come on the viewer socket, however that goes. */
   private get webSocket(): WebSocketTransport | null {
-    return this.pick('websocket') as WebSocketTransport | null;
+    return (this.pick('websocket') ?? this.pick('http')) as WebSocketTransport | null;
   }
 
   private get webRtc(): WebRtcTransport | null {
@@ -252,7 +253,7 @@ export class Media extends Emitter<MediaEvents> {
     this.layout();
     this.live.delete(name);
     transport.start();
-    if (name === 'websocket' && this.video) {
+    if (this.video) {
       this.webSocket?.configure(this.video);
     }
   }
@@ -302,7 +303,8 @@ export class Media extends Emitter<MediaEvents> {
     };
     switch (name) {
       case 'websocket':
-        return new WebSocketTransport({ ...events, sendBinary, worker: this.able?.worker === true });
+      case 'http':
+        return new WebSocketTransport({ ...events, name, sendBinary, worker: this.able?.worker === true });
       case 'webrtc':
         return new WebRtcTransport({
           ...events,

@@ -5,7 +5,7 @@
 
 export const SUBPROTOCOL = 'streamspace.v1';
 
-export const TRANSPORTS = ['webrtc', 'websocket', 'rfb'] as const;
+export const TRANSPORTS = ['webrtc', 'websocket', 'rfb', 'http'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 export type Role = 'owner' | 'controller' | 'viewer';
 /** What WebCodecs (h264, vp8) or the image decoder (jpeg) may be asked to decode; the names of `start.codecs`. */

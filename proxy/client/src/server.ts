@@ -1,11 +1,23 @@
 /** Requests to the server of this page, and the addresses of its sockets. Everything is relative to the page. */
 
+import type { PageConfig } from './api';
+import type { Addresses } from './socket';
+
 /** The address of a socket beside this page. `view=1` asks for a view-only role there, too. */
 export function socketUrl(path: string, view: boolean): string {
+  return requestUrl(path, view).replace(/^http/, 'ws');
+}
+
+/** The address of requests beside this page, that ask for the same role. */
+function requestUrl(path: string, view: boolean): string {
   const url = new URL(path, location.href);
-  url.protocol = url.protocol.replace('http', 'ws');
   url.search = view ? '?view=1' : '';
   return url.href;
+}
+
+/** Where the viewer socket is; `polled`: it is to go by requests. */
+export function viewerAddresses({ view, xsrf }: PageConfig, polled: boolean): Addresses {
+  return { socket: socketUrl('ws', view), requests: requestUrl('http', view), xsrf: xsrf ?? '', polled };
 }
 
 /** How the server answers plain requests, seen from a viewer socket that does not open. */

@@ -3,6 +3,7 @@
  * lives. Knows the framing, not what the messages mean.
  */
 
+import { PolledSocket, type Socket } from './polled_socket';
 import {
   SUBPROTOCOL,
   decodeMedia,
@@ -11,6 +12,15 @@ import {
   type MediaPacket,
   type ServerMessage,
 } from './protocol';
+
+export interface Addresses {
+  socket: string;
+  /** Where the same is had by requests, and what the server wants to see in them. */
+  requests: string;
+  xsrf: string;
+  /** By requests only. */
+  polled: boolean;
+}
 
 export interface SocketEvents {
   message: (message: ServerMessage) => void;
@@ -50,7 +60,7 @@ export function retryDelay(attempt: number): number {
 }
 
 export class ViewerSocket {
-  private socket: WebSocket | null = null;
+  private socket: Socket | null = null;
   private attempt = 0;
   private retryTimer = 0;
   private heartbeatTimer = 0;
@@ -60,11 +70,13 @@ export class ViewerSocket {
   private lastPing = 0;
   private busyUntil = 0;
   private closed = true;
+  private polls: boolean;
 
   constructor(
-    private readonly url: string,
+    private readonly addresses: Addresses,
     private readonly events: SocketEvents,
   ) {
+    this.polls = addresses.polled;
     addEventListener('online', () => this.networkChanged());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) {
@@ -109,6 +121,13 @@ export class ViewerSocket {
     this.attemptMs = reachable ? SLOW_ATTEMPT_MS : ATTEMPT_MS;
   }
 
+  /** WebSockets do not get through: go by requests, until that connection is lost. */
+  poll(): void {
+    if (!this.polls) {
+      this.reconnectNow(true);
+    }
+  }
+
   send(message: ClientMessage): void {
     if (this.isOpen) {
       this.socket?.send(JSON.stringify(message));
@@ -122,7 +141,10 @@ export class ViewerSocket {
   }
 
   private connect(): void {
-    const socket = new WebSocket(this.url, SUBPROTOCOL);
+    const { polls, addresses } = this;
+    const socket: Socket = polls
+      ? new PolledSocket(addresses.requests, addresses.xsrf)
+      : new WebSocket(addresses.socket, SUBPROTOCOL);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
     let opened = false;
@@ -141,6 +163,7 @@ export class ViewerSocket {
     socket.onmessage = event => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = () => {
       if (this.socket === socket) {
+        this.polls = addresses.polled;
         this.drop();
         this.scheduleRetry();
         this.events.lost(opened);
@@ -166,7 +189,7 @@ export class ViewerSocket {
     }
   }
 
-  private abandon(socket: WebSocket): void {
+  private abandon(socket: Socket): void {
     if (socket === this.socket && !this.isOpen) {
       this.drop();
       this.scheduleRetry();
@@ -217,7 +240,9 @@ export class ViewerSocket {
     }, PROBE_MS);
   }
 
-  private reconnectNow(): void {
+  /** `polls`: by requests; the network may be another one by now, so not unless it is known to be needed. */
+  private reconnectNow(polls = this.addresses.polled): void {
+    this.polls = polls;
     const wasUp = this.isOpen;
     this.attempt = 0;
     this.drop();

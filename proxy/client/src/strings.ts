@@ -4,7 +4,12 @@ import type { GiveUpReason } from './ladder';
 import type { MicrophoneState } from './microphone';
 import type { Preset, Role, Transport } from './protocol';
 
-const TRANSPORT_NAMES: Record<Transport, string> = { webrtc: 'WebRTC', websocket: 'WebSocket', rfb: 'noVNC' };
+const TRANSPORT_NAMES: Record<Transport, string> = {
+  webrtc: 'WebRTC',
+  websocket: 'WebSocket',
+  rfb: 'noVNC',
+  http: 'HTTP requests',
+};
 
 const CODEC_NAMES: Record<string, string> = { vp8: 'VP8', jpeg: 'JPEG' };
 const PRESET_TEXTS: Record<Preset, { name: string; hint: string }> = {
@@ -57,7 +62,9 @@ export const strings = {
     'Load the page again to sign in. If that does not help, ask the owner to share it with you.',
   noWebSocket: 'The network does not let the picture through.',
   noWebSocketDetail: (host: string) =>
-    `WebSocket connections to ${host} are blocked, and the desktop needs one; other requests get through. Ask your administrator to let WebSockets (HTTP “Upgrade: websocket”) pass the proxy or firewall between you and ${host}. This page goes on trying.`,
+    `WebSocket connections to ${host} are blocked, and the transport that the address asks for needs one; other requests get through. Let the page choose, or ask your administrator to let WebSockets (HTTP “Upgrade: websocket”) pass the proxy or firewall between you and ${host}.`,
+  noWebSocketFallback: (host: string) =>
+    `WebSocket connections to ${host} are blocked, so the picture comes by ordinary requests: everything works, motion is less smooth. Ask your administrator to let WebSockets pass.`,
   reload: 'Load again',
   sessionFailed: (title: string) => `${title} could not be started.`,
   closed: 'The session closed the connection.',
@@ -77,7 +84,7 @@ export const strings = {
     'This browser cannot play H.264 video here, so the picture comes by noVNC: everything works, motion is less smooth.',
 
   unknownTransport: (name: string) =>
-    `The address asks for the transport “${name}”; it can be webrtc, websocket or rfb. The page chooses one itself.`,
+    `The address asks for the transport “${name}”; it can be webrtc, websocket, rfb or http. The page chooses one itself.`,
 
   toolbar: 'Desktop toolbar',
   showToolbar: 'Show the toolbar',

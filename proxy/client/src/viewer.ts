@@ -11,10 +11,11 @@ import { Media, type Wishes } from './media';
 import { Meter } from './meter';
 import { Microphone } from './microphone';
 import type { ErrorMessage, Hello, ServerMessage, Status, Transport } from './protocol';
+import { goHome, loadUnforced } from './navigation';
 import { onNetworkChange } from './network';
 import { Quality } from './quality';
 import { pageStatistics, startReporting } from './reporting';
-import { askWhy, socketUrl, stopSession } from './server';
+import { askWhy, socketUrl, stopSession, viewerAddresses } from './server';
 import { ViewerSocket } from './socket';
 import { strings } from './strings';
 import { hasTracks } from './transports/sinks';
@@ -53,7 +54,7 @@ export class Viewer {
     private readonly wishes: Wishes,
   ) {
     this.situation = newSituation(config, location.host);
-    this.socket = new ViewerSocket(socketUrl('ws', config.view), {
+    this.socket = new ViewerSocket(viewerAddresses(config, wishes.forced === 'http'), {
       message: message => this.receive(message),
       media: packet => (packet.kind === 'video' ? this.media.push(packet) : this.sound.push(packet)),
       lost: opened => this.lost(opened),
@@ -317,9 +318,20 @@ export class Viewer {
     if (!this.situation.connected) {
       this.blocked = reached === 'fine' ? this.blocked + 1 : 0;
       const known = reached === 'stopped' || reached === 'forbidden' ? reached : null;
-      this.situation.refusal = this.blocked >= BLOCKED ? 'no_websocket' : known;
+      this.situation.refusal = this.blocked >= BLOCKED ? this.withoutWebSocket() : known;
       this.page.refresh();
     }
+  }
+
+  /** Whoever wants a WebSocket, or what needs one, is told; everybody else gets a picture without. */
+  private withoutWebSocket(): Situation['refusal'] {
+    const { forced } = this.wishes;
+    if (forced === 'websocket' || forced === 'rfb') {
+      return 'no_websocket';
+    }
+    this.blocked = 0;
+    this.socket.poll();
+    return null;
   }
 
   /** Whether streamer and browser share a codec on `transport`. */
@@ -347,7 +359,10 @@ export class Viewer {
   }
 
   private announceFallback(): void {
-    if (this.media.transport === 'rfb' && this.wishes.forced === null && !this.plays('websocket')) {
+    const { transport } = this.media;
+    if (this.wishes.forced === null && transport === 'http') {
+      this.page.toast.show(strings.noWebSocketFallback(location.host));
+    } else if (this.wishes.forced === null && transport === 'rfb' && !this.plays('websocket')) {
       this.page.toast.show(strings.slowFallback);
     }
   }
@@ -369,19 +384,15 @@ export class Viewer {
         break;
       case 'home':
         if (this.config.hub) {
-          // In a JupyterLab tab, the notebooks around it must stay.
-          window.open(this.config.hub.home_url, window.parent === window ? '_self' : '_blank');
+          goHome(this.config.hub.home_url);
         }
         break;
       case 'reload':
         location.reload();
         break;
-      case 'choose': {
-        const url = new URL(location.href);
-        url.searchParams.delete('transport');
-        location.replace(url);
+      case 'choose':
+        loadUnforced();
         break;
-      }
     }
   }
 

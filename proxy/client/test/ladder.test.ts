@@ -13,6 +13,7 @@ import {
 import type { Transport } from '../src/protocol';
 
 const ALL: Transport[] = ['webrtc', 'websocket', 'rfb'];
+const EVERY: Transport[] = [...ALL, 'http'];
 const MINUTE = 60_000;
 /** Any time after 1970 will do. */
 const T = 1_000_000_000;
@@ -303,6 +304,18 @@ const cases: Case[] = [
     shown: 'webrtc',
   },
   {
+    name: 'goes by requests where no WebSocket gets through, and tries WebRTC all the same',
+    steps: [connect(['webrtc', 'http']), frame('http')],
+    said: ['show http', 'start webrtc'],
+    shown: 'http',
+  },
+  {
+    name: 'takes WebRTC over TCP rather than requests',
+    steps: [connect(['webrtc', 'http']), frame('http'), frame('webrtc', true)],
+    said: ['show webrtc', 'stop http', 'remember 0'],
+    shown: 'webrtc',
+  },
+  {
     name: 'begins with noVNC there when WebRTC failed a short while ago',
     steps: [connect(['webrtc', 'rfb'], lately)],
     said: ['start rfb'],
@@ -400,14 +413,14 @@ function random(seed: number): () => number {
 
 function anyEvent(next: () => number, now: number): LadderEvent {
   const pick = <T>(from: readonly T[]) => from[Math.floor(next() * from.length)]!;
-  const able = ALL.filter(() => next() < 0.7);
+  const able = EVERY.filter(() => next() < 0.7);
   const memory = { failures: Math.floor(next() * 5), at: now - Math.floor(next() * 2 * 60 * MINUTE) };
   const undated = pick<Undated>([
     connect(able, memory),
     { type: 'disconnected' },
-    frame(pick(ALL), next() < 0.3),
-    frame(pick(ALL)),
-    fail(pick(ALL)),
+    frame(pick(EVERY), next() < 0.3),
+    frame(pick(EVERY)),
+    fail(pick(EVERY)),
     network,
     measure({
       roundTrip: next() < 0.2 ? null : next() * 500,
@@ -485,7 +498,7 @@ function walk(seed: number, forced: Transport | null): void {
 }
 
 describe('ladder, whatever happens', () => {
-  it.each([null, ...ALL])('holds what it promises (forced: %s)', forced => {
+  it.each([null, ...EVERY])('holds what it promises (forced: %s)', forced => {
     for (let seed = 0; seed < 1000; seed++) {
       walk(seed, forced);
     }

@@ -18,9 +18,11 @@ it.each([
   [['webrtc', 'websocket', 'rfb'], undefined, ['webrtc', 'websocket', 'rfb']],
   [['websocket', 'rfb'], ['vp8'], ['websocket', 'rfb']],
   [['webrtc', 'websocket', 'rfb'], ['jpeg'], ['websocket', 'rfb']],
+  [['webrtc', 'http'], ['jpeg'], ['http']],
   [['webrtc', 'websocket'], [], []],
 ] as const)('of %j with %j these can be shown: %j', (transports, codecs, shown) => {
-  const able = { websocket: ['h264', 'vp8', 'jpeg'], webrtc: ['h264'], worker: true } as const;
+  const websocket = ['h264', 'vp8', 'jpeg'] as const;
+  const able = { websocket, http: websocket, webrtc: ['h264'], worker: true } as const;
   const hello = { transports: [...transports], ...(codecs && { codecs: [...codecs] }) };
   expect(rungs(able, hello)).toEqual(shown);
 });

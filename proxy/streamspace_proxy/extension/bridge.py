@@ -25,6 +25,8 @@ from streamspace_proxy.extension.turn import IceServers, TurnSource, ice_header
 
 LARGEST_BODY = 64 * 1024
 """Bytes of a request body; the largest thing posted is a path."""
+LARGEST_BATCH = 1024 * 1024
+"""The same of messages that come in batches instead of by a WebSocket."""
 LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
 """Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
 is the streamer's to refuse, with a sentence."""
@@ -65,6 +67,8 @@ class BridgeHandler(AuthorisedHandler):
 class ApiBridge(BridgeHandler):
     """`api/v1/...`: one request, one answer, passed on in pieces."""
 
+    largest_body = LARGEST_BODY
+
     @web.authenticated
     async def get(self, name: str, path: str) -> None:
         """Pass on a GET."""
@@ -76,9 +80,9 @@ class ApiBridge(BridgeHandler):
         await self._relay(name, path)
 
     async def _relay(self, name: str, path: str) -> None:
-        if len(self.request.body) > LARGEST_BODY:
+        if len(self.request.body) > self.largest_body:
             raise Refusal(
-                413, f"The request's body has {len(self.request.body)} bytes; at most {LARGEST_BODY} are taken."
+                413, f"The request's body has {len(self.request.body)} bytes; at most {self.largest_body} are taken."
             )
         try:
             response = await self.find(name).link.request(
@@ -89,12 +93,17 @@ class ApiBridge(BridgeHandler):
                     query=self.query(),
                     body=self.request.body or None,
                     content_type=self.request.headers.get("Content-Type"),
+                    headers=await self.more_headers(path),
                 ),
             )
         except StreamerDownError as error:
             raise Refusal(503, RESTARTING, retry_after=1) from error
         async with response:
             await self._pass_back(response)
+
+    async def more_headers(self, path: str) -> Mapping[str, str]:
+        """Return what else the streamer is told."""
+        return {}
 
     async def _pass_back(self, response: aiohttp.ClientResponse) -> None:
         self.set_status(response.status)
@@ -113,6 +122,26 @@ class ApiBridge(BridgeHandler):
                 raise Refusal(503, RESTARTING, retry_after=1) from error
             # Half an answer must not look like a whole one.
             self.request.connection.stream.close()  # type: ignore[union-attr]
+
+
+class HttpBridge(ApiBridge):
+    """`http` and `http/...`: the viewer socket by requests, where no WebSocket gets through."""
+
+    largest_body = LARGEST_BATCH
+
+    def initialize(self, sessions: SessionFinder, turn: TurnSource | None = None) -> None:
+        """Take the sessions, and where TURN servers for viewers come from, if from anywhere."""
+        super().initialize(sessions)
+        self._turn = turn
+
+    @web.authenticated
+    async def delete(self, name: str, path: str) -> None:
+        """Pass on the end of a connection."""
+        await self._relay(name, path)
+
+    async def more_headers(self, path: str) -> Mapping[str, str]:
+        """Return the TURN servers when a connection begins."""
+        return ice_header(await self._turn.ice_servers()) if self._turn is not None and path == "http" else {}
 
 
 class SocketBridge(BridgeHandler, WebSocketHandler):

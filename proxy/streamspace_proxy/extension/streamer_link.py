@@ -46,6 +46,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further ones; none of a browser's."""
 
 
 class StreamerLink:
@@ -58,7 +60,9 @@ class StreamerLink:
 
     async def request(self, viewer: Viewer, request: Request) -> aiohttp.ClientResponse:
         """Send `request` and return the response, its body unread."""
-        headers = _headers(viewer) | ({"Content-Type": request.content_type} if request.content_type else {})
+        headers = {**request.headers, **_headers(viewer)} | (
+            {"Content-Type": request.content_type} if request.content_type else {}
+        )
         return await self._patiently(
             lambda: self._client().request(
                 request.method,

@@ -30,7 +30,7 @@ from streamspace_proxy.streamer.streams import Streams
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
 
 logger = logging.getLogger(__name__)
-TRANSPORTS: Final[tuple[Transport, ...]] = ("webrtc", "websocket", "rfb")
+TRANSPORTS: Final[tuple[Transport, ...]] = ("webrtc", "websocket", "rfb", "http")
 
 
 class Streamer:

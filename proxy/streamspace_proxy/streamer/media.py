@@ -6,7 +6,7 @@ Knows the protocol's `start` and `stop` rules, and nothing of roles: media is ev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.capture import CODECS, Codec
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     from streamspace_proxy.streamer.core import Streamer
 
 SinkKey = tuple[str, Transport]
-TRANSPORTS: Final[tuple[Transport, ...]] = ("websocket", "webrtc", "rfb")
+InBand = Literal["websocket", "http"]
+TRANSPORTS: Final[tuple[Transport, ...]] = ("websocket", "webrtc", "rfb", "http")
 
 
 class ViewerMedia:
-    """What goes to one viewer besides control messages."""
+    """What goes to one viewer besides control messages. `inband`: the transport that its own messages carry."""
 
-    def __init__(self, core: Streamer, viewer_id: str, outbox: Outbox, refuse: Callable[[Refusal], None]) -> None:
+    def __init__(
+        self,
+        core: Streamer,
+        viewer_id: str,
+        outbox: Outbox,
+        refuse: Callable[[Refusal], None],
+        inband: InBand = "websocket",
+    ) -> None:
+        self.inband = inband
         self._core = core
         self._id = viewer_id
         self._outbox = outbox
@@ -65,9 +74,15 @@ class ViewerMedia:
         """Send sound on WebRTC where it is up, else on the viewer socket: never on both, which would be heard twice."""
         if "webrtc" in self._transports and self._sound.get("webrtc"):
             self.peers.send_audio(packet)
-        elif self._sound.get("websocket") or self._sound.get("rfb"):
+        elif self._sound.get(self.inband) or self._sound.get("rfb"):
             self._sound_id += 1
             self._outbox.put(messages.pack_sound(packet, self._sound_id), sound=True)
+
+    @property
+    def offered(self) -> list[Transport]:
+        """What this viewer may choose from: where no WebSocket gets through, noVNC's does not either."""
+        other: tuple[Transport, ...] = ("http",) if self.inband == "websocket" else ("websocket", "rfb")
+        return [transport for transport in self._core.transports if transport not in other]
 
     @property
     def transports(self) -> list[Transport]:
@@ -77,8 +92,8 @@ class ViewerMedia:
     @property
     def shown(self) -> Transport | None:
         """The transport whose picture the page shows: while it changes to WebRTC, the one before."""
-        if "websocket" in self._transports or "webrtc" in self._transports:
-            return "websocket" if "websocket" in self._transports else "webrtc"
+        if self.inband in self._transports or "webrtc" in self._transports:
+            return self.inband if self.inband in self._transports else "webrtc"
         return "rfb" if "rfb" in self._sound else None
 
     @property
@@ -117,6 +132,10 @@ class ViewerMedia:
 
     def start(self, transport: Transport, sound: bool, codecs: Sequence[str]) -> None:
         """Carry out `start`. `codecs`: what the viewer can decode, what it likes best first."""
+        if transport not in self.offered:
+            sentence = f"transport {transport} is not offered on this connection; offered: {', '.join(self.offered)}."
+            self._refuse(Refusal("transport_failed", sentence, "transport"))
+            return
         codec = next((codec for wanted in codecs for codec in CODECS if codec == wanted), None)
         if codec is None and transport != "rfb":
             sentence = f"codecs must hold one of {', '.join(CODECS)}. Use the transport rfb, which needs none of them."
@@ -133,8 +152,8 @@ class ViewerMedia:
             for other in TRANSPORTS:
                 self._end(other)
             self._sound[transport] = sound
-            if transport == "websocket":
-                self._open_sink("websocket", self._codec)
+            if transport == self.inband:
+                self._open_sink(transport, self._codec)
         self._listen()
 
     def stop(self, transport: Transport) -> None:
@@ -147,7 +166,7 @@ class ViewerMedia:
         if transport in self._transports:
             self._transports.discard(transport)
             next_id = self._core.close_sink((self._id, transport))
-            if transport == "websocket":
+            if transport == self.inband:
                 self._next_frame_id = next_id
         if transport == "webrtc":
             self._rtc_wanted = False
@@ -155,13 +174,12 @@ class ViewerMedia:
 
     def _open_sink(self, transport: Transport, codec: Codec) -> None:
         self._transports.add(transport)
-        websocket = transport == "websocket"
         self._core.open_sink(
             (self._id, transport),
             codec=codec,
             acknowledges=True,
             hidden=self._hidden,
-            first_id=self._next_frame_id if websocket else 0,
+            first_id=self._next_frame_id if transport == self.inband else 0,
         )
 
     def _listen(self) -> None:

@@ -17,7 +17,7 @@ from streamspace_hub.model import ClipboardDirection, Policy, Role
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.quality import Preset
 
-Transport = Literal["websocket", "webrtc", "rfb"]
+Transport = Literal["websocket", "webrtc", "rfb", "http"]
 Code = Literal[
     "bad_message",
     "too_large",

@@ -72,7 +72,9 @@ class Metrics:
         self._queue = self._histogram(
             "queue_seconds", "From encoded to written to the viewer's socket or RTP sender.", STEPS, "transport"
         )
-        self._sent = self._counter("sent_bytes", "Bytes sent to viewers; websocket counts all messages.", "transport")
+        self._sent = self._counter(
+            "sent_bytes", "Bytes sent to viewers; websocket and http count all messages.", "transport"
+        )
         self._round_trip = self._histogram("round_trip_seconds", "Round trip as viewers report it.", LATENCIES)
         self._presented = self._histogram(
             "presented_seconds", "From capture to presented in the page, as viewers report it.", LATENCIES, "transport"
@@ -173,7 +175,7 @@ class Metrics:
             self._sent.labels(transport)
             self._presented.labels(transport)
             self._input.labels(transport)
-        for sends in ("websocket", "webrtc"):
+        for sends in ("websocket", "webrtc", "http"):
             self._queue.labels(sends)
         for result in ("played", "late"):
             self._voice.labels(result)

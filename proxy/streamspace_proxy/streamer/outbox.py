@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol
 
-from aiohttp import web
+from aiohttp import WSMessage
 
 MAX_WAITING: Final = 1000
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -17,13 +17,29 @@ MAX_SOUND: Final = 25
 FLUSH_SECONDS: Final = 0.5
 
 
+class Channel(Protocol):
+    """Messages both ways: aiohttp's `WebSocketResponse`, or what stands for one (`polling.Polled`)."""
+
+    async def send_str(self, data: str) -> None:
+        """Send a text message, as soon as there is room. Raises `ConnectionError`."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message, as soon as there is room. Raises `ConnectionError`."""
+
+    async def close(self) -> object:
+        """End it."""
+
+    def __aiter__(self) -> AsyncIterator[WSMessage]:
+        """Yield what comes, until it has ended."""
+
+
 class Outbox:
     """One socket's queue.
 
     Video is bounded by acknowledgements, sound here; a viewer that lets control messages pile up is dropped.
     """
 
-    def __init__(self, ws: web.WebSocketResponse, written: Callable[[int, float | None], None]) -> None:
+    def __init__(self, ws: Channel, written: Callable[[int, float | None], None]) -> None:
         """`written` learns of each message that was written: its size, and when it was encoded if it is a frame."""
         self._ws = ws
         self._written = written

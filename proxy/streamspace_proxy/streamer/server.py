@@ -25,6 +25,8 @@ from streamspace_proxy.streamer.core import Streamer
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.handover import HandoverServer
 from streamspace_proxy.streamer.metrics import CONTENT_TYPE
+from streamspace_proxy.streamer.outbox import Channel
+from streamspace_proxy.streamer.polling import MAX_BATCH, Polled, PolledConnections
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
 from streamspace_proxy.streamer.viewer import Viewer
 
@@ -38,7 +40,10 @@ USER: Final = "streamspace_user"
 ROLE: Final = "streamspace_role"
 ICE: Final = "streamspace_ice"
 CORE: Final = web.AppKey("core", Streamer)
+POLLED: Final = web.AppKey("polled", PolledConnections)
 HANDOVERS: Final = web.AppKey("handovers", HandoverServer)
+MAX_DIGITS: Final = 12
+CONNECTION_ENDED: Final = "This connection has ended, or it was another user's. Open a new one."
 HEARTBEAT: Final = 30.0
 """Seconds between pings that show whether a viewer is still there."""
 ICE_SERVERS: Final = TypeAdapter(tuple[IceServer, ...])
@@ -51,10 +56,15 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
     app = web.Application(middlewares=[identify], client_max_size=MAX_BODY)
     app[CORE] = core
     app[HANDOVERS] = handovers
+    app[POLLED] = PolledConnections()
     app.add_routes(
         [
             web.get("/ws", viewer_socket),
             web.get("/rfb", rfb_socket),
+            web.post("/http", open_polled),
+            web.get("/http/{name}", fetch_polled),
+            web.post("/http/{name}", take_polled),
+            web.delete("/http/{name}", close_polled),
             web.get("/api/v1/status", status),
             web.get("/api/v1/activity", activity),
             web.get("/api/v1/stats", stats),
@@ -114,11 +124,7 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
         protocols=(SUBPROTOCOL,), compress=False, max_msg_size=limit, timeout=1.0, heartbeat=HEARTBEAT
     )
     await ws.prepare(request)
-    if len(core.viewers) >= core.config.policy.max_viewers:
-        core.count_refusal("too_many_viewers")
-        sentence = f"This session takes {core.config.policy.max_viewers} viewers at once. Close one, then try again."
-        await ws.send_str(messages.dump(messages.Refusal("too_many_viewers", sentence).as_json()))
-        await ws.send_str(messages.dump({"type": "bye", "reason": "too_many_viewers", "message": sentence}))
+    if await _turned_away(core, ws):
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER)
         return ws
     viewer = Viewer(core, ws, request[USER], request[ROLE], request[ICE])
@@ -129,6 +135,73 @@ async def viewer_socket(request: web.Request) -> web.StreamResponse:
         with contextlib.suppress(ConnectionError):
             await ws.close()
     return ws
+
+
+async def _turned_away(core: Streamer, channel: Channel) -> bool:
+    """Whether there are viewers enough; then the next one is told."""
+    most = core.config.policy.max_viewers
+    if len(core.viewers) < most:
+        return False
+    core.count_refusal("too_many_viewers")
+    sentence = f"This session takes {most} viewers at once. Close one, then try again."
+    await channel.send_str(messages.dump(messages.Refusal("too_many_viewers", sentence).as_json()))
+    await channel.send_str(messages.dump({"type": "bye", "reason": "too_many_viewers", "message": sentence}))
+    return True
+
+
+async def open_polled(request: web.Request) -> web.StreamResponse:
+    """Begin a viewer socket that goes by requests; the answer names it."""
+    core, connections = request.app[CORE], request.app[POLLED]
+    name, channel = connections.open(request[USER], request[ROLE])
+    viewer = None
+    if not await _turned_away(core, channel):
+        viewer = Viewer(core, channel, request[USER], request[ROLE], request[ICE])
+        core.join(viewer)
+    connections.serve(name, viewer.run() if viewer is not None else channel.close())
+    return web.json_response({"connection": name})
+
+
+async def fetch_polled(request: web.Request) -> web.StreamResponse:
+    """Answer with what there is for the viewer, as soon as there is something."""
+    after = request.query.get("after", "")
+    if not after.isascii() or not after.isdigit() or len(after) > MAX_DIGITS:
+        return _error(400, "after is how many messages have arrived: a number from 0 up.")
+    channel = _polled(request)
+    body = None if channel is None else await channel.fetch(int(after))
+    return _error(410, CONNECTION_ENDED) if body is None else web.Response(body=body)
+
+
+async def take_polled(request: web.Request) -> web.StreamResponse:
+    """Take a batch of the viewer's messages."""
+    batch = request.query.get("batch", "")
+    if not batch.isascii() or not batch.isdigit() or len(batch) > MAX_DIGITS:
+        return _error(400, "batch is how many batches were posted before: a number from 0 up.")
+    channel, core = _polled(request), request.app[CORE]
+    if channel is None:
+        return _error(410, CONNECTION_ENDED)
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(MAX_BODY):
+        body += chunk
+        if len(body) > MAX_BATCH:
+            core.count_refusal("too_large")
+            return _error(413, f"A batch has {MAX_BATCH} bytes at most. Post fewer messages at once.")
+    try:
+        channel.take(int(batch), bytes(body))
+    except ValueError as error:
+        core.count_refusal("bad_message")
+        return _error(400, f"The batch was refused: {error}.")
+    return web.Response(status=204)
+
+
+async def close_polled(request: web.Request) -> web.StreamResponse:
+    """End the connection, as the page does when it is left."""
+    if (channel := _polled(request)) is not None:
+        await channel.close()
+    return web.Response(status=204)
+
+
+def _polled(request: web.Request) -> Polled | None:
+    return request.app[POLLED].find(request.match_info["name"], request[USER], request[ROLE])
 
 
 def ice_servers(request: web.Request) -> tuple[IceServer, ...]:

@@ -12,19 +12,19 @@ import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 
 from streamspace_hub.model import Role
 from streamspace_hub.model.turn import IceServer
-from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer import messages, polling
 from streamspace_proxy.streamer.capture import CODECS
 from streamspace_proxy.streamer.desktop_link import DesktopError
 from streamspace_proxy.streamer.frames import CursorShape
 from streamspace_proxy.streamer.input import HeldInput, InputInjector
 from streamspace_proxy.streamer.limits import RateLimit
-from streamspace_proxy.streamer.media import SinkKey, ViewerMedia
+from streamspace_proxy.streamer.media import InBand, SinkKey, ViewerMedia
 from streamspace_proxy.streamer.messages import Message, Refusal
-from streamspace_proxy.streamer.outbox import Outbox
+from streamspace_proxy.streamer.outbox import Channel, Outbox
 from streamspace_proxy.streamer.quality import Preset
 from streamspace_proxy.streamer.steering import AckSteering
 
@@ -53,7 +53,7 @@ class Viewer:
     def __init__(
         self,
         core: Streamer,
-        ws: web.WebSocketResponse,
+        channel: Channel,
         user: str,
         role: Role,
         ice_servers: tuple[IceServer, ...] = (),
@@ -64,12 +64,15 @@ class Viewer:
         self._ice_servers = ice_servers
         self._core = core
         self._policy = core.config.policy
-        self._ws = ws
-        self._outbox = Outbox(ws, self._written)
+        self._channel = channel
+        self._outbox = Outbox(channel, self._written)
         self._limit = RateLimit()
         self._held = HeldInput()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.media = ViewerMedia(core, self.id, self._outbox, self.refuse)
+        inband: InBand = "http" if isinstance(channel, polling.Polled) else "websocket"
+        self.media = ViewerMedia(core, self.id, self._outbox, self.refuse, inband)
+        most = polling.MAX_CLIPBOARD if inband == "http" else self._policy.clipboard_limit
+        self._clipboard_limit = min(self._policy.clipboard_limit, most)
         self._steering = AckSteering(self._policy.max_bitrate, self._policy.min_bitrate)
         self.refusals = 0
         self._ack_ms = 0.0
@@ -96,7 +99,7 @@ class Viewer:
         """Tell the viewer why, and close."""
         self.send({"type": "bye", "reason": reason, "message": message})
         await self._outbox.flush()
-        await self._ws.close()
+        await self._channel.close()
 
     def _end(self) -> None:
         self._release_held()
@@ -116,14 +119,14 @@ class Viewer:
                 "app": {"name": core.config.app.name, "title": core.config.app.title},
                 "policy": {
                     "clipboard": policy.clipboard.value,
-                    "clipboard_limit": policy.clipboard_limit,
+                    "clipboard_limit": self._clipboard_limit,
                     "audio": policy.audio,
                     "microphone": policy.microphone,
                     "max_width": policy.max_width,
                     "max_height": policy.max_height,
                     "max_bitrate": policy.max_bitrate,
                 },
-                "transports": core.transports,
+                "transports": self.media.offered,
                 "codecs": list(CODECS),
                 "presets": [preset.value for preset in Preset],
                 "preset": core.preset.value,
@@ -136,7 +139,7 @@ class Viewer:
             self.send(cursor_message(core.cursor))
 
     async def _read(self) -> None:
-        async for message in self._ws:
+        async for message in self._channel:
             if message.type is WSMsgType.TEXT:
                 self._take_text(message.data)
             elif message.type is WSMsgType.BINARY:
@@ -170,9 +173,9 @@ class Viewer:
 
     def _written(self, size: int, encoded_at: float | None) -> None:
         metrics = self._core.metrics
-        metrics.sent("websocket", size)
+        metrics.sent(self.media.inband, size)
         if encoded_at is not None:
-            metrics.queued("websocket", encoded_at)
+            metrics.queued(self.media.inband, encoded_at)
 
     # From the viewer
 
@@ -196,7 +199,7 @@ class Viewer:
             self.refuse(refusal)
 
     def _take_ack(self, ack: messages.Ack) -> None:
-        key: SinkKey = (self.id, "websocket")
+        key: SinkKey = (self.id, self.media.inband)
         delay = self._core.acknowledge(key, ack.frame_id)
         if delay is None:
             return
@@ -208,7 +211,7 @@ class Viewer:
         if not self._limit.message(now):
             self.refuse(Refusal("rate_limited", "Too many messages; some were dropped."))
             return
-        message = messages.parse_text(raw, self._policy.clipboard_limit)
+        message = messages.parse_text(raw, self._clipboard_limit)
         if not isinstance(message, Refusal):
             refusal = messages.permit(message, self.role, self._policy)
             if refusal is None and not self._limit.kind(message.type, now):

@@ -13,6 +13,8 @@ import type { FromWorker, ToWorker } from './worker_messages';
 declare const DECODE_WORKER: string;
 
 export interface WebSocketTransportOptions extends TransportEvents {
+  /** How the viewer socket goes. */
+  name: 'websocket' | 'http';
   sendBinary: (data: ArrayBuffer) => void;
   worker: boolean;
 }
@@ -20,11 +22,12 @@ export interface WebSocketTransportOptions extends TransportEvents {
 type Decoding = Pick<Painter, 'configure' | 'push' | 'hide' | 'close'>;
 
 export class WebSocketTransport implements PictureTransport {
-  readonly name = 'websocket';
+  readonly name: 'websocket' | 'http';
   readonly element: HTMLVideoElement | HTMLCanvasElement;
   private decoding: Decoding | null = null;
 
   constructor(private readonly options: WebSocketTransportOptions) {
+    this.name = options.name;
     this.element = document.createElement(options.worker ? 'video' : 'canvas');
   }
 

@@ -75,7 +75,8 @@ function whileApart({ refusal, hasHome, bye, wasShown, host }: Situation): Overl
     return { state: 'failed', title: strings.forbidden, detail: strings.forbiddenDetail, action: 'reload' };
   }
   if (refusal === 'no_websocket') {
-    return { state: 'failed', title: strings.noWebSocket, detail: strings.noWebSocketDetail(host) };
+    const content = { state: 'failed', title: strings.noWebSocket } as const;
+    return { ...content, detail: strings.noWebSocketDetail(host), action: 'choose' };
   }
   if (bye !== null) {
     return { state: 'reconnecting', title: bye || strings.closed, busy: true };
