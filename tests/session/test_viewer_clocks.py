@@ -24,6 +24,23 @@ async def test_a_pong_tells_the_clock_of_the_frames() -> None:
         assert frame.capture_us < pong["now"]
 
 
+async def test_a_pong_tells_where_the_time_of_the_viewers_frames_went() -> None:
+    async with running_streamer() as running:
+        viewer, other = await running.viewer("viewer"), await running.viewer("viewer")
+        await viewer.start()
+        running.x.start("xterm", "-e", "sh", "-c", "while :; do date +%N; sleep 0.03; done")
+        await viewer.until(lambda: len(viewer.frames) > 20, "frames")
+        await viewer.send("ping", t=1)
+        await other.send("ping", t=1)
+        pong = await viewer.message("pong")
+        assert pong["viewers"] == 2
+        assert set(pong["phases"]) == {"capture", "convert", "encode", "queue"}
+        for spread in pong["phases"].values():
+            assert 0 <= spread["p50"] <= spread["p95"]
+        assert pong["phases"]["encode"]["p95"] > 0
+        assert (await other.message("pong"))["phases"] == {}, "it had none"
+
+
 async def test_a_viewer_reports_once_a_second_and_more_is_refused() -> None:
     async with running_streamer() as running:
         viewer = await running.viewer("viewer")

@@ -106,6 +106,6 @@ def test_a_scrape_does_not_grow_with_what_has_happened() -> None:
     lines = metrics.render(SNAPSHOT).count(b"\n")
     for _ in range(2000):
         metrics.frame(EncodedFrame(b"x" * 100, True, 1, 0, 2, 2, Timings(0.003, 0.001, 0.007, 0)))
-        metrics.queued("websocket", 0)
+        metrics.queued("websocket", 0.001)
         metrics.sent("websocket", 100)
     assert metrics.render(SNAPSHOT).count(b"\n") == lines

@@ -2,7 +2,7 @@
 
 import type { Listener } from './events';
 import type { Spread } from './meter';
-import type { ErrorMessage, Role, Size, Status, Transport } from './protocol';
+import type { ErrorMessage, Pong, Role, Size, Status, Transport } from './protocol';
 
 export interface PageEvents {
   connected: { role: Role };
@@ -29,6 +29,10 @@ export interface PageStatistics {
   inputLatency: Spread | null;
   /** From the capture of a picture in the session to its being put on screen here, on real frames. */
   captureLatency: Spread | null;
+  /** Where the time of this page's last frames went in the session; without those of which there is nothing. */
+  phases: NonNullable<Pong['phases']>;
+  /** Connected pages; null: the streamer does not say. */
+  viewers: number | null;
   /** There and back on the viewer socket. */
   roundTrip: number | null;
   /** Frames that came and were not shown. */

@@ -69,6 +69,10 @@ const MEASURE_MS = 250;
 export class Media extends Emitter<MediaEvents> {
   /** What the encoder aims at, bits in a second; null: the streamer does not say. */
   targetBitrate: number | null = null;
+  /** Where the time of this page's frames goes in the session, as the streamer says. */
+  phases: NonNullable<Pong['phases']> = {};
+  /** Connected pages; null: the streamer does not say. */
+  viewers: number | null = null;
 
   private state: LadderState;
   private readonly transports = new Map<Transport, PictureTransport>();
@@ -354,10 +358,12 @@ export class Media extends Emitter<MediaEvents> {
     }
   }
 
-  private pong({ t, now, frames, bitrate }: Pong): void {
+  private pong({ t, now, frames, bitrate, viewers, phases }: Pong): void {
     const at = performance.now();
     // 0: nothing is encoded yet.
     this.targetBitrate = bitrate || null;
+    this.viewers = viewers ?? null;
+    this.phases = phases ?? {};
     if (now !== undefined) {
       this.clock.note(t, at, now);
     }

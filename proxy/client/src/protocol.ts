@@ -11,6 +11,9 @@ export type Role = 'owner' | 'controller' | 'viewer';
 /** What WebCodecs (h264, vp8) or the image decoder (jpeg) may be asked to decode; the names of `start.codecs`. */
 export const CODECS = ['h264', 'vp8', 'jpeg'] as const;
 export type Codec = (typeof CODECS)[number];
+/** Of a frame in the session, in their order; `queue`: from encoded to written to this viewer. */
+export const PHASES = ['capture', 'convert', 'encode', 'queue'] as const;
+export type Phase = (typeof PHASES)[number];
 /** What an encoder spends its bits on. */
 export const PRESETS = ['sharp', 'smooth', 'low_data'] as const;
 export type Preset = (typeof PRESETS)[number];
@@ -84,6 +87,10 @@ export interface Pong {
   now?: number;
   /** Bits in a second that the encoder aims at. */
   bitrate?: number;
+  /** Connected pages. */
+  viewers?: number;
+  /** Milliseconds of each phase of this viewer's last frames; without those of which there is nothing. */
+  phases?: Partial<Record<Phase, { p50: number; p95: number }>>;
 }
 
 /** The frame captured at `capture` (microseconds) bears this RTP timestamp (90 kHz). */

@@ -9,7 +9,7 @@ const REPORT_MS = 5000;
 
 export function pageStatistics(meter: Meter, media: Media, audio: number): PageStatistics {
   const { frames, fps, bytes, bitrate, roundTrip, dropped, freezes, freezeMs, switches } = meter;
-  const { transport, screen, codec, targetBitrate } = media;
+  const { transport, screen, codec, targetBitrate, phases, viewers } = media;
   return {
     frames,
     fps,
@@ -19,6 +19,8 @@ export function pageStatistics(meter: Meter, media: Media, audio: number): PageS
     latency: meter.inputLatency,
     inputLatency: meter.inputSpread,
     captureLatency: meter.latency,
+    phases,
+    viewers,
     roundTrip,
     dropped,
     freezes,

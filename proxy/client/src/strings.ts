@@ -2,7 +2,7 @@
 
 import type { GiveUpReason } from './ladder';
 import type { MicrophoneState } from './microphone';
-import type { Preset, Role, Transport } from './protocol';
+import type { Phase, Preset, Role, Transport } from './protocol';
 
 const TRANSPORT_NAMES: Record<Transport, string> = {
   webrtc: 'WebRTC',
@@ -11,6 +11,12 @@ const TRANSPORT_NAMES: Record<Transport, string> = {
   http: 'HTTP requests',
 };
 
+const PHASE_NAMES: Record<Phase, string> = {
+  capture: 'Session: capture',
+  convert: 'Session: convert',
+  encode: 'Session: encode',
+  queue: 'Session: wait to leave',
+};
 const CODEC_NAMES: Record<string, string> = { vp8: 'VP8', jpeg: 'JPEG' };
 const PRESET_TEXTS: Record<Preset, { name: string; hint: string }> = {
   sharp: { name: 'Sharp text', hint: 'Every letter crisp; motion may be less smooth' },
@@ -131,6 +137,10 @@ export const strings = {
   statCodec: 'Codec',
   statTarget: 'Data aimed at',
   statLatency: 'Screen to page',
+  statPhase: (phase: Phase) => PHASE_NAMES[phase],
+  statFirst: 'First picture',
+  statSwitches: 'Changes of transport',
+  statViewers: 'Viewers',
   statInput: 'Input to picture',
   statSpread: (p50: number, p95: number) => `${p50.toFixed(0)} ms (95 %: ${p95.toFixed(0)})`,
   statFrozen: 'Dropped · frozen',

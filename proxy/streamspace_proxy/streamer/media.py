@@ -5,6 +5,7 @@ Knows the protocol's `start` and `stop` rules, and nothing of roles: media is ev
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +16,7 @@ from streamspace_proxy.streamer.messages import Refusal, Transport
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.outbox import Outbox
 from streamspace_proxy.streamer.peers import RtcCodec, ViewerPeers
+from streamspace_proxy.streamer.phases import Phases
 from streamspace_proxy.streamer.stream import VideoFormat
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class ViewerMedia:
         self._rtc_codec: Codec | None = None
         self._transports: set[Transport] = set()
         self.frames = 0
+        self.phases = Phases()
 
     def send_frame(self, transport: Transport, frame: EncodedFrame, frame_id: int, video: VideoFormat) -> None:
         """Send one video frame on one of the viewer's transports."""
@@ -62,13 +65,22 @@ class ViewerMedia:
             if frame.epoch not in self._epochs.values():
                 self._send({"type": "video", **video.as_json()})
             self._epochs[transport] = frame.epoch
-        encoded_at = None if frame.timings is None else frame.timings.done
+        encoded_at = None
+        if frame.timings is not None:
+            encoded_at = frame.timings.done
+            self.phases.frame(frame.timings)
         if transport == "webrtc":
             self.peers.send_video(frame, frame_id)
-            if encoded_at is not None:
-                self._core.metrics.queued("webrtc", encoded_at)
+            self.left("webrtc", encoded_at)
             return
         self._outbox.put(messages.pack_video(frame, frame_id), encoded_at=encoded_at)
+
+    def left(self, transport: Transport, encoded_at: float | None) -> None:
+        """Note that a frame encoded at `encoded_at` (time.monotonic()) is on its way."""
+        if encoded_at is not None:
+            waited = time.monotonic() - encoded_at
+            self.phases.queued(waited)
+            self._core.metrics.queued(transport, waited)
 
     def _send_sound(self, packet: OpusPacket) -> None:
         """Send sound on WebRTC where it is up, else on the viewer socket: never on both, which would be heard twice."""

@@ -7,7 +7,6 @@ docs/reference/metrics.md lists every metric, and a test compares.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -111,9 +110,9 @@ class Metrics:
                 if (seconds := getattr(timings, phase)) is not None:
                     self._phases.labels(phase).observe(seconds)
 
-    def queued(self, transport: Transport, encoded_at: float) -> None:
-        """Note that a frame encoded at `encoded_at` (time.monotonic()) has left for a viewer."""
-        self._queue.labels(transport).observe(time.monotonic() - encoded_at)
+    def queued(self, transport: Transport, seconds: float) -> None:
+        """Note how long an encoded frame waited before it left for a viewer."""
+        self._queue.labels(transport).observe(seconds)
 
     def sent(self, transport: Transport, size: int) -> None:
         """Count bytes sent."""

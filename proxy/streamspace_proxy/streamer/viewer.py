@@ -172,10 +172,8 @@ class Viewer:
             self.send(refusal.as_json())
 
     def _written(self, size: int, encoded_at: float | None) -> None:
-        metrics = self._core.metrics
-        metrics.sent(self.media.inband, size)
-        if encoded_at is not None:
-            metrics.queued(self.media.inband, encoded_at)
+        self._core.metrics.sent(self.media.inband, size)
+        self.media.left(self.media.inband, encoded_at)
 
     # From the viewer
 
@@ -245,6 +243,8 @@ class Viewer:
                         "frames": self.media.frames,
                         "now": time.monotonic_ns() // 1000,
                         "bitrate": self._core.target_bitrate,
+                        "viewers": len(self._core.viewers),
+                        "phases": self.media.phases.spreads(),
                     }
                 )
             case messages.Report():

@@ -2,7 +2,7 @@
 
 import type { PageStatistics } from '../api';
 import type { Spread } from '../meter';
-import type { Size } from '../protocol';
+import { PHASES, type Size } from '../protocol';
 import { strings } from '../strings';
 import { el } from './dom';
 
@@ -37,7 +37,8 @@ type Row = [label: string, value: string];
 /** What is shown, from top to bottom. What nobody measures on this transport is left out. */
 export function rows(figures: PageStatistics): Row[] {
   const { transport, codec, screen, picture, targetBitrate, captureLatency, inputLatency } = figures;
-  const { dropped, freezes, freezeMs } = figures;
+  const { dropped, freezes, freezeMs, phases, viewers, firstPicture, switches } = figures;
+  const measured = PHASES.filter(phase => phases[phase]);
   const scaled = picture && screen && picture.width !== screen.width;
   return [
     [strings.statTransport, transport ? strings.transport(transport) : '–'],
@@ -48,9 +49,13 @@ export function rows(figures: PageStatistics): Row[] {
     [strings.statRate, strings.statRateValue(figures.bitrate)],
     ...(targetBitrate ? [[strings.statTarget, strings.statRateValue(targetBitrate)] satisfies Row] : []),
     ...(captureLatency ? [[strings.statLatency, delay(captureLatency)] satisfies Row] : []),
+    ...measured.map(phase => [strings.statPhase(phase), delay(phases[phase])] satisfies Row),
     [strings.statInput, inputLatency ? delay(inputLatency) : strings.milliseconds(figures.latency)],
     [strings.statRoundTrip, strings.milliseconds(figures.roundTrip)],
     [strings.statFrozen, strings.statFrozenValue(dropped, freezes, freezeMs)],
+    [strings.statFirst, strings.milliseconds(firstPicture)],
+    [strings.statSwitches, String(switches)],
+    ...(viewers === null ? [] : [[strings.statViewers, String(viewers)] satisfies Row]),
   ];
 }
 
@@ -58,6 +63,6 @@ function size(of: Size | null): string {
   return of ? `${of.width} × ${of.height}` : '–';
 }
 
-function delay({ p50, p95 }: Spread): string {
-  return strings.statSpread(p50, p95);
+function delay(spread: Pick<Spread, 'p50' | 'p95'> | undefined): string {
+  return spread ? strings.statSpread(spread.p50, spread.p95) : '–';
 }
