@@ -14,9 +14,9 @@ COUNT = 10 if os.environ.get("QUICK") else 60
 
 
 def measure() -> Iterator[Figure]:
-    """On both transports that carry sound in different ways."""
+    """On all transports: each carries sound or picture in a way of its own."""
     with viewer_session(*PATTERN, title="Pattern") as session, chromium() as browser:
-        for transport in ("websocket", "webrtc"):
+        for transport in ("websocket", "webrtc", "rfb"):
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             open_page(page, session, transport)
             found = skews(page, COUNT)

@@ -29,6 +29,7 @@ HIDE = """hidden => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+SERVER_STATS = "() => fetch('api/v1/stats').then(answer => answer.json())"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_without_h264_another_codec_is_used(
     eventually(lambda: stats(page)["frames"] > frames + 20, "pictures that move")
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb"])
+@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb", "http"])
 def test_a_page_out_of_sight_costs_nothing_and_is_back_when_it_is_seen(
     context: BrowserContext, moving: ViewerSession, transport: str
 ) -> None:
@@ -82,7 +83,9 @@ def test_a_page_out_of_sight_costs_nothing_and_is_back_when_it_is_seen(
         # WebRTC's own reports (RTCP) are not media: nothing else comes.
         return bool(after["frames"] == before["frames"] and after["bytes"] - before["bytes"] < 500)
 
+    eventually(lambda: not page.evaluate(SERVER_STATS)["capturing"], "the streamer to look at nothing")
     eventually(quiet, "the pictures to stop")
+    assert not page.evaluate(SERVER_STATS)["capturing"]
     assert colours(picture(page, page)) > 3, "the last picture stays"
     shown = stats(page)["frames"]
     page.evaluate(HIDE, False)
