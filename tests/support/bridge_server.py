@@ -21,6 +21,8 @@ from tornado import web
 from streamspace_hub.model.turn import TurnSettings
 
 TOKEN = "secret"
+FORWARDED = "desk.localhost"
+"""A name for this machine that a browser elsewhere can be made to look up: a secure context without TLS, too."""
 TITLE = 'GIMP </script><script>alert("x")</script>'
 
 
@@ -48,6 +50,7 @@ def make_application(link: StreamerLink, title: str, turn: TurnSource | None = N
         cookie_secret=b"x" * 32,
         xsrf_cookies=False,
         login_url="/base/login",
+        local_hostnames=["localhost", FORWARDED],
     )
 
 
