@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamspace_hub import __version__
+from streamspace_hub.cli.images import add_images
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     apps.add_argument("--json", action="store_true", help="print JSON")
     apps.set_defaults(run=_apps)
+
+    add_images(commands)
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
