@@ -1,7 +1,8 @@
-"""The session runner: what the kubelet does for a session in a pod, for a session of local processes.
+"""The session runner: starts a session's parts, keeps the streamer alive, and ends what is left.
 
-`python -m streamspace_proxy.local [--no-server] [arguments of the Jupyter server]` starts desktop, streamer and Jupyter
-server side by side, starts the streamer again when it dies, and ends the session when one of the others ends.
+`python -m streamspace_proxy.local [--no-server | --no-desktop] [arguments of the Jupyter server]` starts desktop,
+streamer and Jupyter server side by side, starts the streamer again when it dies, and ends the session when one of the
+others ends. In a pod the desktop has a container of its own (`--no-desktop`), and the kubelet keeps that.
 Nothing of a session outlives its runner, however the runner ends. It knows nothing of what its children do.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streamspace_proxy.desktop.logs import CappedLog, keep_capped
+from streamspace_proxy.desktop.logs import CappedLog, Console, keep_capped
 from streamspace_proxy.desktop.processes import (
     Child,
     ProcessTable,
@@ -39,11 +40,13 @@ STABLE = 30.0
 class Session:
     """One session's processes."""
 
-    def __init__(self, runtime_dir: Path, server_arguments: Sequence[str] | None) -> None:
+    def __init__(self, runtime_dir: Path, server_arguments: Sequence[str] | None, *, with_desktop: bool = True) -> None:
         self._server_arguments = server_arguments
+        self._with_desktop = with_desktop
         self._table = ProcessTable()
-        self._log = CappedLog(runtime_dir / "session.log")
-        self._streamer_log = CappedLog(runtime_dir / "streamer.log")
+        # In a pod the kubelet keeps the log, and shows it to whoever may see it.
+        self._log = CappedLog(runtime_dir / "session.log") if with_desktop else Console()
+        self._streamer_log = CappedLog(runtime_dir / "streamer.log") if with_desktop else Console()
         self._clean = without_secrets(os.environ)
         self._stop = asyncio.Event()
         self._pause = FIRST_PAUSE
@@ -54,7 +57,8 @@ class Session:
     async def run(self) -> int:
         """Live until told to stop or until desktop or Jupyter server end; returns the exit code."""
         logs = asyncio.create_task(keep_capped(self._log, self._streamer_log))
-        self._start_part("desktop", [], signal.SIGTERM)
+        if self._with_desktop:
+            self._start_part("desktop", [], signal.SIGTERM)
         if self._server_arguments is not None:
             self._start_part("extension", self._server_arguments, signal.SIGTERM)
         self._start_streamer()
@@ -74,8 +78,8 @@ class Session:
         if asked:
             self._say("The session ends on request.")
             return ENDED
-        desktop, server = self._children["desktop"], self._children.get("extension")
-        if not desktop.alive:
+        desktop, server = self._children.get("desktop"), self._children.get("extension")
+        if desktop is not None and not desktop.alive:
             how = desktop.ended.result()
             self._say(f"The session ends because its desktop has ended ({how}).")
             return ENDED if how.code == 0 else DESKTOP_ENDED
@@ -120,15 +124,16 @@ class Session:
             print(f"streamspace session: {sentence}", file=sys.stderr, flush=True)
 
 
-async def live(runtime_dir: Path, server_arguments: Sequence[str] | None) -> int:
+async def live(runtime_dir: Path, server_arguments: Sequence[str] | None, *, with_desktop: bool = True) -> int:
     """Run one session in the running event loop; returns the exit code."""
-    return await Session(runtime_dir, server_arguments).run()
+    return await Session(runtime_dir, server_arguments, with_desktop=with_desktop).run()
 
 
 def main(arguments: Sequence[str]) -> int:
     """Check what the session is given, then live. Returns the exit code."""
     parent = os.getppid()
-    with_server = "--no-server" not in arguments
+    with_server, with_desktop = "--no-server" not in arguments, "--no-desktop" not in arguments
+    arguments = [argument for argument in arguments if argument != "--no-desktop"]
     try:
         if os.geteuid() == 0:
             raise SettingsError("A session must not run as root. Start it as the user that it belongs to.")
@@ -136,13 +141,15 @@ def main(arguments: Sequence[str]) -> int:
         hide_from_same_user()
         adopt_orphans()
         if not with_server:
-            if len(arguments) > 1:
+            if len(arguments) > 1 or not with_desktop:
                 raise SettingsError("With --no-server there is no Jupyter server to pass other arguments to.")
             # A session beside a Jupyter server belongs to it. One of a hub outlives the hub.
             die_with_parent(signal.SIGTERM, parent)
-        settings = read_settings(os.environ)
-        check_private(settings.runtime_dir)
-        return asyncio.run(live(settings.runtime_dir, arguments if with_server else None))
+        folder = read_settings(os.environ).runtime_dir
+        if not with_desktop:
+            folder.mkdir(0o700, exist_ok=True)  # what the kubelet mounts is never private itself
+        check_private(folder)
+        return asyncio.run(live(folder, arguments if with_server else None, with_desktop=with_desktop))
     except (SettingsError, OSError) as error:
         print(f"streamspace session: {error}", file=sys.stderr)
         return WRONG_SETTINGS

@@ -80,9 +80,9 @@ class ControlServer:
             "stop": self._stop,
         }
 
-    async def start(self, path: Path) -> None:
-        """Listen on `path`, for its owner only."""
-        listener = _listen(path)
+    async def start(self, path: Path, *, for_group: bool = False) -> None:
+        """Listen on `path`, for its owner only or also for the owner's group."""
+        listener = _listen(path, 0o117 if for_group else 0o177)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_LIMIT)
 
     async def close(self) -> None:
@@ -149,10 +149,10 @@ class ControlServer:
         return {}
 
 
-def _listen(path: Path) -> socket.socket:
+def _listen(path: Path, umask: int) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)  # the socket must not be open to others for a moment either
+    mask = os.umask(umask)  # the socket must not be open to others for a moment either
     try:
         listener.bind(str(path))
     finally:

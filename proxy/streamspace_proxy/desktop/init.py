@@ -28,6 +28,7 @@ from streamspace_proxy.desktop.settings import (
     Settings,
     SettingsError,
     expand,
+    make_shared,
     program_environment,
     read_settings,
     takes_files,
@@ -136,7 +137,7 @@ class Desktop:
 
     async def run(self) -> None:
         """Live until asked to stop; then nothing of the tree is left."""
-        await self._control.start(self.settings.path("desktop.sock"))
+        await self._control.start(self.settings.path("desktop.sock"), for_group=self.settings.shared)
         logs = asyncio.create_task(keep_capped(self._log, self._app_log))
         stop = asyncio.create_task(self._stop.wait())
         budget = Budget()
@@ -171,7 +172,7 @@ class Desktop:
         """Bring everything up, side by side where nothing has to wait; returns the X server."""
         self._ending = False
         self._make_folders()
-        cookie = write_authority(self.settings.path("Xauthority"))
+        cookie = write_authority(self.settings.path("Xauthority"), for_group=self.settings.shared)
         self._env = program_environment(self.settings, None)
         self._start_sound()
         screen, display = await self._start_screen()
@@ -375,6 +376,8 @@ def main() -> int:
         die_with_parent(signal.SIGTERM, parent)
     try:
         settings = read_settings(os.environ)
+        if settings.shared:
+            make_shared(settings.runtime_dir)
         asyncio.run(live(settings))
     except (SettingsError, OSError) as error:
         print(f"streamspace desktop: {error}", file=sys.stderr)

@@ -43,6 +43,16 @@ class CappedLog:
         os.write(self.fd, b"[earlier lines were cut]\n" + end[end.find(b"\n") + 1 :])
 
 
+class Console(CappedLog):
+    """Our own standard error, which somebody else keeps and caps."""
+
+    def __init__(self) -> None:
+        self.fd = 2
+
+    def cut(self) -> None:
+        """Leave it to them."""
+
+
 async def keep_capped(*logs: CappedLog) -> None:
     """Cut `logs` again and again, until cancelled."""
     while True:

@@ -37,7 +37,8 @@ def x_server(settings: Settings, display_fd: int) -> list[str]:
         *("-s", "0", "-dpms"),
         # Auto-repeat in ms, so that it does not depend on the network.
         *("-ardelay", "500", "-arinterval", "33"),
-        *("-rfbport", "-1", "-rfbunixpath", str(settings.path("rfb.sock")), "-rfbunixmode", "0600"),
+        *("-rfbport", "-1", "-rfbunixpath", str(settings.path("rfb.sock"))),
+        *("-rfbunixmode", "0660" if settings.shared else "0600"),
         *("-SecurityTypes", "None", "-AlwaysShared", "-AcceptSetDesktopSize=1", "-desktop", "StreamSpace"),
         # The clipboard passes through the streamer, which knows the policy; AllowOverride keeps programs of the
         # desktop from opening this way again.
@@ -63,8 +64,11 @@ def sound_server(settings: Settings) -> list[str]:
         *("--realtime=no", "--high-priority=no", "--log-target=stderr", "--log-level=warn"),
         *("-L", null_sink(SINK, "StreamSpace")),
         *(microphone() if settings.microphone else ()),
-        # The folder is private, and the server checks the uid of its clients: no cookie is needed.
-        *("-L", f"module-native-protocol-unix socket={settings.path('pulse.sock')} auth-cookie-enabled=0"),
+        # The folder is private, and the server checks the uid of its clients: no cookie is needed. In a pod the
+        # streamer's is another one; there the folder alone decides.
+        "-L",
+        f"module-native-protocol-unix socket={settings.path('pulse.sock')} auth-cookie-enabled=0"
+        + (" auth-anonymous=1" if settings.shared else ""),
     ]
 
 

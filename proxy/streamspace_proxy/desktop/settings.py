@@ -43,6 +43,8 @@ class Settings:
     microphone: bool = False
     """Whether programs see a microphone, which the streamer speaks into."""
     open: str | None = None
+    shared: bool = False
+    """Whether the runtime folder is open to our group: in a pod the streamer is another user of it."""
     inherited: Mapping[str, str] = field(default_factory=dict)
     """The environment that we were started with, without secrets."""
 
@@ -103,6 +105,15 @@ def check_private(folder: Path) -> None:
         )
 
 
+def make_shared(folder: Path) -> None:
+    """Make the runtime folder that the streamer of our group looks into; one of an earlier start is taken up."""
+    try:
+        folder.mkdir(0o750, exist_ok=True)
+        folder.chmod(0o750)  # whatever the umask
+    except OSError as error:
+        raise SettingsError(f"STREAMSPACE_DESKTOP_DIR: {folder}: {error.strerror}.") from error
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Check the environment variables; raises SettingsError with a sentence."""
     runtime_dir = read_runtime_dir(environ)
@@ -129,6 +140,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         runtime_dir=runtime_dir,
         microphone=_microphone(environ),
         open=opened,
+        shared=environ.get("STREAMSPACE_DESKTOP_DIR") == str(runtime_dir),
         inherited=without_secrets(environ),
     )
 

@@ -11,8 +11,11 @@ PROTOCOL = b"MIT-MAGIC-COOKIE-1"
 _FAMILY_WILD = 0xFFFF
 
 
-def write_authority(path: Path) -> bytes:
-    """Write a fresh cookie to `path` (mode 0600), valid for whatever display the server picks; returns the cookie."""
+def write_authority(path: Path, *, for_group: bool = False) -> bytes:
+    """Write a fresh cookie to `path`, valid for whatever display the server picks; returns the cookie.
+
+    The file is its owner's alone, or also for the owner's group to read.
+    """
     cookie = secrets.token_bytes(16)
     entry = struct.pack(">H", _FAMILY_WILD)
     for text in (b"", b"", PROTOCOL, cookie):  # address, display number, name, data
@@ -21,4 +24,6 @@ def write_authority(path: Path) -> bytes:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(entry)
+        if for_group:
+            os.fchmod(fd, 0o640)
     return cookie

@@ -29,10 +29,16 @@ class Config:
     app: AppTemplate
     policy: Policy
     capture: Wanted = "auto"
+    desktop_dir: Path | None = None
+    """The desktop's runtime folder, where it is not ours too."""
 
     def path(self, name: str) -> Path:
         """Return the path of a file of the runtime folder."""
         return self.runtime_dir / name
+
+    def desktop_path(self, name: str) -> Path:
+        """Return the path of a file that is the desktop's."""
+        return (self.desktop_dir or self.runtime_dir) / name
 
 
 def read_config(environ: Mapping[str, str]) -> Config:
@@ -47,7 +53,16 @@ def read_config(environ: Mapping[str, str]) -> Config:
         app=_read_model(AppTemplate, environ, "STREAMSPACE_TEMPLATE", None),
         policy=_read_model(Policy, environ, "STREAMSPACE_POLICY", "{}"),
         capture=_read_capture(environ),
+        desktop_dir=_read_desktop_dir(environ),
     )
+
+
+def _read_desktop_dir(environ: Mapping[str, str]) -> Path | None:
+    # Not looked for: in a pod the desktop makes it, sooner or later than we start.
+    folder = environ.get("STREAMSPACE_DESKTOP_DIR") or None
+    if folder is not None and not folder.startswith("/"):
+        raise ConfigError("STREAMSPACE_DESKTOP_DIR must be the absolute path of the desktop's runtime folder.")
+    return Path(folder) if folder else None
 
 
 def _read_capture(environ: Mapping[str, str]) -> Wanted:

@@ -40,12 +40,13 @@ class Streamer:
         self.config = config
         self.activity = ActivityClock()
         self.metrics = Metrics()
-        self.audio = AudioSource(config.path("pulse.sock"))
-        self.microphone = Microphone(config.path("pulse.sock"), self.metrics.voice)
+        self.audio = AudioSource(config.desktop_path("pulse.sock"))
+        self.microphone = Microphone(config.desktop_path("pulse.sock"), self.metrics.voice)
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
-        self.desktop = DesktopLink(config.path("desktop.sock"), self._on_status)
-        self.display = Display(config.path("rfb.sock"), config.path("Xauthority"), config.policy, self, config.capture)
+        self.desktop = DesktopLink(config.desktop_path("desktop.sock"), self._on_status)
+        rfb, xauthority = config.desktop_path("rfb.sock"), config.desktop_path("Xauthority")
+        self.display = Display(rfb, xauthority, config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
         self.cursor: CursorShape | None = None
         self.refusals = 0

@@ -14,6 +14,7 @@ import select
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink, Quality
@@ -164,7 +165,7 @@ class EventDrivenCapture(CaptureBackend):
         connection = x11.connect(display, xauthority)
         extensions = [str(item.name.to_string()) for item in connection.core.ListExtensions().reply().names]
         if backends.choose_screen("x11grab" if self._polling else "auto", extensions) == "xdamage":
-            return Screen(connection)
+            return Screen(connection, foreign=_is_foreign(xauthority))
         connection.disconnect()
         logger.warning("capture: polling the screen, which costs more; its X server has %s", ", ".join(extensions))
         return x11grab.PolledScreen(display, xauthority)
@@ -278,3 +279,11 @@ def _name_thread(name: str) -> None:
     """Give the calling thread a name that `top -H` shows."""
     libc = ctypes.CDLL(None)
     libc.prctl(15, ctypes.c_char_p(name.encode()), 0, 0, 0)
+
+
+def _is_foreign(xauthority: Path) -> bool:
+    """Return whether the X server, which has written this file, runs under another user."""
+    try:
+        return xauthority.stat().st_uid != os.geteuid()
+    except FileNotFoundError:
+        return False  # an X server that asks for no cookie

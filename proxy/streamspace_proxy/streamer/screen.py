@@ -28,10 +28,16 @@ class ScreenLostError(Exception):
 
 
 class Screen:
-    """The root window over one X connection, which it owns."""
+    """The root window over one X connection, which it owns.
 
-    def __init__(self, connection: xcffib.Connection) -> None:
+    Args:
+        connection: to the X server.
+        foreign: the server runs under another user of our group, as in a pod, and must reach our shared memory.
+    """
+
+    def __init__(self, connection: xcffib.Connection, *, foreign: bool = False) -> None:
         self._connection = connection
+        self._foreign = foreign
         self._root = connection.get_setup().roots[connection.pref_screen].root
         try:
             self._use_extensions(connection)
@@ -81,7 +87,7 @@ class Screen:
         """Begin watching; all of the screen counts as changed."""
         try:
             size = self.width * self.height * BYTES_PER_PIXEL
-            segment = SharedSegment(size)
+            segment = SharedSegment(size, for_group=self._foreign)
             self._segment, self._segment_id = segment, self._connection.generate_id()
             try:
                 self._shm.AttachChecked(self._segment_id, segment.id, False).check()

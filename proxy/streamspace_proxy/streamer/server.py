@@ -226,7 +226,7 @@ async def rfb_socket(request: web.Request) -> web.StreamResponse:
     core.rfb_viewers += 1
     try:
         await bridge_rfb(
-            ws, core.config.path("rfb.sock"), lambda size: core.metrics.sent("rfb", size), core.count_refusal
+            ws, core.config.desktop_path("rfb.sock"), lambda size: core.metrics.sent("rfb", size), core.count_refusal
         )
     finally:
         core.rfb_viewers -= 1

@@ -18,14 +18,14 @@ _libc.shmctl.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
 
 class SharedSegment:
-    """A private segment of mode 0600, attached to this process.
+    """A segment for this user, or for its group as well, attached to this process.
 
     Call `unlink` as soon as the other side has attached: from then on the kernel frees it when both have let go,
     whatever becomes of this process.
     """
 
-    def __init__(self, size: int) -> None:
-        self.id: int = _libc.shmget(_IPC_PRIVATE, size, _IPC_CREAT | 0o600)
+    def __init__(self, size: int, *, for_group: bool = False) -> None:
+        self.id: int = _libc.shmget(_IPC_PRIVATE, size, _IPC_CREAT | (0o660 if for_group else 0o600))
         if self.id < 0:
             raise _failed("shmget")
         address = _libc.shmat(self.id, None, 0)
