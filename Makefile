@@ -5,13 +5,15 @@
 #   make test-apps  every app of the catalog, installed (some gigabytes), started and looked at
 #   make check    lint, types and unit tests: the everyday loop
 #   make bench    measure; ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming figures
+#   make cluster  a Kubernetes for the tests, made here (root, Linux); cluster-down ends it, test-kube tests on it
 #   make docs     the documentation, into docs/_build
 #   make wheel    the wheel, into dist
 #   make clean    remove what was built
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test test-apps check lint types unit bench docs wheel build clean setup setup-test test-hub5
+.PHONY: demo test test-apps check lint types unit bench docs wheel build clean setup setup-test test-hub5 \
+  setup-kube cluster cluster-down test-kube
 
 VENV := $(shell tools/venv-path)
 HUB5 := $(VENV)-hub5
@@ -99,7 +101,7 @@ unit: setup
 # Seconds for each parser that is fuzzed
 test: export FUZZ_SECONDS ?= 60
 test: check setup-test test-hub5
-	@python -m pytest tests --ignore tests/unit --ignore tests/bench $(ARGS)
+	@python -m pytest tests --ignore tests/unit --ignore tests/bench --ignore tests/kube $(ARGS)
 
 # Apart from `make test` because of what it installs.
 test-apps: setup-test
@@ -116,6 +118,19 @@ $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py
 
 test-hub5: setup-test $(HUB5)/stamp
 	@$(HUB5)/bin/python -m pytest tests/hub $(ARGS)
+
+# On the cluster that STREAMSPACE_TEST_KUBECONFIG names, else on one that is made here and ended afterwards.
+setup-kube: setup-test
+	@[ -n "$$STREAMSPACE_TEST_KUBECONFIG" ] || [ "$$(id -u)" != 0 ] || tools/system-packages tools/packages-kube.txt
+
+cluster: setup-kube
+	@python -m tests.kube.cluster up
+
+cluster-down:
+	@python -m tests.kube.cluster down
+
+test-kube: setup-kube
+	@python -m tests.kube.cluster test $(ARGS)
 
 bench: setup-test
 	@tools/system-packages tools/packages-bench.txt

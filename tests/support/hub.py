@@ -78,7 +78,7 @@ class TempHub:
         self.url = f"http://127.0.0.1:{port}"
         self.token = secrets.token_hex(16)
         self.process: subprocess.Popen[bytes] | None = None
-        self._client = httpx.AsyncClient(timeout=LIMIT)
+        self.client = httpx.AsyncClient(timeout=LIMIT)
         run = {
             "url": self.url,
             "hub_url": f"http://127.0.0.1:{hub_port}",
@@ -111,7 +111,7 @@ class TempHub:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log
             with suppress(httpx.TransportError):
-                if (await self._client.get(f"{self.url}/hub/health", timeout=2)).status_code == 200:
+                if (await self.client.get(f"{self.url}/hub/health", timeout=2)).status_code == 200:
                     return
             await asyncio.sleep(0.1)
         raise AssertionError(f"the hub did not start:\n{self.log}")
@@ -132,7 +132,7 @@ class TempHub:
             with suppress(ProcessLookupError, FileNotFoundError, ValueError):
                 os.kill(int((self.folder / "proxy.pid").read_text()), signal.SIGTERM)
             self.process.kill()
-            await self._client.aclose()
+            await self.client.aclose()
 
     @property
     def log(self) -> str:
@@ -144,11 +144,11 @@ class TempHub:
     async def api(self, method: str, path: str, *, token: str = "", **request: Any) -> httpx.Response:
         """Call the hub's REST API, as the administrator's script unless with another token."""
         headers = {"Authorization": f"token {token or self.token}"}
-        return await self._client.request(method, f"{self.url}/hub/api{path}", headers=headers, **request)
+        return await self.client.request(method, f"{self.url}/hub/api{path}", headers=headers, **request)
 
     async def get(self, path: str, *, token: str) -> httpx.Response:
         """Get a path through the hub's proxy."""
-        return await self._client.get(f"{self.url}{path}", headers={"Authorization": f"token {token}"})
+        return await self.client.get(f"{self.url}{path}", headers={"Authorization": f"token {token}"})
 
     async def user_token(self, user: str) -> str:
         """Return a new token of `user`."""
