@@ -253,6 +253,7 @@ class StreamSpaceSpawner(StreamSpaceMixin, KubeSpawner):  # type: ignore[misc]
         plan = await self.prepare_session()
         if plan is None:
             return await self._create_and_wait()
+        await self._session_pod(plan)  # refuses what cannot be before anything is made for it
         title = plan.template.title
         self.tell(5, f"Preparing {title}.")
         self.session_state = {"app": plan.template.name, "marker": self.new_marker()}
@@ -282,6 +283,7 @@ class StreamSpaceSpawner(StreamSpaceMixin, KubeSpawner):  # type: ignore[misc]
             creating.cancel()
             pod = await self._until_running(title)
         finally:
+            self._waits_for_pod = None
             for task in (creating, created):
                 task.cancel()
         self.pod_id = pod["metadata"]["uid"]

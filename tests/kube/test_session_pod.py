@@ -132,6 +132,15 @@ async def test_bad_options_leave_nothing(hub: TempHub, namespace: Namespace, opt
     assert namespace.left() == []
 
 
+async def test_a_gpu_that_the_cluster_has_not_is_refused(hub: TempHub, namespace: Namespace) -> None:
+    text = "name: needs-gpu\ntitle: Thing\ncommand: [xterm]\nresources: {gpu: {count: 1, required: true}}\n"
+    (hub.folder / "apps" / "needs-gpu.yaml").write_text(text)
+    reply = await hub.request_start(hub.users[0], "one", {"app": "needs-gpu"})
+    assert reply.status_code == 503
+    assert "Thing needs a GPU, and this cluster offers none." in reply.json()["message"]
+    assert namespace.left() == []
+
+
 async def test_the_hub_finds_its_session_again_after_a_restart(hub: TempHub, namespace: Namespace) -> None:
     user = hub.users[0]
     await hub.start_server(user, "one", TERMINAL)
