@@ -54,6 +54,7 @@ def test_a_cluster_goes_down_without_a_trace(monkeypatch: pytest.MonkeyPatch) ->
         assert again.stdout == up.stdout, "the second time it is up already"
     finally:
         down = command("down")
+        other.registry.rmdir()  # kept for the next time, which there is none of
     assert (down.returncode, down.stderr) == (0, "")
     assert trace(other.name) == []
     assert before == [Path(place).exists() for place in WRITTEN]
