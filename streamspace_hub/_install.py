@@ -25,6 +25,9 @@ CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
         "subscopes": ["custom:streamspace:view"],
     },
 }
+SERVICE_CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
+    "custom:streamspace:admin": {"description": "List and stop all sessions of StreamSpace, read its audit log."},
+}
 USER_SCOPES = ["custom:streamspace:control!user", "custom:streamspace:view!user"]
 """What every user holds, so that it can be passed on when a session is shared."""
 
@@ -39,6 +42,7 @@ def install(
     catalog_dirs: Sequence[str] | None = None,
     default_policy: Mapping[str, Any] | None = None,
     turn: Mapping[str, Any] | None = None,
+    service: bool | Mapping[str, Any] = False,
 ) -> None:
     """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
 
@@ -48,6 +52,9 @@ def install(
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
         turn: a TURN server for viewers, `urls`, `secret_file` and `ttl`: `c.StreamSpace.turn_urls` and so on, unless
             those are set.
+        service: run the service with the REST API: True, or a mapping of `url` (where it listens), `database_url`,
+            `rate_limit` (requests a minute for each token), `admins` and `admin_groups` (who may list and stop
+            everybody's sessions). A service or role of the same name that is there already stays as it is.
 
     Raises:
         InstallError: something already set contradicts StreamSpace.
@@ -62,6 +69,10 @@ def install(
             setattr(c.StreamSpace, name, value)
     _check_policy(c)
     _offer_turn(c)
+    if service is not False:
+        from streamspace_hub._install_service import add_service
+
+        add_service(c, {} if service is True else service)
 
 
 def _use_spawner(c: Any) -> None:
@@ -119,7 +130,7 @@ def _check_policy(c: Any) -> None:
     from streamspace_hub.model.explain import explain
 
     try:
-        PolicyDefaults.model_validate(_value(c.StreamSpace, "default_policy", {}))
+        PolicyDefaults.model_validate(configured(c.StreamSpace, "default_policy", {}))
     except ValidationError as error:
         complaint = explain(error, PolicyDefaults)[0]
         raise InstallError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
@@ -132,7 +143,7 @@ def _offer_turn(c: Any) -> None:
     from streamspace_hub.model.explain import explain
     from streamspace_hub.model.turn import TurnSecretError, TurnSettings, read_turn_secret
 
-    given = {name: _value(c.StreamSpace, name, []) for name in c.StreamSpace if name.startswith("turn_")}
+    given = {name: configured(c.StreamSpace, name, []) for name in c.StreamSpace if name.startswith("turn_")}
     try:
         settings = TurnSettings.model_validate(given)
         if settings.enabled:
@@ -147,30 +158,36 @@ def _offer_turn(c: Any) -> None:
         return
     from streamspace_hub.turn import PATH, TurnHandler
 
-    others = [handler for handler in _value(c.JupyterHub, "extra_handlers", []) if handler[0] != PATH]
+    others = [handler for handler in configured(c.JupyterHub, "extra_handlers", []) if handler[0] != PATH]
     c.JupyterHub.extra_handlers = [*others, (PATH, TurnHandler, {"turn": settings})]
 
 
 def _define_scopes(c: Any) -> None:
-    c.JupyterHub.custom_scopes = {**CUSTOM_SCOPES, **_value(c.JupyterHub, "custom_scopes", {})}
-    roles: list[dict[str, Any]] = [dict(role) for role in _value(c.JupyterHub, "load_roles", [])]
+    c.JupyterHub.custom_scopes = {**CUSTOM_SCOPES, **configured(c.JupyterHub, "custom_scopes", {})}
+    grant_to_users(c, USER_SCOPES)
+
+
+def grant_to_users(c: Any, granted: Sequence[str]) -> None:
+    """Add scopes to what every user holds."""
+    roles: list[dict[str, Any]] = [dict(role) for role in configured(c.JupyterHub, "load_roles", [])]
     users = next((role for role in roles if role.get("name") == "user"), None)
     if users is None and _hub_has("extra_user_scopes"):
-        c.JupyterHub.extra_user_scopes = _with_user_scopes(_value(c.JupyterHub, "extra_user_scopes", []))
+        before = configured(c.JupyterHub, "extra_user_scopes", [])
+        c.JupyterHub.extra_user_scopes = _with(before, granted)
         return
     if users is None:
         users = {"name": "user"}
         roles.append(users)
     # A role "user" in the configuration takes the place of JupyterHub's own, so what that grants is said again.
-    users["scopes"] = _with_user_scopes(users.get("scopes", ["self"]))
+    users["scopes"] = _with(users.get("scopes", ["self"]), granted)
     c.JupyterHub.load_roles = roles
 
 
-def _with_user_scopes(scopes: Sequence[str]) -> list[str]:
-    return [*scopes, *(scope for scope in USER_SCOPES if scope not in scopes)]
+def _with(scopes: Sequence[str], granted: Sequence[str]) -> list[str]:
+    return [*scopes, *(scope for scope in granted if scope not in scopes)]
 
 
-def _value(section: Any, name: str, initial: Any) -> Any:
+def configured(section: Any, name: str, initial: Any) -> Any:
     """Return what the configuration says so far, also where it says it by `.append` or `.update`."""
     value = section.get(name, initial)
     return value.get_value(initial) if hasattr(value, "get_value") else value

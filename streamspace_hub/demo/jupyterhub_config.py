@@ -31,7 +31,14 @@ c.Spawner.default_url = "/lab"
 # JupyterLab asks at its first start whether it may fetch news; the demo keeps quiet, and offline.
 c.Spawner.environment = {"JUPYTER_CONFIG_PATH": run["jupyter_config"]}
 
-streamspace_hub.install(c)
+streamspace_hub.install(
+    c,
+    service={
+        "url": f"http://127.0.0.1:{run['service_port']}",
+        "database_url": f"sqlite:///{run['folder']}/streamspace.sqlite",
+        "admins": [ADMIN],
+    },
+)
 if run["account_template"]:
     c.LocalStreamSpaceSpawner.create_accounts = True
     c.LocalStreamSpaceSpawner.account_template = run["account_template"]

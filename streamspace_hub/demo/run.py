@@ -55,7 +55,7 @@ def run_demo() -> int:
 def _supervise(settings: DemoSettings) -> None:
     starts: list[float] = []
     # The same ones for each start: running servers know the hub by its port.
-    ports = {"hub_port": free_port(), "proxy_api_port": free_port()}
+    ports = {"hub_port": free_port(), "proxy_api_port": free_port(), "service_port": free_port()}
     while True:
         starts = [start for start in starts if time.monotonic() - start < RESTART_WINDOW] + [time.monotonic()]
         if len(starts) > RESTARTS:
@@ -83,7 +83,8 @@ def _start_hub(settings: DemoSettings, ports: dict[str, int]) -> subprocess.Pope
         **ports,
     }
     # Sessions' accounts walk through the folder, and SQLite makes files that everybody may read.
-    os.close(_private(f"{settings.folder}/hub.sqlite", os.O_RDWR | os.O_CREAT))
+    for name in ("hub.sqlite", "streamspace.sqlite"):
+        os.close(_private(f"{settings.folder}/{name}", os.O_RDWR | os.O_CREAT))
     config = Path(__file__).with_name("jupyterhub_config.py")
     with open(settings.log, "ab", opener=_private) as log:
         return subprocess.Popen(

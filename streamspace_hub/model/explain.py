@@ -37,10 +37,12 @@ class Complaint:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Complaint]:
     """Return one complaint for each thing that `model` found wrong, in the order of its fields."""
-    return [
-        Complaint(_location(details), _sentence(details, model))
-        for details in error.errors(include_url=False, include_context=True)
-    ]
+    return explain_details(error.errors(include_url=False, include_context=True), model)
+
+
+def explain_details(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[Complaint]:
+    """Return one complaint for each of pydantic's error details about data for `model`."""
+    return [Complaint(_location(one), _sentence(one, model)) for one in details]
 
 
 def _location(details: ErrorDetails) -> Location:

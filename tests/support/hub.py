@@ -76,12 +76,14 @@ class TempHub:
         self._run_as = run_as
         port, hub_port, proxy_port = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
+        self.hub_url = f"http://127.0.0.1:{hub_port}"
+        """Where the hub itself listens, behind its proxy."""
         self.token = secrets.token_hex(16)
         self.process: subprocess.Popen[bytes] | None = None
         self.client = httpx.AsyncClient(timeout=LIMIT)
         run = {
             "url": self.url,
-            "hub_url": f"http://127.0.0.1:{hub_port}",
+            "hub_url": self.hub_url,
             "proxy_api": f"http://127.0.0.1:{proxy_port}",
             "folder": str(folder),
             "token": self.token,

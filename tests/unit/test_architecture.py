@@ -19,6 +19,10 @@ SHARED = ("streamspace_hub.model", "streamspace_hub.catalog")
 """What the spawner and the proxy may use of the control plane."""
 LIGHT = ("streamspace_hub", "pydantic", "pydantic_core", "yaml")
 """What the vocabulary and the catalog may import beside the standard library: they are loaded in every process."""
+CLIENT = ("streamspace_hub", "pydantic", "pydantic_core", "httpx")
+"""What the SDK may import: it is there wherever a hub or a session is, and in users' own scripts."""
+HEAVY = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "aiosqlite", "psycopg")
+"""What only the service imports: sessions' images don't have it."""
 MODULES = sorted((room, path) for room, folder in ROOMS.items() for path in folder.rglob("*.py"))
 
 
@@ -68,6 +72,24 @@ def broken_rule(module: str, imported: str) -> str | None:
         "the vocabulary and the catalog import nothing heavy": (
             inside(module, *SHARED) and not standard and top not in LIGHT
         ),
+        "the SDK imports only the vocabulary, httpx and pydantic": (
+            inside(module, "streamspace_hub.client")
+            and not standard
+            and (
+                top not in CLIENT
+                or (
+                    theirs == "streamspace_hub"
+                    and not inside(imported, "streamspace_hub.model", "streamspace_hub.client")
+                )
+            )
+        ),
+        "only the service imports what the service needs, and the service": (
+            not inside(module, "streamspace_hub.service")
+            and (inside(imported, "streamspace_hub.service") or top in HEAVY)
+        ),
+        "the service knows the hub by its REST API alone": (
+            inside(module, "streamspace_hub.service") and top in ("jupyterhub", "tornado", "traitlets")
+        ),
         "the vocabulary imports only itself, the catalog only the vocabulary": (
             inside(module, *SHARED)
             and theirs == "streamspace_hub"
@@ -99,6 +121,11 @@ def test_no_module_reaches_through_a_wall(room: str, path: Path) -> None:
         ("streamspace_hub.catalog.loader", "jupyterhub"),
         ("streamspace_hub.model.app", "streamspace_hub.catalog.load_catalog"),
         ("streamspace_hub.catalog.loader", "streamspace_hub.demo"),
+        ("streamspace_hub.client.exchange", "typer"),
+        ("streamspace_hub.client.exchange", "streamspace_hub.cli.output"),
+        ("streamspace_hub.cli.commands", "streamspace_hub.service.audit"),
+        ("streamspace_hub._install_service", "sqlalchemy"),
+        ("streamspace_hub.service.hub", "jupyterhub.services.auth"),
     ],
 )
 def test_the_rules_can_be_broken(module: str, imported: str) -> None:

@@ -177,3 +177,65 @@ def test_a_turn_server_brings_a_handler_once_and_no_secret_into_the_configuratio
 def test_turn_settings_are_checked_while_the_hub_starts(turn: dict[str, Any], words: str) -> None:
     with pytest.raises(InstallError, match=words):
         install(Config(), turn=turn)
+
+
+def service_of(c: Config) -> dict[str, Any]:
+    (service,) = c.JupyterHub.services
+    return dict(service)
+
+
+def roles_of(c: Config) -> dict[str, Any]:
+    return {role["name"]: role for role in c.JupyterHub.load_roles}
+
+
+def test_without_being_asked_there_is_no_service() -> None:
+    c = Config()
+    install(c)
+    assert "services" not in c.JupyterHub
+    assert "custom:streamspace:admin" not in c.JupyterHub.custom_scopes
+
+
+def test_the_services_own_token_only_reads() -> None:
+    c = Config()
+    install(c, service=True)
+    assert service_of(c)["name"] == "streamspace"
+    role = roles_of(c)["streamspace-service"]
+    assert role["services"] == ["streamspace"]
+    assert role["scopes"] == ["list:users", "read:servers"]
+    assert "access:services!service=streamspace" in user_scopes(c)
+    assert roles_of(c)["streamspace-admin"]["users"] == [], "nobody administers sessions without being named"
+
+
+def test_the_services_options_reach_it() -> None:
+    c = Config()
+    install(
+        c,
+        catalog_dirs=["/a", "/b"],
+        service={"url": "http://127.0.0.1:99", "database_url": "sqlite:////s", "rate_limit": 9, "admins": ["ann"]},
+    )
+    service = service_of(c)
+    assert service["url"] == "http://127.0.0.1:99"
+    assert service["environment"] == {
+        "STREAMSPACE_DATABASE_URL": "sqlite:////s",
+        "STREAMSPACE_RATE_LIMIT": "9",
+        "STREAMSPACE_CATALOG_DIRS": "/a:/b",
+    }
+    assert roles_of(c)["streamspace-admin"]["users"] == ["ann"]
+
+
+def test_a_service_and_roles_that_are_there_stay() -> None:
+    c = Config()
+    c.JupyterHub.services = [{"name": "streamspace", "url": "http://elsewhere"}, {"name": "culler"}]
+    c.JupyterHub.load_roles = [{"name": "streamspace-admin", "users": ["eve"], "scopes": ["custom:streamspace:admin"]}]
+    before = copy.deepcopy(c)
+    install(c, service={"admins": ["ann"]})
+    once = copy.deepcopy(c)
+    install(c, service={"admins": ["ann"]})
+    assert c == once, "twice is once"
+    assert c.JupyterHub.services == before.JupyterHub.services
+    assert roles_of(c)["streamspace-admin"] == before.JupyterHub.load_roles[0]
+
+
+def test_an_unknown_option_of_the_service_is_named() -> None:
+    with pytest.raises(InstallError, match="no option 'port'; it takes url, database_url"):
+        install(Config(), service={"port": 1})

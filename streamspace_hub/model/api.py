@@ -1,0 +1,177 @@
+"""What the service's REST API says and accepts. Pure data, shared by the service, the SDK and the command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from streamspace_hub.model.app import AppName, Category
+from streamspace_hub.model.session import Session, SessionState
+
+# Names that the hub accepts for users are the authenticator's matter; a slash or a control character never are.
+USER_PATTERN: Final = r"^[^/\x00-\x1f\x7f]+$"
+# Relative, and no step begins with two dots or is empty (as `home_files` of a template)
+OPEN_PATTERN: Final = r"^(\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*/)*\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
+
+UserName = Annotated[str, StringConstraints(pattern=USER_PATTERN, min_length=1, max_length=255)]
+ServerName = Annotated[str, StringConstraints(pattern=USER_PATTERN, min_length=1, max_length=255)]
+OpenPath = Annotated[str, StringConstraints(pattern=OPEN_PATTERN, min_length=1, max_length=4096)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class App(_Data):
+    """One app that can be launched."""
+
+    name: AppName
+    title: str
+    description: str
+    categories: list[Category]
+    mime_types: list[str] = Field(description="Files that it opens.")
+    icon: str = Field(description="The icon as a `data:` URL (SVG).")
+    favorite: bool = Field(description="Whether the caller has marked it in their settings.")
+
+
+class AppList(_Data):
+    """Apps, favourites first, then in the launcher's order."""
+
+    apps: list[App]
+    total: int = Field(ge=0, description="Apps that match.")
+
+
+class UserSession(Session):
+    """One session of one user."""
+
+    user: str = Field(description="Name of the user whose session it is.")
+    message: str | None = Field(default=None, description="Why it failed, when it has.")
+
+
+class SessionList(_Data):
+    """One page of sessions, ordered by user and name."""
+
+    sessions: list[UserSession]
+    total: int = Field(ge=0, description="Sessions that match, on all pages.")
+    next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
+
+
+class CreateSession(_Data):
+    """What is asked for when a session is to be started."""
+
+    app: AppName = Field(description="Name of the app, one of `GET apps`.")
+    name: AppName | None = Field(default=None, description="Name of the session; the app's name without it.")
+    user: UserName | None = Field(default=None, description="Whose session; the caller's own without it.")
+    open: OpenPath | None = Field(default=None, description="File to open, relative to the user's home.")
+
+
+class Settings(_Data):
+    """What a user has chosen for themselves."""
+
+    favorites: list[AppName] = Field(
+        default_factory=list, max_length=100, description="Apps to list first, in this order."
+    )
+
+
+class Identity(_Data):
+    """Who the caller is, as the hub knows them, and what they may do here."""
+
+    name: str
+    kind: Literal["user", "service"]
+    admin: bool = Field(description="Whether they hold `custom:streamspace:admin`.")
+
+
+class Outcome(StrEnum):
+    """How an audited attempt went."""
+
+    ALLOWED = "allowed"
+    """It was permitted; written before it was carried out."""
+    DENIED = "denied"
+    """It was refused for want of rights."""
+    FAILED = "failed"
+    """It was permitted, and the hub or something else then refused it."""
+
+
+class AuditEvent(_Data):
+    """One line of the audit log. `hash` covers every other field, and so the line before by `previous`."""
+
+    seq: int = Field(ge=1, description="Counts up without gaps.")
+    time: str = Field(description="ISO 8601, UTC.")
+    actor: str | None = Field(description="Who: `user:NAME` or `service:NAME`; null for an unknown token.")
+    action: str = Field(description="What, e.g. `session.create`.")
+    target: str | None = Field(description="Which session (`USER/NAME`) or user.")
+    origin: str = Field(description="From which address.")
+    outcome: Outcome
+    reason: str | None = Field(description="Why it was denied, or has failed.")
+    request_id: str
+    details: dict[str, Any] = Field(description="What was asked for.")
+    previous: str = Field(description="`hash` of the line before; zeros for the first.")
+    hash: str = Field(description="SHA-256, hex.")
+
+
+class AuditList(_Data):
+    """One page of the audit log, the newest first."""
+
+    events: list[AuditEvent]
+    next: int | None = Field(default=None, description="Value of `before` for the next page; null on the last one.")
+
+
+class AuditVerdict(_Data):
+    """Whether the audit log is whole."""
+
+    intact: bool
+    checked: int = Field(ge=0, description="Lines that were checked.")
+    problem: str | None = Field(default=None, description="What is wrong, and at which line.")
+
+
+class Health(_Data):
+    """Whether the service can do its work."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    database: bool
+    hub: bool
+
+
+class FieldProblem(_Data):
+    """One field at fault."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str = Field(description="`urn:streamspace:problem:` and a name; documented in the REST reference.")
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="A sentence for the user.")
+    request_id: str | None = Field(default=None, description="Names the request in the service's log.")
+    errors: list[FieldProblem] = Field(default_factory=list, description="Fields at fault.")
+
+
+__all__ = [
+    "App",
+    "AppList",
+    "AuditEvent",
+    "AuditList",
+    "AuditVerdict",
+    "CreateSession",
+    "FieldProblem",
+    "Health",
+    "Identity",
+    "OpenPath",
+    "Outcome",
+    "Problem",
+    "ServerName",
+    "SessionList",
+    "SessionState",
+    "Settings",
+    "UserName",
+    "UserSession",
+]

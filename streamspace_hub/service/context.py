@@ -1,0 +1,83 @@
+"""What one replica's handlers share, put together once. Holds no state that another replica would miss."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from streamspace_hub.catalog import Catalog, load_catalog
+from streamspace_hub.service.audit import AuditLog
+from streamspace_hub.service.authentication import Authentication
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.events import EventFeed
+from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.keys import Keys
+from streamspace_hub.service.metrics import Metrics
+from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.watcher import Watcher
+
+
+@dataclass
+class Context:
+    """One replica."""
+
+    settings: ServiceSettings
+    catalog: Catalog
+    database: Database
+    hub: Hub
+    audit: AuditLog
+    authentication: Authentication
+    keys: Keys
+    mirror: Mirror
+    feed: EventFeed
+    metrics: Metrics
+    watcher: Watcher
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Titles of the apps by name."""
+        return {name: entry.template.title for name, entry in self.catalog.apps.items()}
+
+    async def start(self) -> list[asyncio.Task[None]]:
+        """Bring the database up to date and start what runs beside the requests."""
+        await self.database.upgrade()
+        return [asyncio.create_task(self.watcher.run()), asyncio.create_task(self.feed.run())]
+
+    async def close(self, tasks: list[asyncio.Task[None]]) -> None:
+        """End what `start` has started, and all connections."""
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.hub.close()
+        await self.database.close()
+
+
+def make_context(settings: ServiceSettings) -> Context:
+    """Return a replica that has not connected to anything yet."""
+    worker = secrets.token_hex(8)
+    catalog = load_catalog(settings.catalog_dirs)
+    titles = {name: entry.template.title for name, entry in catalog.apps.items()}
+    database = Database(settings.database_url.get_secret_value())
+    hub = Hub(settings.api_url, settings.api_token.get_secret_value())
+    metrics = Metrics()
+    audit = AuditLog(database, metrics)
+    mirror = Mirror(database, hub, audit, titles)
+    return Context(
+        settings=settings,
+        catalog=catalog,
+        database=database,
+        hub=hub,
+        audit=audit,
+        authentication=Authentication(hub, settings.rate_limit),
+        keys=Keys(database, worker),
+        mirror=mirror,
+        feed=EventFeed(database, metrics),
+        metrics=metrics,
+        watcher=Watcher(database, hub, mirror, worker),
+    )

@@ -1,0 +1,174 @@
+"""The hub's REST API, as much of it as the service needs, for JupyterHub 5.3 to 6.x. Knows no session, no database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+PAGE = 200
+"""Users on one page: JupyterHub's own upper limit (`api_page_max_limit`)."""
+PAGINATED = "application/jupyterhub-pagination+json"
+READ_LIMIT = 15.0
+START_LIMIT = 60.0
+"""Seconds; the hub answers a start after `slow_spawn_timeout` (10 s) at the latest, and a stop likewise."""
+
+
+class HubError(Exception):
+    """The hub refused; `status` 502 when it did not answer at all. `message` is its sentence."""
+
+    def __init__(self, status: int, message: str, retry_after: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+
+class Hub:
+    """One hub. Requests are made with the service's own token unless another is given."""
+
+    def __init__(self, api_url: str, token: str) -> None:
+        self._token = token
+        self._client = httpx.AsyncClient(
+            base_url=api_url.rstrip("/") + "/",
+            timeout=httpx.Timeout(READ_LIMIT),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            trust_env=False,
+        )
+        self._major: int | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def identify(self, token: str) -> dict[str, Any] | None:
+        """Return the hub's model of a token's owner, with `scopes`; None when there is no such token."""
+        try:
+            model: dict[str, Any] = await self._ask("GET", "user", token=token)
+        except HubError as error:
+            if error.status in (401, 403):
+                return None
+            raise
+        return model
+
+    async def servers(self, user: str) -> dict[str, dict[str, Any]] | None:
+        """Return a user's servers, stopped ones too, by name; None when there is no such user."""
+        try:
+            model = await self._ask("GET", f"users/{quote(user, safe='')}?include_stopped_servers=1")
+        except HubError as error:
+            if error.status == 404:
+                return None
+            raise
+        servers: dict[str, dict[str, Any]] = model.get("servers") or {}
+        return servers
+
+    async def active_users(self) -> AsyncIterator[tuple[str, dict[str, dict[str, Any]]]]:
+        """Yield the name and servers (stopped ones too) of each user with an active server."""
+        offset: int | None = 0
+        while offset is not None:
+            query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
+            page = await self._ask("GET", query, paginated=True)
+            for model in page["items"]:
+                yield model["name"], model.get("servers") or {}
+            following = page["_pagination"].get("next")
+            offset = following["offset"] if following else None
+
+    async def start(self, user: str, server: str, options: Mapping[str, Any], *, title: str, token: str) -> None:
+        """Ask for a server in the name of `token`'s owner; returns when it is up, or the hub won't wait any longer."""
+        # JupyterHub 5 takes the whole body for the options, 6 a field of it.
+        body: dict[str, Any] = dict(options)
+        if await self._version() >= 6:
+            body = {"user_options": body, "display_name": title}
+        await self._ask("POST", _server(user, server), token=token, body=body, limit=START_LIMIT)
+
+    async def stop(self, user: str, server: str, token: str, *, remove: bool = False) -> None:
+        """Stop a server in the name of `token`'s owner, and forget it if `remove`."""
+        body = {"remove": True} if remove else None
+        await self._ask("DELETE", _server(user, server), token=token, body=body, limit=START_LIMIT)
+
+    async def failure(self, user: str, server: str) -> str | None:
+        """Return why the last start of a server has failed, when the hub still knows."""
+        path = f"{_server(user, server)}/progress"
+        try:
+            async with self._client.stream("GET", path, headers=self._headers(self._token)) as reply:
+                if reply.status_code != 200:
+                    return None
+                async for line in reply.aiter_lines():
+                    if line.startswith("data:"):
+                        event = json.loads(line.removeprefix("data:"))
+                        return str(event.get("message", "")) if event.get("failed") else None
+        except (httpx.HTTPError, ValueError):
+            return None
+        return None
+
+    async def ping(self) -> bool:
+        """Return whether the hub answers."""
+        try:
+            await self._ask("GET", "", limit=3.0)
+        except HubError:
+            return False
+        return True
+
+    async def token_for_code(self, form: Mapping[str, str]) -> str:
+        """Exchange an authorization code for the user's token (OAuth 2, RFC 6749 section 4.1.3)."""
+        try:
+            reply = await self._client.post("oauth2/token", data=dict(form))
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if reply.status_code != 200:
+            raise HubError(reply.status_code, "The hub did not accept the sign-in. Try again.")
+        return str(reply.json()["access_token"])
+
+    async def _version(self) -> int:
+        if self._major is None:
+            version = str((await self._ask("GET", "")).get("version", "0"))
+            self._major = int(version.partition(".")[0])
+        return self._major
+
+    async def _ask(  # noqa: PLR0913 - what a request has
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        paginated: bool = False,
+        limit: float = READ_LIMIT,
+    ) -> Any:
+        try:
+            reply = await self._client.request(
+                method,
+                path,
+                json=body,
+                headers={**self._headers(token or self._token), **({"Accept": PAGINATED} if paginated else {})},
+                timeout=limit,
+            )
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if reply.status_code >= 400:
+            raise HubError(reply.status_code, _message(reply), reply.headers.get("Retry-After"))
+        return reply.json() if reply.content and "json" in reply.headers.get("Content-Type", "") else None
+
+    @staticmethod
+    def _headers(token: str) -> dict[str, str]:
+        return {"Authorization": f"token {token}"}
+
+
+def _server(user: str, server: str) -> str:
+    base = f"users/{quote(user, safe='')}"
+    return f"{base}/servers/{quote(server, safe='')}" if server else f"{base}/server"
+
+
+def _message(reply: httpx.Response) -> str:
+    try:
+        return str(reply.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"The hub answered {reply.status_code}."
+
+
+def _unreachable(error: httpx.HTTPError) -> HubError:
+    what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+    return HubError(502, f"The hub {what}.")

@@ -1,0 +1,124 @@
+"""Starting and stopping sessions by the hub, in the caller's name.
+
+The hub answers when a server is up or gone, which can take minutes; we answer as soon as it shows that it has begun,
+and hand on what it refuses at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import CreateSession, UserSession
+from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.problems import ProblemError, retry_after
+
+SOON = 0.1
+"""Seconds between looks at what the hub shows."""
+RESTING = (SessionState.STOPPED, SessionState.FAILED)
+
+log = logging.getLogger("streamspace.service")
+_going_on: set[asyncio.Task[None]] = set()
+
+
+def blocking(wanted: CreateSession, name: str, known: dict[str, UserSession], server_exists: bool) -> str | None:
+    """Return why `wanted` can't be started as `name`, or None. A running session of the same app is no obstacle."""
+    now = known.get(name)
+    if now is None:
+        return f"The server {name} exists, and is no session; choose another name." if server_exists else None
+    if now.state is SessionState.STOPPING:
+        return f"{now.title} is still being stopped; try again in a moment."
+    if now.state in RESTING:
+        return None
+    if now.app != wanted.app:
+        return f"{name} is running another app, {now.app}; choose another name, or stop it first."
+    if wanted.open is not None:
+        return f"{now.title} is running already; open the file there."
+    return None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A user's server that is or becomes a session, and the token of who asks."""
+
+    user: str
+    name: str
+    token: str = field(repr=False)
+
+
+async def start(hub: Hub, mirror: Mirror, server: Server, wanted: CreateSession, title: str) -> UserSession:
+    """Ask the hub for a session; return it as soon as the hub shows it.
+
+    Raises:
+        HubError: the hub refused.
+        LookupError: it has ended already.
+    """
+    options: dict[str, Any] = {"app": wanted.app}
+    if wanted.open is not None:
+        options["open"] = wanted.open
+    task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
+
+    def enough(now: UserSession) -> bool:
+        return now.state not in RESTING
+
+    return await _shown(mirror, server, task, enough)
+
+
+async def stop(hub: Hub, mirror: Mirror, server: Server, *, remove: bool) -> UserSession | None:
+    """Ask the hub to stop a session; return it as it is then, or None when it is gone.
+
+    Raises:
+        HubError: the hub refused.
+    """
+    task = _go_on(hub.stop(server.user, server.name, server.token, remove=remove))
+
+    def enough(now: UserSession) -> bool:
+        return now.state is SessionState.STOPPING or (now.state in RESTING and not remove)
+
+    try:
+        return await _shown(mirror, server, task, enough)
+    except LookupError:
+        return None
+
+
+async def _shown(
+    mirror: Mirror, server: Server, task: asyncio.Task[None], enough: Callable[[UserSession], bool]
+) -> UserSession:
+    while True:
+        await asyncio.wait({task}, timeout=SOON)
+        done = task.done()
+        if done:
+            task.result()
+        now = (await mirror.refresh(server.user)).get(server.name)
+        if now is not None and (enough(now) or done):
+            return now
+        if done:
+            raise LookupError(server.name)
+
+
+def _go_on(work: Awaitable[None]) -> asyncio.Task[None]:
+    """Let a request to the hub go on after we have answered."""
+
+    async def going() -> None:
+        await work
+
+    task = asyncio.create_task(going())
+    _going_on.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    _going_on.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        log.info("the hub refused or did not carry out a request: %s", error)
+
+
+def gone(name: str) -> ProblemError:
+    """Return the answer when a session has ended while it was being started."""
+    return ProblemError("conflict", f"{name} ended while it was being started.", headers=retry_after(2))

@@ -1,0 +1,162 @@
+"""The sessions in the database: kept as the hub has told them last, with an event for each change.
+
+Any replica may refresh any user at any time. An answer that was asked for earlier than what is already known is
+dropped, so that slow answers cannot turn time back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
+from streamspace_hub.service.audit import Attempt, AuditLog
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.heads import locked_head
+from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.servers import PENDING, Change, changes, failed, merged, sessions_of
+from streamspace_hub.service.tables import EventRow, SessionRow, WatchedRow
+
+log = logging.getLogger("streamspace.service")
+
+Servers = Mapping[str, Mapping[str, Any]]
+
+
+class Mirror:
+    """What is known of all sessions."""
+
+    def __init__(self, database: Database, hub: Hub, audit: AuditLog, titles: Mapping[str, str]) -> None:
+        self._database = database
+        self._hub = hub
+        self._audit = audit
+        self._titles = titles
+
+    async def refresh(self, user: str) -> dict[str, UserSession]:
+        """Ask the hub for one user's sessions, take them up, and return them by name."""
+        asked = time.time()
+        servers = await self._hub.servers(user)
+        return await self.take(user, servers or {}, asked)
+
+    async def take(self, user: str, servers: Servers, asked: float) -> dict[str, UserSession]:
+        """Take up what the hub answered at `asked`; return what is now known."""
+        known = await self._known(user)
+        seen = self._seen(user, servers, known)
+        if known == seen:
+            return seen
+        for name, session in seen.items():
+            if session.state is SessionState.FAILED and session.message is None:
+                seen[name] = failed(session, await self._hub.failure(user, name))
+        for _ in range(2):
+            lines: list[AuditEvent] = []
+            try:
+                async with self._database.writing() as session_:
+                    now = await self._write(session_, user, seen, asked, lines)
+            except IntegrityError:  # another replica has met this user for the first time too
+                continue
+            for line in lines:
+                self._audit.publish(line)
+            return now
+        return await self._known(user)
+
+    async def pending_users(self) -> list[str]:
+        """Return the users with a session that is starting or stopping."""
+        query = select(SessionRow.user).where(SessionRow.state.in_([str(state) for state in PENDING])).distinct()
+        async with self._database.reading() as session:
+            return list((await session.execute(query)).scalars())
+
+    async def live_users(self) -> set[str]:
+        """Return the users with a session that is not at rest, as far as is known."""
+        resting = [str(SessionState.STOPPED), str(SessionState.FAILED)]
+        query = select(SessionRow.user).where(SessionRow.state.not_in(resting)).distinct()
+        async with self._database.reading() as session:
+            return set((await session.execute(query)).scalars())
+
+    def _seen(self, user: str, servers: Servers, known: Mapping[str, UserSession]) -> dict[str, UserSession]:
+        found = sessions_of(user, servers, self._titles)
+        return {name: merged(known.get(name), session) for name, session in sorted(found.items())}
+
+    async def _known(self, user: str) -> dict[str, UserSession]:
+        async with self._database.reading() as session:
+            return await _rows(session, user)
+
+    async def _write(
+        self,
+        session: AsyncSession,
+        user: str,
+        seen: Mapping[str, UserSession],
+        asked: float,
+        lines: list[AuditEvent],
+    ) -> dict[str, UserSession]:
+        watched = await session.get(WatchedRow, user, with_for_update=True)
+        known = await _rows(session, user)
+        if watched is not None and watched.asked > asked:
+            return known
+        if watched is None:
+            session.add(WatchedRow(user=user, asked=asked))
+        else:
+            watched.asked = asked
+        await session.flush()
+        told = changes(known, seen)
+        await session.execute(delete(SessionRow).where(SessionRow.user == user))
+        if seen:
+            await session.execute(insert(SessionRow), [one.model_dump(mode="json") for one in seen.values()])
+        await _tell(session, told)
+        for change in told:
+            attempt = _state_change(known.get(change.session.name), change)
+            if attempt is not None:
+                lines.append(await self._audit.add(session, attempt))
+        return dict(seen)
+
+
+async def _tell(session: AsyncSession, told: Sequence[Change]) -> None:
+    if not told:
+        return
+    head = await locked_head(session, "events")
+    for change in told:
+        head.seq += 1
+        session.add(
+            EventRow(
+                seq=head.seq,
+                at=time.time(),
+                user=change.session.user,
+                name=change.session.name,
+                kind=change.kind,
+                data=change.session.model_dump(mode="json"),
+            )
+        )
+    await session.flush()
+
+
+def _state_change(before: UserSession | None, change: Change) -> Attempt | None:
+    """Return the audit line for a change of state, else None. Who asked for it stands in a line of its own."""
+    after = change.session
+    if change.kind == "session" and before is not None and before.state is after.state:
+        return None
+    state = "removed" if change.kind == "removed" else str(after.state)
+    return Attempt(
+        actor=None,
+        action=f"session.{state}",
+        target=f"{after.user}/{after.name}",
+        origin="hub",
+        request_id="",
+        outcome=Outcome.FAILED if after.state is SessionState.FAILED else Outcome.ALLOWED,
+        reason=after.message,
+        details={"app": after.app, "before": str(before.state) if before else None},
+    )
+
+
+async def _rows(session: AsyncSession, user: str) -> dict[str, UserSession]:
+    query = select(SessionRow).where(SessionRow.user == user).order_by(SessionRow.name)
+    return {row.name: user_session(row) for row in (await session.execute(query)).scalars()}
+
+
+def user_session(row: SessionRow) -> UserSession:
+    """Return a row as the API shows it."""
+    return UserSession(**{name: getattr(row, name) for name in UserSession.model_fields})

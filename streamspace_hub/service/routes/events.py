@@ -1,0 +1,102 @@
+"""`events`: changes of sessions as server-sent events, for all that the caller may see or for one session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from streamspace_hub.model.api import UserName
+from streamspace_hub.service.context import Context
+from streamspace_hub.service.documents import problems
+from streamspace_hub.service.events import Event, Filter
+from streamspace_hub.service.requests import ByCaller, server_name
+from streamspace_hub.service.routes.sessions import Server
+
+router = APIRouter(tags=["events"])
+
+KEEPALIVE = 15.0
+LONGEST = 3600
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was "
+        "taken off the list. `reset`: events were missed; list the sessions again. Each has an `id` to go on from.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+NUMBER = re.compile(r"[0-9]{1,18}")
+
+Wait = Annotated[int, Query(ge=0, le=LONGEST, description="Seconds after which the stream ends; go on by its last id.")]
+LastId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", max_length=64, description="Go on after this event; else from now."),
+]
+
+
+@router.get("/events", response_class=StreamingResponse, responses={**STREAM, **problems(401, 403)})
+async def all_events(asked: ByCaller, wait: Wait = 300, last_event_id: LastId = None) -> Response:
+    """Follow the changes of all sessions that the caller may see."""
+    return _stream(asked.context, Filter(asked.caller.visible), last_event_id, wait)
+
+
+@router.get(
+    "/sessions/{user}/{server}/events",
+    response_class=StreamingResponse,
+    responses={**STREAM, **problems(401, 403)},
+)
+async def session_events(
+    asked: ByCaller,
+    user: UserName,
+    server: Server,
+    wait: Wait = 300,
+    last_event_id: LastId = None,
+) -> Response:
+    """Follow the changes of one session."""
+    name = server_name(server)
+    if not asked.caller.may_see(user, name):
+        raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
+    return _stream(asked.context, Filter(asked.caller.visible, user, name), last_event_id, wait)
+
+
+def _stream(context: Context, wanted: Filter, last: str | None, wait: int) -> Response:
+    return StreamingResponse(
+        _lines(context, wanted, last, wait),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _lines(context: Context, wanted: Filter, last: str | None, wait: int) -> AsyncIterator[str]:
+    head = await context.feed.head()
+    after = head
+    # An id that is none of ours (another database) is like a place that is no longer kept.
+    if last is not None and NUMBER.fullmatch(last) and int(last) <= head and await context.feed.is_kept(int(last)):
+        after = int(last)
+    elif last is not None:
+        yield f"event: reset\nid: {head}\ndata: {{}}\n\n"
+    # At once, so that the caller knows that everything from here on will be told.
+    yield f"id: {after}\n: from here on\n\n"
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + wait
+    events = context.feed.follow(wanted, after)
+    upcoming: asyncio.Task[Event] | None = None
+    try:
+        while loop.time() < ends:
+            upcoming = upcoming or asyncio.ensure_future(anext(events))
+            done, _ = await asyncio.wait({upcoming}, timeout=min(KEEPALIVE, ends - loop.time()))
+            if not done:
+                yield ": still here\n\n"
+                continue
+            event = upcoming.result()
+            upcoming = None
+            yield f"event: {event.kind}\nid: {event.seq}\ndata: {json.dumps(event.data)}\n\n"
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.wait({upcoming})
+        await events.aclose()

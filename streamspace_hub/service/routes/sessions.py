@@ -1,0 +1,237 @@
+"""`sessions`: list, start, show, stop, remove. Whatever starts or stops one is done with the caller's own token."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import StringConstraints
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import CreateSession, Outcome, ServerName, SessionList, UserName, UserSession
+from streamspace_hub.model.app import LINE_PATTERN, AppName
+from streamspace_hub.service import launching
+from streamspace_hub.service.context import Context
+from streamspace_hub.service.documents import problems
+from streamspace_hub.service.hub import HubError
+from streamspace_hub.service.identity import Visible
+from streamspace_hub.service.keys import REPLAYED, Answer, fingerprint
+from streamspace_hub.service.mirror import user_session
+from streamspace_hub.service.problems import ProblemError
+from streamspace_hub.service.requests import (
+    ByCaller,
+    json_answer,
+    server_name,
+    tagged,
+)
+from streamspace_hub.service.tables import SessionRow
+
+router = APIRouter(tags=["sessions"])
+
+PAGE = 50
+LARGEST_PAGE = 200
+KEY_HEADER = {REPLAYED: {"description": "`true`: this answer was given before.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "The session.", "schema": {"type": "string"}}}
+
+Text = Annotated[str, StringConstraints(pattern=LINE_PATTERN, max_length=600)]
+Server = Annotated[ServerName, Path(description="Name of its server; `~` is the default server.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,255}$",
+        description="Chosen by the caller, new for each thing to be done: the same request with it is done once.",
+    ),
+]
+
+
+@router.get("/sessions", response_model=SessionList, responses=problems(401, 403, 404))
+async def list_sessions(
+    asked: ByCaller,
+    user: Annotated[UserName | None, Query(description="Only sessions of this user.")] = None,
+    app: Annotated[AppName | None, Query(description="Only sessions of this app.")] = None,
+    state: Annotated[SessionState | None, Query(description="Only sessions in this state.")] = None,
+    search: Annotated[Text | None, Query(description="Text in user, name, app or title, in any case.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Sessions on one page.")] = PAGE,
+    after: Annotated[Text | None, Query(description="`next` of the page before.")] = None,
+) -> Response:
+    """List the sessions that the caller may see."""
+    visible = asked.caller.visible
+    one = user if user is not None else _only_user(visible)
+    if one is not None and (visible.everything or one in visible.users):
+        await asked.context.mirror.refresh(one)
+    conditions = [_seen(visible)]
+    if user is not None:
+        conditions.append(SessionRow.user == user)
+    if app is not None:
+        conditions.append(SessionRow.app == app)
+    if state is not None:
+        conditions.append(SessionRow.state == str(state))
+    if search:
+        columns = (SessionRow.user, SessionRow.name, SessionRow.app, SessionRow.title)
+        conditions.append(or_(*(column.icontains(search, autoescape=True) for column in columns)))
+    query = select(SessionRow).where(*conditions).order_by(SessionRow.user, SessionRow.name)
+    if after is not None:
+        place = after.partition("/")
+        query = query.where(tuple_(SessionRow.user, SessionRow.name) > tuple_(place[0], place[2]))
+    async with asked.context.database.reading() as session:
+        total = (await session.execute(select(func.count()).select_from(SessionRow).where(*conditions))).scalar_one()
+        rows = list((await session.execute(query.limit(limit + 1))).scalars())
+    following = f"{rows[limit - 1].user}/{rows[limit - 1].name}" if len(rows) > limit else None
+    return tagged(
+        asked.request, SessionList(sessions=[user_session(row) for row in rows[:limit]], total=total, next=following)
+    )
+
+
+@router.post(
+    "/sessions",
+    status_code=202,
+    response_model=UserSession,
+    responses={
+        200: {"model": UserSession, "description": "It was running already", "headers": {**LOCATION, **KEY_HEADER}},
+        202: {"description": "It is being started", "headers": {**LOCATION, **KEY_HEADER}},
+        **problems(400, 401, 403, 404, 409, 413),
+    },
+)
+async def create_session(asked: ByCaller, wanted: CreateSession, idempotency_key: Key = None) -> Response:
+    """Start a session, or find it running."""
+    if wanted.user is None and asked.caller.kind == "service":
+        raise ProblemError("invalid", "user: is missing; a service says whose session it starts.")
+    user, name = wanted.user or asked.caller.name, wanted.name or wanted.app
+    if not asked.caller.may_manage(user, name):
+        raise await asked.denied("session.create", f"{user}/{name}", "You may not start sessions of this user.")
+    title = asked.context.titles.get(wanted.app)
+    if title is None:
+        raise ProblemError("not-found", f"There is no app `{wanted.app}`; `GET apps` lists those that there are.")
+
+    async def work() -> Answer:
+        return await _create(asked, wanted, user, name, title)
+
+    body = wanted.model_dump_json()
+    return _response(
+        await asked.context.keys.once(
+            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, body), work
+        )
+    )
+
+
+@router.get("/sessions/{user}/{server}", response_model=UserSession, responses=problems(401, 403, 404))
+async def get_session(asked: ByCaller, user: UserName, server: Server) -> Response:
+    """Show one session."""
+    name = server_name(server)
+    if not asked.caller.may_see(user, name):
+        raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
+    return tagged(asked.request, await _known(asked.context, user, name))
+
+
+@router.post(
+    "/sessions/{user}/{server}/stop",
+    status_code=202,
+    response_model=UserSession,
+    responses={
+        200: {"model": UserSession, "description": "It has stopped", "headers": KEY_HEADER},
+        202: {"description": "It is being stopped", "headers": KEY_HEADER},
+        **problems(401, 403, 404, 409),
+    },
+)
+async def stop_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
+    """Stop a session. Its files stay, what was not saved is lost."""
+    name = server_name(server)
+    await _permit(asked, "session.stop", user, name)
+
+    async def work() -> Answer:
+        known = await _known(asked.context, user, name)
+        if known.state not in launching.RESTING:
+            found = await _end(asked, "session.stop", user, name, remove=False)
+            known = found or known.model_copy(update={"state": SessionState.STOPPED})
+        return Answer(200 if known.state in launching.RESTING else 202, known.model_dump_json())
+
+    return _response(
+        await asked.context.keys.once(
+            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, ""), work
+        )
+    )
+
+
+@router.delete(
+    "/sessions/{user}/{server}",
+    status_code=204,
+    response_class=Response,
+    responses={202: {"model": UserSession, "description": "It is being stopped first"}, **problems(401, 403, 404, 409)},
+)
+async def delete_session(asked: ByCaller, user: UserName, server: Server) -> Response:
+    """Stop a session and take it off the list. The user's files stay."""
+    name = server_name(server)
+    await _permit(asked, "session.delete", user, name)
+    await _known(asked.context, user, name)
+    left = await _end(asked, "session.delete", user, name, remove=True)
+    return Response(status_code=204) if left is None else json_answer(left, 202)
+
+
+async def _create(asked: ByCaller, wanted: CreateSession, user: str, name: str, title: str) -> Answer:
+    where = {"Location": f"{asked.context.settings.api_prefix}/sessions/{quote(user, safe='')}/{quote(name, safe='')}"}
+    now = time.time()
+    servers = await asked.context.hub.servers(user)
+    if servers is None:
+        raise ProblemError("not-found", f"The hub knows no user {user}.")
+    known = await asked.context.mirror.take(user, servers, now)
+    obstacle = launching.blocking(wanted, name, known, name in servers)
+    if obstacle is not None:
+        raise ProblemError("conflict", obstacle)
+    if name in known and known[name].state not in launching.RESTING:
+        return Answer(200, known[name].model_dump_json(), where)
+    target, details = f"{user}/{name}", wanted.model_dump(mode="json", exclude_none=True)
+    await asked.note("session.create", target, Outcome.ALLOWED, **details)
+    try:
+        server = launching.Server(user, name, asked.caller.token)
+        session = await launching.start(asked.context.hub, asked.context.mirror, server, wanted, title)
+    except (HubError, LookupError) as error:
+        await asked.note("session.create", target, Outcome.FAILED, str(error))
+        raise launching.gone(name) if isinstance(error, LookupError) else error from None
+    return Answer(202, session.model_dump_json(), where)
+
+
+async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bool) -> UserSession | None:
+    target = f"{user}/{name}"
+    await asked.note(action, target, Outcome.ALLOWED)
+    try:
+        server = launching.Server(user, name, asked.caller.token)
+        return await launching.stop(asked.context.hub, asked.context.mirror, server, remove=remove)
+    except HubError as error:
+        await asked.note(action, target, Outcome.FAILED, error.message)
+        raise
+
+
+async def _permit(asked: ByCaller, action: str, user: str, name: str) -> None:
+    if not asked.caller.may_manage(user, name):
+        raise await asked.denied(action, f"{user}/{name}", "You may not change this session.")
+
+
+async def _known(context: Context, user: str, name: str) -> UserSession:
+    known = (await context.mirror.refresh(user)).get(name)
+    if known is None:
+        raise ProblemError("not-found", "There is no such session.")
+    return known
+
+
+def _only_user(visible: Visible) -> str | None:
+    return next(iter(visible.users)) if len(visible.users) == 1 and not visible.everything else None
+
+
+def _seen(visible: Visible) -> ColumnElement[bool]:
+    """Return the condition for rows of what is visible."""
+    if visible.everything:
+        return SessionRow.user == SessionRow.user
+    either: list[ColumnElement[bool]] = [
+        and_(SessionRow.user == user, SessionRow.name == name) for user, name in visible.servers
+    ]
+    if visible.users:
+        either.append(SessionRow.user.in_(visible.users))
+    return or_(*either) if either else false()
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers, "application/json")

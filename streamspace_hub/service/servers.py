@@ -1,0 +1,105 @@
+"""From the hub's models of servers to sessions, and from two looks at them to what has changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import UserSession
+
+VIEWER = "streamspace/"
+"""The viewer page, relative to a server's URL."""
+PENDING = (SessionState.STARTING, SessionState.STOPPING)
+CANCELLED = "Spawn cancelled"
+"""What JupyterHub says of a start that somebody has stopped."""
+QUIET_FIELDS = {"last_activity"}
+"""Changes of these are kept, but are no event."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that has happened to a session."""
+
+    kind: Literal["session", "removed"]
+    session: UserSession
+
+
+def sessions_of(user: str, servers: Mapping[str, Mapping[str, Any]], apps: Mapping[str, str]) -> dict[str, UserSession]:
+    """Return those of a user's servers that are sessions, by name.
+
+    Args:
+        user: the user's name.
+        servers: the hub's models.
+        apps: titles of the catalog's apps by name.
+    """
+    found = {}
+    for name, server in servers.items():
+        app = app_of(name, server, apps)
+        if app is not None:
+            found[name] = UserSession(
+                user=user,
+                name=name,
+                app=app,
+                title=server.get("display_name") or apps.get(app, app),
+                state=state_of(server),
+                url=f"{server['url']}{VIEWER}",
+                started=server.get("started"),
+                last_activity=server.get("last_activity"),
+            )
+    return found
+
+
+def app_of(name: str, server: Mapping[str, Any], apps: Collection[str]) -> str | None:
+    """Return the app that a server runs, or None for an ordinary server. The rule is the spawner's own."""
+    options = server.get("user_options") or {}
+    inner = options.get("user_options")
+    if isinstance(inner, Mapping) and set(options) <= {"display_name", "user_options"}:
+        options = inner  # sent to JupyterHub 5 in the form of 6
+    app = options.get("app")
+    if isinstance(app, list) and len(app) == 1:
+        app = app[0]  # from a form
+    if isinstance(app, str) and 0 < len(app) <= 30:
+        return app
+    return name if not options and name in apps else None
+
+
+def state_of(server: Mapping[str, Any]) -> SessionState:
+    """Return the state of a server in our words."""
+    match server.get("pending"):
+        case "spawn":
+            return SessionState.STARTING
+        case "stop":
+            return SessionState.STOPPING
+    return SessionState.RUNNING if server.get("ready") else SessionState.STOPPED
+
+
+def merged(known: UserSession | None, seen: UserSession) -> UserSession:
+    """Return `seen`, or the failure that it conceals: the hub calls a server that failed to start stopped."""
+    if known is None or seen.state is not SessionState.STOPPED:
+        return seen
+    if known.state in (SessionState.STARTING, SessionState.FAILED):
+        return seen.model_copy(update={"state": SessionState.FAILED, "message": known.message})
+    return seen
+
+
+def failed(session: UserSession, reason: str | None) -> UserSession:
+    """Return a session that did not start, given the hub's `reason`, if it still knows one."""
+    if reason == CANCELLED:
+        return session.model_copy(update={"state": SessionState.STOPPED})
+    return session.model_copy(update={"message": reason or "The session did not start."})
+
+
+def changes(known: Mapping[str, UserSession], seen: Mapping[str, UserSession]) -> list[Change]:
+    """Return what is to be told to subscribers, given what was known of one user and what is."""
+    told = [
+        Change("session", session)
+        for name, session in seen.items()
+        if name not in known or _loud(known[name]) != _loud(session)
+    ]
+    return told + [Change("removed", session) for name, session in known.items() if name not in seen]
+
+
+def _loud(session: UserSession) -> dict[str, Any]:
+    return session.model_dump(exclude=QUIET_FIELDS)

@@ -1,0 +1,104 @@
+"""What the service is told by its environment, checked. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from streamspace_hub.model.explain import explain
+
+DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+VARIABLES = {
+    "api_url": "JUPYTERHUB_API_URL",
+    "api_token": "JUPYTERHUB_API_TOKEN",
+    "base_url": "JUPYTERHUB_BASE_URL",
+    "prefix": "JUPYTERHUB_SERVICE_PREFIX",
+    "listen": "JUPYTERHUB_SERVICE_URL",
+    "service_name": "JUPYTERHUB_SERVICE_NAME",
+    "client_id": "JUPYTERHUB_CLIENT_ID",
+    "hub_host": "JUPYTERHUB_HOST",
+    "database_url": "STREAMSPACE_DATABASE_URL",
+    "catalog_dirs": "STREAMSPACE_CATALOG_DIRS",
+    "rate_limit": "STREAMSPACE_RATE_LIMIT",
+}
+"""Where each setting comes from; docs/reference/service.md."""
+
+
+class SettingsError(ValueError):
+    """A variable is missing or has a value that can't be used; the text is a sentence."""
+
+
+class ServiceSettings(BaseModel):
+    """One replica's settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    api_url: str = Field(pattern=r"^https?://.+", description="The hub's REST API.")
+    api_token: SecretStr = Field(min_length=1, description="The service's own token.")
+    base_url: str = Field(default="/", pattern=r"^/", description="The hub's base URL.")
+    prefix: str = Field(
+        default="/services/streamspace/", pattern=r"^/.*/$", description="Where the service is mounted."
+    )
+    listen: str = Field(default="http://127.0.0.1:10202", pattern=r"^http://", description="Where it listens.")
+    service_name: str = Field(default="streamspace", min_length=1, description="Its name in the hub.")
+    client_id: str = Field(default="service-streamspace", min_length=1, description="Its OAuth client.")
+    hub_host: str = Field(default="", description="Origin of the hub where services have domains of their own.")
+    database_url: SecretStr = Field(default=SecretStr(DEFAULT_DATABASE))
+    catalog_dirs: tuple[Path, ...] = ()
+    rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_our_driver(cls, url: SecretStr) -> SecretStr:
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        dialect = scheme.partition("+")[0]
+        if not separator or dialect not in DRIVERS:
+            raise ValueError("must begin with `sqlite:///` or `postgresql://`")
+        return SecretStr(f"{DRIVERS[dialect]}://{rest}")
+
+    @property
+    def host(self) -> str:
+        """Address to listen on."""
+        return urlsplit(self.listen).hostname or "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        """Port to listen on."""
+        return urlsplit(self.listen).port or 80
+
+    @property
+    def api_prefix(self) -> str:
+        """Path of the REST API, without a slash at its end."""
+        return f"{self.prefix}api/v1"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings in `environ`; raises `SettingsError`, which names the variable."""
+        given: dict[str, object] = {
+            field: environ[name] for field, name in VARIABLES.items() if environ.get(name, "") != ""
+        }
+        if "catalog_dirs" in given:
+            given["catalog_dirs"] = [folder for folder in str(given["catalog_dirs"]).split(":") if folder]
+        if "api_token" not in given or "api_url" not in given:
+            raise SettingsError(
+                "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
+                "starts; one that is started otherwise needs both."
+            )
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            complaint = explain(error, cls)[0]
+            name = VARIABLES[str(complaint.location[0])]
+            # Not the value: a database's URL may hold a password.
+            shown = complaint.message if name not in SECRET else "cannot be used; " + complaint.message
+            raise SettingsError(f"{name}: {shown}") from None
+
+
+SECRET = ("JUPYTERHUB_API_TOKEN", "STREAMSPACE_DATABASE_URL")

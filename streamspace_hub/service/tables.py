@@ -1,0 +1,142 @@
+"""The tables. What changes here needs a migration (`migrations/versions`), and a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite counts by itself only in a column of type INTEGER.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Table(DeclarativeBase):
+    """Base of all tables."""
+
+
+class SessionRow(Table):
+    """What the hub has told of a session last. The hub's word counts; this is so that lists need not ask it."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_by_state", "state"), Index("sessions_by_app", "app"))
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    app: Mapped[str] = mapped_column(String(30))
+    title: Mapped[str] = mapped_column(String(255))
+    state: Mapped[str] = mapped_column(String(16))
+    url: Mapped[str] = mapped_column(Text)
+    started: Mapped[str | None] = mapped_column(String(40))
+    last_activity: Mapped[str | None] = mapped_column(String(40))
+    message: Mapped[str | None] = mapped_column(Text)
+
+
+class WatchedRow(Table):
+    """When a user's sessions were looked at last, so that an answer of the hub that came late changes nothing."""
+
+    __tablename__ = "watched_users"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    asked: Mapped[float] = mapped_column(Float)
+    """Seconds since 1970 at which the hub was asked."""
+
+
+class EventRow(Table):
+    """A change of a session, in the order in which subscribers see them."""
+
+    __tablename__ = "events"
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    at: Mapped[float] = mapped_column(Float)
+    user: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(16))
+    """`session`, or `removed`."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class AuditRow(Table):
+    """A line of the audit log. Triggers refuse every UPDATE and DELETE."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("audit_by_actor", "actor"),
+        Index("audit_by_action", "action"),
+        Index("audit_by_target", "target"),
+    )
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    time: Mapped[str] = mapped_column(String(40))
+    actor: Mapped[str | None] = mapped_column(String(300))
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str | None] = mapped_column(String(600))
+    origin: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class HeadRow(Table):
+    """The end of a numbered sequence (`audit`, `events`): whoever appends locks it, so numbers follow commits."""
+
+    __tablename__ = "heads"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
+    """Of the last line; of `audit` only."""
+
+
+class SettingsRow(Table):
+    """What a user has chosen."""
+
+    __tablename__ = "settings"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    values: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class KeyRow(Table):
+    """An idempotency key: whose, for which request, and the answer once there is one."""
+
+    __tablename__ = "idempotency_keys"
+
+    caller: Mapped[str] = mapped_column(String(300), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of method, path and body."""
+    created: Mapped[float] = mapped_column(Float, index=True)
+    worker: Mapped[str] = mapped_column(String(32))
+    """Who works on it."""
+    lease: Mapped[float] = mapped_column(Float)
+    """Until when that worker is taken to be alive, seconds since 1970."""
+    status: Mapped[int | None] = mapped_column(Integer)
+    headers: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    body: Mapped[str | None] = mapped_column(Text)
+
+
+class LeaseRow(Table):
+    """A task that one replica does for all."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))
+    until: Mapped[float] = mapped_column(Float)
+
+
+__all__ = [
+    "AuditRow",
+    "EventRow",
+    "HeadRow",
+    "KeyRow",
+    "LeaseRow",
+    "SessionRow",
+    "SettingsRow",
+    "Table",
+    "WatchedRow",
+]

@@ -1,0 +1,107 @@
+"""Looks at the hub again and again, so that sessions started elsewhere (a tile, the hub's own pages) are known too.
+
+One replica does it for all, by a lease in the database; when that one dies, another takes over as soon as the lease
+has run out. Looking at all users costs the hub time, so it is done seldom enough to take at most a twentieth of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy import delete
+
+from streamspace_hub.service.database import Database, Unreachable
+from streamspace_hub.service.hub import Hub, HubError
+from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.tables import EventRow, KeyRow, LeaseRow
+
+LEASE = 10.0
+TICK = 0.5
+"""Seconds between looks at those whose session is starting or stopping."""
+SHORTEST, LONGEST, SHARE = 2.0, 60.0, 20.0
+KEEP_EVENTS = 24 * 3600.0
+KEEP_KEYS = 24 * 3600.0
+TIDY = 600.0
+
+log = logging.getLogger("streamspace.service")
+
+
+def pause_after(duration: float) -> float:
+    """Return how long to wait, in seconds, after a look at all users that took `duration` seconds."""
+    return min(max(SHARE * duration, SHORTEST), LONGEST)
+
+
+class Watcher:
+    """The loop of one replica."""
+
+    def __init__(self, database: Database, hub: Hub, mirror: Mirror, worker: str) -> None:
+        self._database = database
+        self._hub = hub
+        self._mirror = mirror
+        self._worker = worker
+        self._look_at = 0.0
+        self._tidy_at = 0.0
+
+    async def run(self) -> None:
+        """Go on until cancelled; what fails is logged, and tried again."""
+        while True:
+            try:
+                if await self._leads():
+                    await self._step()
+            except HubError as error:
+                log.warning("the hub cannot be asked for sessions: %s", error)
+                await asyncio.sleep(SHORTEST)
+            except Unreachable as error:
+                log.warning("the database is away: %s", type(error).__name__)
+                await asyncio.sleep(SHORTEST)
+            except Exception:
+                log.exception("looking at the hub failed")
+                await asyncio.sleep(SHORTEST)
+            await asyncio.sleep(TICK)
+
+    async def _step(self) -> None:
+        now = time.monotonic()
+        if now >= self._look_at:
+            await self._look()
+            self._look_at = time.monotonic() + pause_after(time.monotonic() - now)
+        else:
+            for user in await self._mirror.pending_users():
+                await self._mirror.refresh(user)
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY
+            await self._tidy()
+
+    async def _look(self) -> None:
+        live = await self._mirror.live_users()
+        asked = time.time()
+        async for user, servers in self._hub.active_users():
+            live.discard(user)
+            await self._mirror.take(user, servers, asked)
+        for user in sorted(live):
+            await self._mirror.refresh(user)
+
+    async def _leads(self) -> bool:
+        async with self._database.reading() as session:
+            held = await session.get(LeaseRow, "watcher")
+        if held is not None:
+            if held.holder != self._worker and held.until > time.time():
+                return False
+            if held.holder == self._worker and held.until > time.time() + LEASE / 2:
+                return True
+        async with self._database.writing() as session:
+            now = time.time()
+            row = await session.get(LeaseRow, "watcher", with_for_update=True)
+            if row is None:
+                session.add(LeaseRow(name="watcher", holder=self._worker, until=now + LEASE))
+                return True
+            if row.holder != self._worker and row.until > now:
+                return False
+            row.holder, row.until = self._worker, now + LEASE
+            return True
+
+    async def _tidy(self) -> None:
+        async with self._database.writing() as session:
+            await session.execute(delete(EventRow).where(EventRow.at < time.time() - KEEP_EVENTS))
+            await session.execute(delete(KeyRow).where(KeyRow.created < time.time() - KEEP_KEYS))

@@ -1,0 +1,376 @@
+"""The service as the hub runs it: REST, rights, versions, keys, limits, the audit log and events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+
+from streamspace_hub.model.chain import check_lines
+from tests.support.service import ADMIN, LIMIT, ServiceHub, service_hub, until_up
+
+pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
+
+APP = {"app": "test-app"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[ServiceHub]:
+    async with service_hub() as found:
+        yield found
+
+
+def kind(reply: httpx.Response) -> str:
+    """Return the name of a problem, after checking that it is one."""
+    body = reply.json()
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert body["status"] == reply.status_code
+    assert body["request_id"] == reply.headers["x-request-id"]
+    return str(body["type"]).removeprefix("urn:streamspace:problem:")
+
+
+async def audit(running: ServiceHub, **query: Any) -> list[dict[str, Any]]:
+    """Return lines of the audit log, the newest first."""
+    admin = await running.api(ADMIN)
+    return list((await admin("GET", "/audit", params=query)).json()["events"])
+
+
+async def test_a_session_from_start_to_removal(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    path = f"/sessions/{running.ann}/one"
+    begun = await ann("POST", "/sessions", json=APP | {"name": "one"})
+    assert begun.status_code == 202
+    assert begun.headers["location"].endswith(f"/services/streamspace/api/v1{path}")
+    assert begun.json()["state"] == "starting"
+    session = await ann.until(path, "running")
+    assert session["url"] == f"/user/{running.ann}/one/streamspace/"
+    page = await running.hub.get(session["url"], token=await running.token(running.ann))
+    assert page.status_code == 200, "what the API calls running can be opened"
+    again = await ann("POST", "/sessions", json=APP | {"name": "one"})
+    assert (again.status_code, again.json()["state"]) == (200, "running")
+    listed = (await ann("GET", "/sessions")).json()
+    assert [(one["name"], one["state"]) for one in listed["sessions"]] == [("one", "running")]
+    assert (await ann("POST", f"{path}/stop")).status_code in (200, 202)
+    await ann.until(path, "stopped")
+    assert (await ann("POST", f"{path}/stop")).status_code == 200, "stopping twice is no error"
+    assert (await ann("DELETE", path)).status_code == 204
+    gone = await ann("GET", path)
+    assert (gone.status_code, kind(gone)) == (404, "not-found")
+    left = (await running.hub.api("GET", f"/users/{running.ann}?include_stopped_servers=1")).json()["servers"]
+    assert "one" not in left
+    actions = [line["action"] for line in await audit(running, target=f"{running.ann}/one")]
+    assert list(reversed(actions)) == [
+        "session.create",
+        "session.starting",
+        "session.running",
+        "session.stop",
+        "session.stopping",
+        "session.stopped",
+        "session.delete",
+        "session.removed",
+    ]
+
+
+async def test_a_session_started_elsewhere_is_known_too(running: ServiceHub) -> None:
+    async with running.hub.session(running.bob, "elsewhere"):
+        admin = await running.api(ADMIN)
+        deadline = asyncio.get_running_loop().time() + LIMIT
+        found: list[dict[str, Any]] = []
+        while not found:
+            assert asyncio.get_running_loop().time() < deadline
+            found = (await admin("GET", "/sessions", params={"search": "ELSEWHERE"})).json()["sessions"]
+        assert found[0]["user"] == running.bob
+
+
+async def test_a_start_that_fails_says_why(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    refused = await ann("POST", "/sessions", json={"app": "blender", "name": "no-such-program"})
+    # Refused at once, or failed a little later: either way the reason arrives.
+    if refused.status_code == 202:
+        failed = await ann.until(f"/sessions/{running.ann}/no-such-program", "failed")
+        assert "Blender" in failed["message"]
+    else:
+        assert "Blender" in refused.json()["detail"]
+    await ann("DELETE", f"/sessions/{running.ann}/no-such-program")
+
+
+async def test_rights_are_denied_by_default_and_every_attempt_is_noted(running: ServiceHub) -> None:
+    bob = await running.api(running.bob)
+    for method, path, action in (
+        ("GET", f"/sessions/{running.ann}/one", "session.read"),
+        ("POST", f"/sessions/{running.ann}/one/stop", "session.stop"),
+        ("DELETE", f"/sessions/{running.ann}/one", "session.delete"),
+        ("GET", f"/sessions/{running.ann}/one/events", "session.read"),
+        ("GET", f"/users/{running.ann}/settings", "settings.read"),
+        ("GET", "/audit", "audit.read"),
+        ("GET", "/audit/export", "audit.read"),
+        ("GET", "/audit/verify", "audit.read"),
+    ):
+        denied = await bob(method, path)
+        assert (denied.status_code, kind(denied)) == (403, "forbidden"), path
+        line = (await audit(running, limit=1))[0]
+        assert (line["actor"], line["action"], line["outcome"]) == (f"user:{running.bob}", action, "denied")
+        assert line["request_id"] == denied.headers["x-request-id"]
+    other = await bob("POST", "/sessions", json=APP | {"user": running.ann})
+    assert other.status_code == 403
+    assert (await bob("GET", "/sessions", params={"user": running.ann})).json()["total"] == 0
+
+
+async def test_a_token_can_do_what_its_scopes_say_and_no_more(running: ServiceHub) -> None:
+    entry = "access:services!service=streamspace"
+    no_entry = await running.api(running.ann, scopes=["custom:streamspace:control!user"])
+    assert (await no_entry("GET", "/user")).status_code == 403
+    looker = await running.api(running.ann, scopes=[entry, "custom:streamspace:view!user"])
+    assert (await looker("GET", "/sessions")).status_code == 200
+    assert (await looker("POST", "/sessions", json=APP)).status_code == 403
+    # Ours alone do not start a server: the hub is asked in the caller's name.
+    without_the_hubs = await running.api(running.ann, scopes=[entry, "custom:streamspace:control!user"])
+    refused = await without_the_hubs("POST", "/sessions", json=APP)
+    assert refused.status_code in (403, 404), refused.text
+    assert (await audit(running, action="session.create", limit=1))[0]["outcome"] == "failed"
+
+
+async def test_an_administrator_lists_and_stops_what_is_others(running: ServiceHub) -> None:
+    admin = await running.api(ADMIN)
+    assert (await admin("GET", "/user")).json() == {"name": ADMIN, "kind": "user", "admin": True}
+    async with running.hub.session(running.bob, "two"):
+        assert (await admin("GET", f"/sessions/{running.bob}/two")).json()["state"] == "running"
+        assert (await admin("POST", f"/sessions/{running.bob}/two/stop")).status_code in (200, 202)
+        await admin.until(f"/sessions/{running.bob}/two", "stopped")
+
+
+async def test_a_licence_to_stop_is_none_to_look(running: ServiceHub) -> None:
+    async with running.hub.session(running.bob, "three") as model:
+        page = f"{model['url']}streamspace/"
+        assert (await running.hub.get(page, token=await running.token(running.bob))).status_code == 200
+        assert (await running.hub.get(page, token=await running.token(ADMIN))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("header", "noted"),
+    [({}, False), ({"Authorization": "Basic eA=="}, False), ({"Authorization": "Bearer nonsense"}, True)],
+)
+async def test_without_a_good_token_there_is_nothing(running: ServiceHub, header: dict[str, str], noted: bool) -> None:
+    before = (await audit(running, limit=1))[0]["seq"]
+    nobody = await running.api(None)
+    refused = await nobody("GET", "/sessions", headers=header)
+    assert (refused.status_code, kind(refused)) == (401, "unauthenticated")
+    assert refused.headers["www-authenticate"] == "Bearer"
+    lines = [line for line in await audit(running, action="authenticate") if line["seq"] > before]
+    assert [line["outcome"] for line in lines] == (["denied"] if noted else [])
+    assert "nonsense" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        ({"app": "test-app", "colour": 1}, "colour", "there is no such field"),
+        ({}, "app", "is missing"),
+        ({"app": "Not A Name"}, "app", "lower-case letters"),
+        ({"app": "test-app", "open": "../secret"}, "open", "not accepted"),
+        ([], "body", "JSON object"),
+    ],
+)
+async def test_bad_bodies_name_the_field(running: ServiceHub, body: Any, field: str, said: str) -> None:
+    ann = await running.api(running.ann)
+    refused = await ann("POST", "/sessions", json=body)
+    assert (refused.status_code, kind(refused)) == (422, "invalid")
+    assert refused.json()["errors"][0]["field"] == field
+    assert said in refused.json()["errors"][0]["message"]
+
+
+async def test_other_bad_requests_are_told_apart(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    unknown = await ann("GET", "/sessions", params={"colour": "red"})
+    assert (unknown.status_code, kind(unknown)) == (422, "invalid")
+    assert "state" in unknown.json()["detail"], "it says what is accepted"
+    broken = await ann("POST", "/sessions", content=b"{", headers={"Content-Type": "application/json"})
+    assert (broken.status_code, kind(broken)) == (400, "bad-request")
+    large = await ann("POST", "/sessions", content=b" " * 100_000, headers={"Content-Type": "application/json"})
+    assert (large.status_code, kind(large)) == (413, "too-large")
+    method = await ann("PATCH", f"/sessions/{running.ann}/one")
+    assert (method.status_code, kind(method), method.headers["allow"]) == (405, "method-not-allowed", "DELETE, GET")
+    nowhere = await ann("GET", "/nowhere")
+    assert (nowhere.status_code, kind(nowhere)) == (404, "not-found")
+    no_app = await ann("POST", "/sessions", json={"app": "no-such-app"})
+    assert (no_app.status_code, kind(no_app)) == (404, "not-found")
+
+
+async def test_another_app_is_not_replaced(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    async with running.hub.session(running.ann, "mine"):
+        other = await ann("POST", "/sessions", json={"app": "terminal", "name": "mine"})
+        assert (other.status_code, kind(other)) == (409, "conflict")
+        assert "another app" in other.json()["detail"]
+        assert (await ann("GET", f"/sessions/{running.ann}/mine")).json()["state"] == "running"
+    await ann("DELETE", f"/sessions/{running.ann}/mine")
+
+
+async def test_apps_are_listed_filtered_and_searched(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    everything = await ann("GET", "/apps")
+    assert {"gimp", "desktop", "test-app"} <= {app["name"] for app in everything.json()["apps"]}
+    found = (await ann("GET", "/apps", params={"search": "GIM"})).json()["apps"]
+    assert "gimp" in {app["name"] for app in found}
+    assert {app["name"] for app in (await ann("GET", "/apps", params={"mime_type": "image/png"})).json()["apps"]}
+    graphics = (await ann("GET", "/apps", params={"category": "Graphics"})).json()["apps"]
+    assert all("Graphics" in app["categories"] for app in graphics)
+    assert (await ann("GET", "/apps/gimp")).json()["icon"].startswith("data:image/svg+xml;base64,")
+    assert (await ann("GET", "/apps/nope")).status_code == 404
+
+
+async def test_what_is_known_already_is_not_sent_again(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    first = await ann("GET", "/apps")
+    again = await ann("GET", "/apps", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_settings_are_changed_only_by_who_has_seen_them(running: ServiceHub) -> None:
+    ann, path = await running.api(running.ann), f"/users/{running.ann}/settings"
+    seen = await ann("GET", path)
+    assert seen.json() == {"favorites": []}
+    blind = await ann("PUT", path, json={"favorites": ["gimp"]})
+    assert blind.status_code == 422, "If-Match is required"
+    tag = {"If-Match": seen.headers["etag"]}
+    tried = await asyncio.gather(
+        *(ann("PUT", path, json={"favorites": [app]}, headers=tag) for app in ("gimp", "terminal", "desktop"))
+    )
+    assert sorted(reply.status_code for reply in tried) == [200, 412, 412], "one wins, no change is lost"
+    winner = next(reply for reply in tried if reply.status_code == 200)
+    now = await ann("GET", path)
+    assert (now.json(), now.headers["etag"]) == (winner.json(), winner.headers["etag"])
+    first = (await ann("GET", "/apps")).json()["apps"][0]
+    assert (first["name"], first["favorite"]) == (winner.json()["favorites"][0], True)
+
+
+async def test_lists_come_in_pages(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    names = ["page-a", "page-b", "page-c"]
+    for name in names:
+        await running.hub.start_server(running.ann, name, APP)
+    await asyncio.gather(*(running.hub.stop_server(running.ann, name) for name in names))
+    seen, after = [], None
+    for _ in range(5):
+        query = {"limit": "1", "search": "page-"} | ({"after": after} if after else {})
+        page = (await ann("GET", "/sessions", params=query)).json()
+        assert page["total"] == 3
+        seen += [one["name"] for one in page["sessions"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert seen == names
+    stopped = await ann("GET", "/sessions", params={"state": "stopped", "search": "page-"})
+    assert stopped.json()["total"] == 3
+    assert (await ann("GET", "/sessions", params={"state": "running", "search": "page-"})).json()["total"] == 0
+    for name in names:
+        assert (await ann("DELETE", f"/sessions/{running.ann}/{name}")).status_code == 204
+
+
+async def test_a_key_makes_a_post_safe_to_repeat(running: ServiceHub) -> None:
+    ann, key = await running.api(running.ann), {"Idempotency-Key": "one-start"}
+    first = await ann("POST", "/sessions", json=APP | {"name": "keyed"}, headers=key)
+    again = await ann("POST", "/sessions", json=APP | {"name": "keyed"}, headers=key)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    other = await ann("POST", "/sessions", json=APP | {"name": "other"}, headers=key)
+    assert (other.status_code, kind(other)) == (422, "idempotency-key-reused")
+    await ann.until(f"/sessions/{running.ann}/keyed", "running")
+    await ann("DELETE", f"/sessions/{running.ann}/keyed")
+    creates = await audit(running, action="session.create", target=f"{running.ann}/keyed")
+    assert len(creates) == 1
+
+
+async def test_events_tell_each_change_once_and_go_on_where_they_ended(running: ServiceHub) -> None:
+    ann, path = await running.api(running.ann), f"/sessions/{running.ann}/watched"
+    seen: list[tuple[int, str, str]] = []
+    connected = asyncio.Event()
+
+    async def watch(last: str | None, until: str) -> None:
+        headers = {"Last-Event-ID": last} if last else {}
+        async with ann.client.stream("GET", f"{path}/events", headers=headers) as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            event: dict[str, str] = {}
+            async for line in stream.aiter_lines():
+                connected.set()
+                name, _, value = line.partition(": ")
+                if line:
+                    event[name] = value
+                    continue
+                if "data" in event:
+                    seen.append((int(event["id"]), event["event"], json.loads(event["data"])["state"]))
+                    if seen[-1][2] == until:
+                        return
+                event = {}
+
+    watching = asyncio.create_task(watch(None, "running"))
+    await asyncio.wait_for(connected.wait(), LIMIT)
+    await ann("POST", "/sessions", json=APP | {"name": "watched"})
+    await asyncio.wait_for(watching, LIMIT)
+    assert [state for _, _, state in seen] == ["starting", "running"]
+    # While nobody watches:
+    await ann("POST", f"{path}/stop")
+    await ann.until(path, "stopped")
+    await asyncio.wait_for(watch(str(seen[-1][0]), "stopped"), LIMIT)
+    assert [state for _, _, state in seen] == ["starting", "running", "stopping", "stopped"]
+    numbers = [number for number, _, _ in seen]
+    assert numbers == sorted(set(numbers))
+    await ann("DELETE", path)
+    lost = await ann("GET", f"{path}/events", params={"wait": 0}, headers={"Last-Event-ID": "999999999"})
+    assert "event: reset" in lost.text
+
+
+async def test_the_copy_of_the_audit_log_is_whole_and_so_is_the_log(running: ServiceHub) -> None:
+    admin = await running.api(ADMIN)
+    copy = await admin("GET", "/audit/export")
+    verdict = check_lines(copy.text.splitlines())
+    assert verdict.intact, verdict.problem
+    assert verdict.checked > 10
+    shown = (await admin("GET", "/audit/verify")).json()
+    assert shown["intact"]
+    assert shown["checked"] >= verdict.checked
+    for token in running.tokens.values():
+        assert token not in copy.text
+        assert token not in running.hub.log
+
+
+async def test_metrics_and_health(running: ServiceHub) -> None:
+    ann, admin, nobody = await running.api(running.ann), await running.api(ADMIN), await running.api(None)
+    address = f"{running.hub.url}/services/streamspace/metrics"
+    assert (await ann.client.get(address)).status_code == 403
+    text = (await admin.client.get(address)).text
+    assert 'streamspace_sessions{state="running"}' in text
+    assert 'streamspace_service_audit_events_total{outcome="denied"}' in text
+    assert 'route="/sessions"' in text
+    health = (await nobody("GET", "/health")).json()
+    assert (health["status"], health["database"], health["hub"]) == ("ok", True, True)
+
+
+async def test_it_ends_with_a_hub_that_is_killed_and_comes_back_with_it() -> None:
+    async with service_hub() as mortal:
+        ann = await mortal.api(mortal.ann)
+        assert mortal.hub.process is not None
+        children = psutil.Process(mortal.hub.process.pid).children()
+        [service] = [child for child in children if "streamspace_hub.service" in child.cmdline()]
+        mortal.hub.kill()
+        await asyncio.to_thread(service.wait, LIMIT)
+        await mortal.hub.start()
+        await until_up(mortal.hub.url, lambda: mortal.hub.log)
+        assert (await ann("GET", "/sessions")).status_code == 200
+
+
+async def test_too_many_requests_are_told_when_to_come_back() -> None:
+    async with service_hub(rate_limit=5) as small:
+        ann, bob = await small.api(small.ann), await small.api(small.bob)
+        replies = [await ann("GET", "/user") for _ in range(6)]
+        assert [reply.status_code for reply in replies] == [200] * 5 + [429]
+        assert kind(replies[-1]) == "too-many-requests"
+        assert 1 <= int(replies[-1].headers["retry-after"]) <= 60
+        assert (await bob("GET", "/user")).status_code == 200, "each token by itself"

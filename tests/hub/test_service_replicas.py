@@ -1,0 +1,187 @@
+"""Two replicas on one database: what one begins the other goes on with, and killing one loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.hub import HUB_MAJOR
+from tests.support.service import ADMIN, LIMIT, Api, postgresql, replicas
+
+pytestmark = [
+    pytest.mark.hub,
+    pytest.mark.x11,
+    pytest.mark.asyncio(loop_scope="function"),
+    pytest.mark.skipif(HUB_MAJOR < 6, reason="replicas share a database, whatever the hub: one version shows it"),
+]
+
+APP = {"app": "test-app"}
+
+
+@contextlib.asynccontextmanager
+async def database(kind: str) -> AsyncIterator[str | None]:
+    if kind == "sqlite":
+        yield None
+        return
+    async with postgresql() as server:
+        yield server.url
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_killing_one_in_the_middle_of_requests_loses_no_answer_and_no_event(kind: str) -> None:
+    async with database(kind) as url, replicas(2, url, STREAMSPACE_RATE_LIMIT="100000") as (running, (first, second)):
+        one, two = await running.api(running.ann, first.url), await running.api(running.ann, second.url)
+        admin = await running.api(ADMIN, second.url)
+        events = Events(one, two)
+        await events.begin()
+        answered: list[str] = []
+
+        async def choose() -> None:
+            """Change the settings, over and over, at whichever replica answers."""
+            for number in range(60):
+                api = (one, two)[number % 2]
+                with contextlib.suppress(httpx.TransportError):
+                    await change(api, f"/users/{running.ann}/settings", [f"n{number}"], answered)
+
+        changing = asyncio.create_task(choose())
+        key = {"Idempotency-Key": "start-one"}
+        begun = asyncio.create_task(one("POST", "/sessions", json=APP | {"name": "one"}, headers=key))
+        while not answered or not await known_to_hub(running.hub, running.ann, "one"):
+            await asyncio.sleep(0.01)
+        first.kill()
+        with contextlib.suppress(httpx.TransportError):
+            await begun
+        again = await until_done(two, "/sessions", APP | {"name": "one"}, key)
+        assert again.status_code in (200, 202), again.text
+        await two.until(f"/sessions/{running.ann}/one", "running")
+        await changing
+        await asyncio.wait_for(events.until("running"), LIMIT)
+        # The same as who has asked the surviving replica for all of them: none is missing, none came twice.
+        told = Events(two)
+        await told.begin(last="0")
+        await asyncio.wait_for(told.until("running"), LIMIT)
+        await told.end()
+        assert events.seen == told.seen
+        verdict = (await admin("GET", "/audit/verify")).json()
+        assert verdict["intact"], verdict
+        lines = (await admin("GET", "/audit", params={"action": "settings.write", "limit": 500})).json()["events"]
+        written = {line["details"]["favorites"][-1] for line in lines}
+        assert set(answered) <= written, "what was answered for is in the log"
+        assert len(answered) > 10
+        await events.end()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_both_replicas_say_the_same(kind: str) -> None:
+    async with database(kind) as url, replicas(2, url) as (running, (first, second)):
+        one, two = await running.api(running.ann, first.url), await running.api(running.ann, second.url)
+        key = {"Idempotency-Key": "k"}
+        started = await one("POST", "/sessions", json=APP, headers=key)
+        assert started.status_code == 202
+        replayed = await two("POST", "/sessions", json=APP, headers=key)
+        assert (replayed.json(), replayed.headers["idempotency-replayed"]) == (started.json(), "true")
+        await two.until(f"/sessions/{running.ann}/test-app", "running")
+        lists = [await api("GET", "/sessions") for api in (one, two)]
+        assert lists[0].json() == lists[1].json()
+        assert lists[0].headers["etag"] == lists[1].headers["etag"]
+        admins = [await running.api(ADMIN, replica.url) for replica in (first, second)]
+        found = [(await api("GET", "/sessions", params={"user": running.ann})).json()["total"] for api in admins]
+        assert found == [1, 1]
+
+
+async def test_a_database_that_goes_away_is_told_and_nothing_is_lost() -> None:
+    async with postgresql() as server, replicas(1, server.url) as (running, (only,)):
+        ann, path = await running.api(running.ann, only.url), f"/users/{running.ann}/settings"
+        answered: list[str] = []
+        await change(ann, path, ["gimp"], answered)
+        await asyncio.to_thread(server.stop)
+        for request in (ann("GET", path), ann("GET", "/apps"), ann("GET", "/sessions")):
+            away = await request
+            assert away.status_code == 503, away.text
+            assert away.json()["type"].endswith(":unavailable")
+            assert int(away.headers["retry-after"]) >= 1
+        health = await ann("GET", "/health")
+        assert (health.status_code, health.json()["database"], health.json()["hub"]) == (503, False, True)
+        await asyncio.to_thread(server.start)
+        back = await ann("GET", path)
+        assert (back.status_code, back.json()) == (200, {"favorites": ["gimp"]})
+
+
+class Events:
+    """Follows a user's events at one replica, and goes on at the other one when it is cut off."""
+
+    def __init__(self, *apis: Api) -> None:
+        self._apis = list(apis)
+        self.seen: list[tuple[int, str]] = []
+        self._last: str | None = None
+        self._connected = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self, last: str | None = None) -> None:
+        """Connect, to go on after event `last`, and wait until connected."""
+        self._last = last
+        self._task = asyncio.create_task(self._follow())
+        await asyncio.wait_for(self._connected.wait(), LIMIT)
+
+    async def until(self, state: str) -> None:
+        """Wait until an event with `state` was seen."""
+        while state not in [seen for _, seen in self.seen]:
+            await asyncio.sleep(0.05)
+
+    async def end(self) -> None:
+        """Disconnect."""
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _follow(self) -> None:
+        while True:
+            api = self._apis[0]
+            with contextlib.suppress(httpx.TransportError):
+                await self._read(api)
+            self._apis.append(self._apis.pop(0))
+            await asyncio.sleep(0.05)
+
+    async def _read(self, api: Api) -> None:
+        headers = {"Last-Event-ID": self._last} if self._last else {}
+        event: dict[str, str] = {}
+        async with api.client.stream("GET", "/events", headers=headers) as stream:
+            async for line in stream.aiter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    event[name] = value
+                    continue
+                self._last = event.get("id", self._last)
+                self._connected.set()
+                if event.get("event") == "session":
+                    self.seen.append((int(event["id"]), json.loads(event["data"])["state"]))
+                event = {}
+
+
+async def change(api: Api, path: str, favorites: list[str], answered: list[str]) -> None:
+    """Change a user's settings; note what was answered for."""
+    seen = await api("GET", path)
+    done = await api("PUT", path, json={"favorites": favorites}, headers={"If-Match": seen.headers["etag"]})
+    assert done.status_code == 200, done.text
+    answered.append(favorites[-1])
+
+
+async def known_to_hub(hub: Any, user: str, server: str) -> bool:
+    """Return whether the hub has begun to start a server."""
+    return await hub.server(user, server) is not None
+
+
+async def until_done(api: Api, path: str, body: dict[str, str], headers: dict[str, str]) -> httpx.Response:
+    """Send a POST again and again while the replica that was killed holds its key."""
+    while True:
+        reply = await api("POST", path, json=body, headers=headers)
+        if reply.status_code != 409:
+            return reply
+        await asyncio.sleep(float(reply.headers["retry-after"]))

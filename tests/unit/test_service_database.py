@@ -1,0 +1,49 @@
+"""The database's tables: what the migrations make is what the code expects, however many replicas begin at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.tables import Table
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), Table.metadata))
+
+
+async def test_migrations_make_the_tables_that_the_code_expects(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/s.sqlite")
+    await database.upgrade()
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+def test_replicas_that_start_together_migrate_once(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from streamspace_hub.service.database import Database\n"
+        "async def main():\n"
+        "    database = Database(sys.argv[1])\n"
+        "    try:\n"
+        "        await database.upgrade()\n"
+        "    finally:\n"
+        "        await database.close()\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", code, f"sqlite+aiosqlite:///{tmp_path}/s.sqlite"]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(process.communicate()[1], process.returncode) for process in running] == [("", 0)] * 3
+
+
+async def test_a_database_that_is_away_does_not_answer(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/s.sqlite")
+    assert not await database.ping()
+    await database.close()
