@@ -2,103 +2,111 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamspace_hub.cli.output import Exit, complain, show_json, show_table
+from streamspace_hub.cli.registering import command
 
 if TYPE_CHECKING:
     from streamspace_hub.model import AppTemplate
 
+images = typer.Typer(help="List, show or build the container images of apps.", no_args_is_help=True)
 
-def add_images(commands: Any) -> None:
-    """Add the command to those of `streamspace`."""
-    images = commands.add_parser("images", help="list, show or build the container images of apps")
-    actions = images.add_subparsers(title="actions", metavar="ACTION", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--catalog-dir", type=Path, action="append", default=[], help="a folder of templates (repeatable)"
-    )
-    named = argparse.ArgumentParser(add_help=False)
-    named.add_argument("--base", help="the image to start from (default: streamspace/base of this version)")
-    named.add_argument("--prefix", default="", help="registry and path before each image's name")
-
-    listing = actions.add_parser("list", parents=[common, named], help="what can be built")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=_list)
-
-    show = actions.add_parser("show", parents=[common, named], help="print the Containerfile of an app")
-    show.add_argument("app")
-    show.set_defaults(run=_show)
-
-    build = actions.add_parser("build", parents=[common, named], help="build images with buildah")
-    build.add_argument("apps", nargs="+", metavar="app")
-    build.add_argument("--buildah", action="append", default=[], metavar="OPTION", help="for buildah (repeatable)")
-    build.set_defaults(run=_build)
+Folders = Annotated[list[Path] | None, typer.Option("--catalog-dir", help="A folder of templates (repeatable).")]
+Base = Annotated[str | None, typer.Option(help="The image to start from; streamspace/base of this version without it.")]
+Prefix = Annotated[str, typer.Option(help="Registry and path before each image's name.")]
 
 
-def _list(arguments: argparse.Namespace) -> int:
+@command(images, "list")
+def list_images(
+    catalog_dir: Folders = None,
+    base: Base = None,
+    prefix: Prefix = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """List what can be built."""
     from streamspace_hub.catalog import load_catalog
     from streamspace_hub.images import image_name
 
-    rows: list[dict[str, Any]] = [
+    found: list[dict[str, Any]] = [
         {
             "name": name,
-            "image": entry.template.image or image_name(name, arguments.prefix),
+            "image": entry.template.image or image_name(name, prefix),
             "builds": bool(entry.template.packages) and entry.template.image is None,
             "packages": entry.template.packages,
         }
-        for name, entry in sorted(load_catalog(arguments.catalog_dir).apps.items())
+        for name, entry in sorted(load_catalog(catalog_dir or []).apps.items())
     ]
-    if arguments.json:
-        print(json.dumps({"images": rows}, indent=2))
-        return 0
-    for row in rows:
-        contents = " ".join(row["packages"]) if row["builds"] else "not built here"
-        print(f"{row['name']:<14} {row['image']:<44} {contents}")
-    return 0
+    if as_json:
+        show_json({"images": found})
+    else:
+        rows = [
+            (one["name"], one["image"], " ".join(one["packages"]) if one["builds"] else "not built here")
+            for one in found
+        ]
+        show_table(("name", "image", "contents"), rows, "The catalog is empty.")
+    return Exit.OK
 
 
-def _show(arguments: argparse.Namespace) -> int:
+@command(images)
+def show(
+    app: Annotated[str, typer.Argument(help="Name of the app.")],
+    catalog_dir: Folders = None,
+    base: Base = None,
+    prefix: Prefix = "",
+) -> int:
+    """Print the Containerfile of an app."""
     from streamspace_hub.images import BASE, ImageError, containerfile
 
-    template = _template(arguments.app, arguments)
+    template = _template(app, catalog_dir)
     if template is None:
-        return 1
+        return Exit.FAILED
     try:
-        print(containerfile(template, arguments.base or BASE), end="")
+        sys.stdout.write(containerfile(template, base or BASE))
     except ImageError as problem:
         return _fail(str(problem))
-    return 0
+    return Exit.OK
 
 
-def _build(arguments: argparse.Namespace) -> int:
-    from streamspace_hub.images import BASE, ImageError, build, image_name
+@command(images)
+def build(
+    apps: Annotated[list[str], typer.Argument(help="Names of the apps.")],
+    catalog_dir: Folders = None,
+    base: Base = None,
+    prefix: Prefix = "",
+    buildah: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="For buildah (repeatable).")] = None,
+) -> int:
+    """Build images with buildah."""
+    from streamspace_hub.images import BASE, ImageError, image_name
+    from streamspace_hub.images import build as build_image
 
-    templates = [_template(app, arguments) for app in arguments.apps]
+    templates = [_template(app, catalog_dir) for app in apps]
     if None in templates:
-        return 1
+        return Exit.FAILED
     for template in filter(None, templates):
-        name = image_name(template.name, arguments.prefix)
+        name = image_name(template.name, prefix)
         print(f"Building {name}", flush=True)
         try:
-            build(template, base=arguments.base or BASE, name=name, options=arguments.buildah)
+            build_image(template, base=base or BASE, name=name, options=buildah or [])
         except ImageError as problem:
             return _fail(str(problem))
-    return 0
+    return Exit.OK
 
 
-def _template(app: str, arguments: argparse.Namespace) -> AppTemplate | None:
+def _template(app: str, folders: list[Path] | None) -> AppTemplate | None:
     from streamspace_hub.catalog import UnknownApp, load_catalog
 
     try:
-        return load_catalog(arguments.catalog_dir).get(app).template
+        return load_catalog(folders or []).get(app).template
     except UnknownApp as problem:
         _fail(str(problem))
         return None
 
 
 def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 1
+    complain(sentence)
+    return Exit.FAILED

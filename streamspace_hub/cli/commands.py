@@ -1,0 +1,256 @@
+"""Arguments in, one call of the SDK, an answer out. What the commands mean is the SDK's matter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from streamspace_hub import __version__
+from streamspace_hub.cli import doctor as doctor_checks
+from streamspace_hub.cli.images import images
+from streamspace_hub.cli.output import Exit, complain, say, show_json, show_table, working
+from streamspace_hub.cli.registering import command
+from streamspace_hub.client import Client, NotConfiguredError, find_place
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import UserSession
+
+app = typer.Typer(
+    name="streamspace",
+    help="Streamed desktop apps for JupyterHub.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+audit = typer.Typer(help="The audit log, for administrators.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+app.add_typer(images, name="images")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+User = Annotated[str | None, typer.Option("--user", help="Whose session; yours without it.")]
+Name = Annotated[str, typer.Argument(help="Name of the session, as `streamspace list` shows it.")]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; return its exit status. No traceback reaches the user for what may go wrong."""
+    try:
+        app(list(arguments), prog_name="streamspace")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(Exit.OK)
+    return int(Exit.OK)
+
+
+@command(app, "apps")
+def list_apps(
+    search: Annotated[str | None, typer.Option(help="Only apps with this text.")] = None,
+    catalog_dir: Annotated[list[Path] | None, typer.Option(help="A folder of templates (repeatable).")] = None,
+    local: Annotated[bool, typer.Option("--local", help="This machine's catalog, and its mistakes.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List the apps that can be launched."""
+    if local or catalog_dir or not _configured():
+        return _local_apps(catalog_dir or [], as_json)
+    with Client() as client:
+        apps = client.apps(search=search)
+    if as_json:
+        show_json({"apps": [one.model_dump(mode="json") for one in apps]})
+    else:
+        rows = [(one.name, one.title, one.categories[0], one.description) for one in apps]
+        show_table(("name", "title", "section", "description"), rows, "No app matches.")
+    return Exit.OK
+
+
+@command(app)
+def launch(  # noqa: PLR0913, PLR0917 - the options of a command
+    app_name: Annotated[str, typer.Argument(metavar="APP", help="Name of the app, as `streamspace apps` shows it.")],
+    name: Annotated[str | None, typer.Option(help="Name of the session; the app's without it.")] = None,
+    user: User = None,
+    file: Annotated[str | None, typer.Option("--open", help="File to open, relative to your home.")] = None,
+    wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until it runs; 0 does not wait.")] = 300,
+    as_json: AsJson = False,
+) -> int:
+    """Start a session, or find it running, and print its address."""
+    with Client() as client:
+        try:
+            with working(f"Starting {app_name} ..."):
+                session = client.launch(app_name, name=name, user=user, open=file, wait=wait or None)
+        except ValidationError as error:
+            field = str(error.errors()[0]["loc"][0])
+            raise typer.BadParameter(f"{error.errors()[0]['input']!r} can't be used", param_hint=field) from None
+        _show(session, client.place.page(session.url), as_json)
+    return Exit.OK
+
+
+@command(app, "list")
+def list_sessions(
+    user: User = None,
+    state: Annotated[SessionState | None, typer.Option(help="Only sessions in this state.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only sessions with this text.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the sessions that you may see."""
+    with Client() as client:
+        sessions = list(client.sessions(user=user, state=state, search=search))
+    if as_json:
+        show_json({"sessions": [one.model_dump(mode="json") for one in sessions]})
+    else:
+        rows = [(one.name or "(default)", one.user, one.app, str(one.state), one.started or "") for one in sessions]
+        show_table(
+            ("name", "user", "app", "state", "started"), rows, "No sessions: `streamspace launch APP` starts one."
+        )
+    return Exit.OK
+
+
+@command(app, "open")
+def open_session(
+    name: Name,
+    user: User = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the address, and open nothing.")] = False,
+) -> int:
+    """Open a running session in a browser."""
+    with Client() as client:
+        session = client.session(name, user=user)
+        if session.state is not SessionState.RUNNING:
+            complain(f"{name} is {session.state}; `streamspace launch {session.app}` starts it.")
+            return Exit.FAILED
+        address = client.place.page(session.url)
+    say(address)
+    if not print_only and typer.launch(address) != 0:
+        complain("No browser could be opened here; open the address above.")
+    return Exit.OK
+
+
+@command(app)
+def stop(
+    name: Name,
+    user: User = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it off the list too.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Stop a session. Its files stay; what was not saved is lost."""
+    with Client() as client, working(f"Stopping {name} ..."):
+        session = client.stop(name, user=user)
+        if remove:
+            client.remove(name, user=user)
+    if as_json:
+        show_json(session.model_dump(mode="json"))
+    else:
+        say(f"{name} is {'removed' if remove else session.state}.")
+    return Exit.OK
+
+
+@command(app)
+def doctor(as_json: AsJson = False) -> int:
+    """Check the hub, its service, your rights and this machine, and say what to do about each red line."""
+    checks = doctor_checks.check_all()
+    if as_json:
+        show_json({"checks": [check.as_dict() for check in checks]})
+    else:
+        for check in checks:
+            say(f"{check.mark} {check.name}: {check.found}" + (f"\n      {check.advice}" if check.advice else ""))
+    return Exit.FAILED if any(check.status == "red" for check in checks) else Exit.OK
+
+
+@command(audit, "verify")
+def verify_audit(
+    file: Annotated[Path | None, typer.Argument(help="A copy of the log; the hub's own without it.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check that no line of the audit log was changed, removed or put in."""
+    if file is None:
+        with Client() as client:
+            verdict = client.verify_audit()
+    else:
+        from streamspace_hub.model.chain import check_lines
+
+        try:
+            with file.open(encoding="utf-8") as lines:
+                verdict = check_lines(lines)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no copy of an audit log"
+            raise typer.BadParameter(f"{file} can't be checked: {reason}", param_hint="FILE") from None
+    if as_json:
+        show_json(verdict.model_dump(mode="json"))
+    else:
+        say(f"{verdict.checked} lines are intact." if verdict.intact else f"NOT INTACT: {verdict.problem}")
+    return Exit.OK if verdict.intact else Exit.FAILED
+
+
+@command(audit, "export")
+def export_audit() -> int:
+    """Print the whole audit log, one JSON object for each line."""
+    with Client() as client:
+        for line in client.audit_lines():
+            sys.stdout.write(line + "\n")
+    return Exit.OK
+
+
+@command(app)
+def demo() -> int:
+    """Run a hub with desktop apps on this machine, in the foreground."""
+    from streamspace_hub.demo.run import DemoError, run_demo  # keeps the other commands quick
+
+    try:
+        return run_demo()
+    except DemoError as problem:
+        complain(str(problem))
+        return Exit.FAILED
+
+
+@command(app)
+def version(as_json: AsJson = False) -> int:
+    """Print the version."""
+    if as_json:
+        show_json({"version": __version__})
+    else:
+        say(__version__)
+    return Exit.OK
+
+
+def _configured() -> bool:
+    try:
+        find_place()
+    except NotConfiguredError:
+        return False
+    return True
+
+
+def _local_apps(folders: list[Path], as_json: bool) -> int:
+    from streamspace_hub.catalog import load_catalog  # keeps `version` quick
+    from streamspace_hub.catalog.installed import is_installed
+
+    catalog = load_catalog(folders)
+    problems = [str(problem) for problem in catalog.problems]
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "title": entry.template.title,
+            "installed": is_installed(entry.template),
+            "packages": entry.template.packages,
+            "source": str(entry.source),
+        }
+        for name, entry in sorted(catalog.apps.items())
+    ]
+    if as_json:
+        show_json({"apps": found, "problems": problems})
+    else:
+        rows = [(str(one["name"]), str(one["title"]), _installed(one)) for one in found]
+        show_table(("name", "title", "installed"), rows, "The catalog is empty.")
+        for line in problems:
+            complain(line)
+    return Exit.FAILED if problems else Exit.OK
+
+
+def _installed(app: dict[str, Any]) -> str:
+    return "yes" if app["installed"] else "apt-get install " + " ".join(app["packages"])
+
+
+def _show(session: UserSession, address: str, as_json: bool) -> None:
+    if as_json:
+        show_json({**session.model_dump(mode="json"), "address": address})
+    else:
+        say(f"{session.title} is {session.state}: {address}")

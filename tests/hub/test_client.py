@@ -1,0 +1,188 @@
+"""The SDK and the `streamspace` command against a real hub with the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from streamspace_hub.client import AsyncClient, Client, RefusedError, SessionFailedError
+from streamspace_hub.model import SessionState
+from tests.support.service import ADMIN, LIMIT, ServiceHub, service_hub
+
+pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[ServiceHub]:
+    async with service_hub() as found:
+        yield found
+
+
+async def streamspace(
+    running: ServiceHub, user: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as `user`."""
+    given = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "STREAMSPACE_"))},
+        "STREAMSPACE_URL": running.hub.url,
+        "STREAMSPACE_TOKEN": await running.token(user),
+        "COLUMNS": "200",
+        **environment,
+    }
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "streamspace_hub.cli", *arguments],
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+
+
+async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
+    launched = await streamspace(running, running.ann, "launch", "test-app", "--name", "one", "--json")
+    assert launched.returncode == 0, launched.stderr
+    session = json.loads(launched.stdout)
+    assert (session["name"], session["state"]) == ("one", "running")
+    assert session["address"] == f"{running.hub.url}/user/{running.ann}/one/streamspace/"
+    listed = await streamspace(running, running.ann, "list")
+    assert listed.stdout.splitlines()[0].split() == ["NAME", "USER", "APP", "STATE", "STARTED"]
+    assert listed.stdout.splitlines()[1].split()[:4] == ["one", running.ann, "test-app", "running"]
+    opened = await streamspace(running, running.ann, "open", "one", "--print")
+    assert opened.stdout.strip() == session["address"]
+    stopped = await streamspace(running, running.ann, "stop", "one")
+    assert stopped.stdout == "one is stopped.\n"
+    closed = await streamspace(running, running.ann, "open", "one", "--print")
+    assert (closed.returncode, "launch test-app" in closed.stderr) == (1, True)
+    removed = await streamspace(running, running.ann, "stop", "one", "--remove")
+    assert removed.stdout == "one is removed.\n"
+    left = await streamspace(running, running.ann, "list", "--json")
+    assert json.loads(left.stdout) == {"sessions": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "status", "said"),
+    [
+        (("launch", "no-such-app"), {}, 4, "There is no app `no-such-app`"),
+        (("launch", "Not A Name"), {}, 2, "can't be used"),
+        (("stop", "no-such-session"), {}, 4, "no such session"),
+        (("audit", "verify"), {}, 3, "for administrators"),
+        (("list",), {"STREAMSPACE_TOKEN": "nonsense"}, 3, "does not know this token"),
+        (("list",), {"STREAMSPACE_URL": "http://127.0.0.1:9"}, 5, "cannot be reached"),
+        (("list",), {"STREAMSPACE_URL": "", "STREAMSPACE_TOKEN": ""}, 2, "set STREAMSPACE_URL"),
+    ],
+)
+async def test_exit_statuses_and_sentences(
+    running: ServiceHub, arguments: tuple[str, ...], environment: dict[str, str], status: int, said: str
+) -> None:
+    ended = await streamspace(running, running.ann, *arguments, **environment)
+    assert ended.returncode == status, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+async def test_apps_are_the_hubs_when_there_is_one(running: ServiceHub) -> None:
+    hubs = json.loads((await streamspace(running, running.ann, "apps", "--json")).stdout)
+    assert "test-app" in {app["name"] for app in hubs["apps"]}
+    local = json.loads((await streamspace(running, running.ann, "apps", "--local", "--json")).stdout)
+    assert "test-app" not in {app["name"] for app in local["apps"]}
+
+
+async def test_the_doctor_says_what_is_wrong_and_what_to_do(running: ServiceHub) -> None:
+    well = json.loads((await streamspace(running, running.ann, "doctor", "--json")).stdout)["checks"]
+    found = {check["name"]: check for check in well}
+    for name in ("hub", "service", "token", "catalog", "X server", "window manager", "H.264 encoder"):
+        assert found[name]["status"] == "green", found[name]
+    bad = await streamspace(running, running.ann, "doctor", STREAMSPACE_TOKEN="nonsense")
+    assert bad.returncode == 1
+    assert "[FAIL] token" in bad.stdout
+    assert f"Make a token at {running.hub.url}/hub/token" in bad.stdout
+    away = await streamspace(running, running.ann, "doctor", STREAMSPACE_URL="http://127.0.0.1:9")
+    assert "[FAIL] hub" in away.stdout
+
+
+async def test_a_copy_of_the_audit_log_is_checked_without_the_hub(running: ServiceHub, tmp_path: Path) -> None:
+    await streamspace(running, running.ann, "launch", "no-such-app")
+    await streamspace(running, running.bob, "audit", "verify")  # a denied attempt
+    copy = await streamspace(running, ADMIN, "audit", "export")
+    file = tmp_path / "audit.jsonl"
+    file.write_text(copy.stdout)
+    assert (await streamspace(running, ADMIN, "audit", "verify")).returncode == 0
+    nobody = {"STREAMSPACE_URL": "", "STREAMSPACE_TOKEN": ""}
+    whole = await streamspace(running, ADMIN, "audit", "verify", str(file), **nobody)
+    assert (whole.returncode, "lines are intact" in whole.stdout) == (0, True)
+    file.write_text(copy.stdout.replace(f"user:{running.bob}", "user:nobody"))
+    forged = await streamspace(running, ADMIN, "audit", "verify", str(file), **nobody)
+    assert (forged.returncode, "was changed after it was written" in forged.stdout) == (1, True)
+
+
+async def test_the_synchronous_client(running: ServiceHub) -> None:
+    token = await running.token(running.bob)
+
+    def script() -> dict[str, Any]:
+        with Client(running.hub.url, token) as client:
+            session = client.launch("test-app", name="sync")
+            names = [one.name for one in client.sessions(state=SessionState.RUNNING)]
+            client.change_settings(favorites=["gimp"])
+            first = client.apps()[0]
+            stopped = client.stop("sync")
+            client.remove("sync")
+            with pytest.raises(RefusedError) as gone:
+                client.session("sync")
+            return {
+                "state": session.state, "names": names, "first": (first.name, first.favorite),
+                "stopped": stopped.state, "kind": gone.value.kind, "me": client.whoami().name,
+            }  # fmt: skip
+
+    assert await asyncio.to_thread(script) == {
+        "state": "running",
+        "names": ["sync"],
+        "first": ("gimp", True),
+        "stopped": "stopped",
+        "kind": "not-found",
+        "me": running.bob,
+    }
+
+
+async def test_the_asynchronous_client_and_events(running: ServiceHub) -> None:
+    async with AsyncClient(running.hub.url, await running.token(running.bob)) as client:
+        seen: list[SessionState] = []
+        begun = asyncio.Event()
+
+        async def watch() -> None:
+            begun.set()
+            async for kind, session in client.events(last_id="0"):
+                if session.name == "async" and kind == "session":
+                    seen.append(session.state)
+                    if session.state is SessionState.STOPPED:
+                        return
+
+        watching = asyncio.create_task(watch())
+        await begun.wait()
+        session = await client.launch("test-app", name="async", wait=None)
+        session = await client.wait_until_running(session, LIMIT)
+        assert (await client.session("async")).state is SessionState.RUNNING
+        await client.stop("async")
+        await asyncio.wait_for(watching, LIMIT)
+        assert [str(state) for state in seen] == ["starting", "running", "stopping", "stopped"]
+        await client.remove("async")
+        with pytest.raises(RefusedError, match="no app `no-such-app`"):
+            await client.launch("no-such-app")
+
+
+async def test_a_session_that_does_not_start_is_an_error_with_its_reason(running: ServiceHub) -> None:
+    async with AsyncClient(running.hub.url, await running.token(running.bob)) as client:
+        with pytest.raises((SessionFailedError, RefusedError), match="Blender"):
+            await client.launch("blender")
+        await client.remove("blender")
