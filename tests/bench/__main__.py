@@ -16,7 +16,7 @@ from tests.bench import streaming
 from tests.bench.report import Figure, table, write
 from tests.bench.streaming.comparison import comparison
 
-FIGURES = ("click", "codecs", "hub_cost", "install_size", "parts", "skew", "streaming")
+FIGURES = ("click", "codecs", "hub_cost", "install_size", "parts", "service", "skew", "streaming")
 LONG = ("soak",)
 """Run only when they are named."""
 PARTS = tuple(f"streaming.{name}" for name in streaming.FIGURES)

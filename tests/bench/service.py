@@ -1,0 +1,153 @@
+"""The service with PostgreSQL: listing a thousand sessions, mixed requests, memory, an audit line, an event's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psutil
+
+from streamspace_hub.model.api import Outcome
+from streamspace_hub.service.audit import Attempt, AuditLog
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.metrics import Metrics
+from streamspace_hub.service.tables import SessionRow
+from tests.bench.report import Figure
+from tests.support.hub import TempHub
+from tests.support.service import ADMIN, Api, ServiceHub, postgresql, replicas
+
+SESSIONS = 1000
+LISTS = 100
+MIXED = 1500
+AT_ONCE = 16
+LINES = 200
+EVENTS = 5
+
+
+def measure() -> Iterator[Figure]:
+    """Run one replica beside a hub."""
+    yield from asyncio.run(_all())
+
+
+async def _all() -> list[Figure]:
+    async with postgresql() as server, replicas(1, server.url, STREAMSPACE_RATE_LIMIT="1000000") as (running, (only,)):
+        database = Database(server.url.replace("postgresql:", "postgresql+psycopg:"))
+        try:
+            await _fill(database)
+            return [figure async for figure in _figures(running, only, database)]
+        finally:
+            await database.close()
+
+
+async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncIterator[Figure]:
+    admin, ann = await running.api(ADMIN, only.url), await running.api(running.ann, only.url)
+    given = {"database": "postgresql", "replicas": 1, "sessions": SESSIONS}
+    for limit in (50, 200):
+        samples = [await _timed(admin, "/sessions", limit=limit) for _ in range(LISTS)]
+        yield _figure("listing sessions of all users", "ms", {**given, "page": limit}, samples=samples)
+    samples = [await _list_everything(admin) for _ in range(10)]
+    yield _figure("listing 1,000 sessions, all pages", "ms", {**given, "page": 200}, samples=samples)
+    begun = time.perf_counter()
+    await asyncio.gather(*(_mixed(admin, ann, number) for number in range(AT_ONCE)))
+    rate = MIXED // AT_ONCE * AT_ONCE / (time.perf_counter() - begun)
+    yield _figure("mixed requests", "1/s", {**given, "at_once": AT_ONCE}, value=rate)
+    memory = psutil.Process(only.process.pid).memory_info().rss / 1e6
+    yield _figure("resident memory of a replica", "MB", given, value=memory)
+    yield _figure("audit line written and durable", "ms", {"database": "postgresql"}, samples=await _audit(database))
+    yield _figure("session asked for: first answer", "ms", {}, samples=[await _create(ann) for _ in range(EVENTS)])
+    late = [await _event(running.hub, running.ann, ann, number) for number in range(EVENTS)]
+    yield _figure("event after the hub knows, started elsewhere", "ms", {}, samples=late)
+
+
+def _figure(name: str, unit: str, conditions: dict[str, Any], **values: Any) -> Figure:
+    return Figure(f"service: {name}", "streamspace", unit, conditions=conditions, **values)
+
+
+async def _fill(database: Database) -> None:
+    async with database.writing() as session:
+        session.add_all(
+            SessionRow(
+                user=f"user{number:04}", name="gimp", app="gimp", title="GIMP", state="stopped",
+                url=f"/user/user{number:04}/gimp/streamspace/", started="2026-01-01T00:00:00Z", last_activity=None,
+                message=None,
+            )
+            for number in range(SESSIONS)
+        )  # fmt: skip
+
+
+async def _timed(api: Api, path: str, **query: Any) -> float:
+    begun = time.perf_counter()
+    (await api("GET", path, params=query)).raise_for_status()
+    return (time.perf_counter() - begun) * 1000
+
+
+async def _list_everything(api: Api) -> float:
+    begun, after, seen = time.perf_counter(), None, 0
+    while True:
+        page = (await api("GET", "/sessions", params={"limit": 200} | ({"after": after} if after else {}))).json()
+        seen, after = seen + len(page["sessions"]), page["next"]
+        if after is None:
+            break
+    assert seen == SESSIONS, seen
+    return (time.perf_counter() - begun) * 1000
+
+
+async def _mixed(admin: Api, ann: Api, first: int) -> None:
+    requests = [
+        (admin, "/sessions"),
+        (ann, "/user"),
+        (ann, "/apps/gimp"),
+        (admin, "/audit"),
+        (admin, "/sessions?app=gimp"),
+    ]
+    for number in range(MIXED // AT_ONCE):
+        api, path = requests[(first + number) % len(requests)]
+        (await api("GET", path)).raise_for_status()
+
+
+async def _audit(database: Database) -> list[float]:
+    log, samples = AuditLog(database, Metrics()), []
+    for _ in range(LINES):
+        begun = time.perf_counter()
+        await log.write(Attempt("user:bench", "bench", None, "127.0.0.1", "bench", Outcome.ALLOWED))
+        samples.append((time.perf_counter() - begun) * 1000)
+    return samples
+
+
+async def _create(ann: Api) -> float:
+    begun = time.perf_counter()
+    session = (await ann("POST", "/sessions", json={"app": "test-app"})).json()
+    taken = (time.perf_counter() - begun) * 1000
+    path = f"/sessions/{session['user']}/test-app"
+    await ann.until(path, "running")
+    await ann("POST", f"{path}/stop")
+    await ann.until(path, "stopped")
+    return taken
+
+
+async def _event(hub: TempHub, user: str, ann: Api, number: int) -> float:
+    """Return how long after the hub calls a session ready its event arrives, in ms."""
+    name, connected = f"event{number}", asyncio.Event()
+
+    async def watch() -> float:
+        async with ann.client.stream("GET", "/events") as stream:
+            async for line in stream.aiter_lines():
+                connected.set()
+                if line.startswith("data:"):
+                    session = json.loads(line.removeprefix("data:"))
+                    if session["name"] == name and session["state"] == "running":
+                        return time.perf_counter()
+        raise AssertionError("the stream ended")
+
+    watching = asyncio.create_task(watch())
+    await connected.wait()
+    await hub.request_start(user, name, {"app": "test-app"})
+    while not ((await hub.server(user, name)) or {}).get("ready"):
+        await asyncio.sleep(0.01)
+    known = time.perf_counter()
+    late = (await watching - known) * 1000
+    await hub.stop_server(user, name)
+    return max(late, 0.0)
