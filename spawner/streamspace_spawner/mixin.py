@@ -36,6 +36,13 @@ VIEWER_SCOPES = ("custom:streamspace:view", "custom:streamspace:control")
 SERVER_TOKEN_SCOPES = ("access:servers!user", "servers!user", "users:activity!user")
 """What JupyterLab's server needs to show its user's sessions: start, stop, list and reach them."""
 
+SERVICE_SCOPES = (
+    "access:services!service=streamspace",
+    "custom:streamspace:control!user",
+    "custom:streamspace:view!user",
+)
+"""What it needs besides where the service runs: the `streamspace` command in a terminal of JupyterLab."""
+
 OWN_STOP_SCOPE = "delete:servers!server"
 """What a session's server may do besides the hub's `server` role: be stopped by its owner from the viewer page."""
 
@@ -141,7 +148,7 @@ class StreamSpaceMixin(_Spawner):
 
     @default("server_token_scopes")
     def _lab_server_scopes(self) -> list[str]:
-        return list(SERVER_TOKEN_SCOPES) if _installed() else []
+        return _lab_scopes()
 
     def _limit_token(self) -> None:
         """Take from a session's token what only JupyterLab's server needs.
@@ -149,7 +156,7 @@ class StreamSpaceMixin(_Spawner):
         The hub makes the token before it looks at the user options, when nobody knows yet that this is a session.
         The token has not left the hub yet.
         """
-        if list(self.server_token_scopes) != list(SERVER_TOKEN_SCOPES):
+        if list(self.server_token_scopes) != _lab_scopes():
             return  # the admin's own choice
         database = self.user.db
         token = orm.APIToken.find(database, self.api_token)
@@ -211,6 +218,14 @@ class StreamSpaceMixin(_Spawner):
         """Forget the session that has ended."""
         super().clear_state()
         self.session_state = {}
+
+
+def _lab_scopes() -> list[str]:
+    if not _installed():
+        return []
+    # Defined by `install(c, service=...)` alone.
+    service = "custom:streamspace:admin" in scope_definitions
+    return [*SERVER_TOKEN_SCOPES, *(SERVICE_SCOPES if service else ())]
 
 
 def _installed() -> bool:

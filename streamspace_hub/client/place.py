@@ -35,7 +35,7 @@ def find_place(url: str | None = None, token: str | None = None, environ: Mappin
     """Return the place that arguments name, else `STREAMSPACE_URL` and `STREAMSPACE_TOKEN`, else a session's own hub.
 
     Inside a server of the hub, `JUPYTERHUB_API_TOKEN` is the token, and the address is that of the hub's proxy:
-    `STREAMSPACE_PROXY_URL` or `JUPYTERHUB_PUBLIC_URL`, else what `JUPYTERHUB_API_URL` begins with.
+    `STREAMSPACE_PROXY_URL` or `JUPYTERHUB_PUBLIC_HUB_URL`, else what `JUPYTERHUB_API_URL` begins with.
 
     Raises:
         NotConfiguredError: there is no address or no token, or the address is none.

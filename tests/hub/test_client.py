@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from streamspace_hub.client import AsyncClient, Client, RefusedError, SessionFailedError
 from streamspace_hub.model import SessionState
+from tests.support.hub import AS_ROOT
 from tests.support.service import ADMIN, LIMIT, ServiceHub, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
@@ -125,6 +126,26 @@ async def test_a_copy_of_the_audit_log_is_checked_without_the_hub(running: Servi
     file.write_text(copy.stdout.replace(f"user:{running.bob}", "user:nobody"))
     forged = await streamspace(running, ADMIN, "audit", "verify", str(file), **nobody)
     assert (forged.returncode, "was changed after it was written" in forged.stdout) == (1, True)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="reads the environment of another account's process")
+async def test_in_a_terminal_of_jupyterlab_nothing_has_to_be_set(running: ServiceHub) -> None:
+    lab = await running.hub.start_server(running.ann, "")
+    content = Path(f"/proc/{lab['state']['pid']}/environ").read_text()
+    variables = dict(line.split("=", 1) for line in content.split("\0") if "=" in line)
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "streamspace_hub.cli", *arguments]
+        return subprocess.run(line, env=variables, capture_output=True, text=True, check=False, timeout=LIMIT)
+
+    launched = await asyncio.to_thread(command, "launch", "test-app", "--name", "inside")
+    assert launched.returncode == 0, launched.stderr
+    assert launched.stdout == f"Test app is running: {running.hub.url}/user/{running.ann}/inside/streamspace/\n"
+    stopped = await asyncio.to_thread(command, "stop", "inside", "--remove")
+    assert stopped.returncode == 0, stopped.stderr
+    others = await asyncio.to_thread(command, "launch", "test-app", "--user", running.bob)
+    assert others.returncode == 3, "its own user's sessions, and nobody else's"
+    await running.hub.stop_server(running.ann, "")
 
 
 async def test_the_synchronous_client(running: ServiceHub) -> None:

@@ -129,6 +129,15 @@ def test_jupyterlab_lists_the_extension_as_one_that_works(session: Environment) 
     assert "OK" in line
 
 
+def test_session_extra_has_the_command_and_nothing_of_the_service(session: Environment) -> None:
+    assert session.run("streamspace", "version").strip()
+    said = session.run(
+        "python", "-c",
+        "from importlib.util import find_spec; print([find_spec(name) for name in ('fastapi', 'uvicorn', 'psycopg')])",
+    )  # fmt: skip
+    assert said == "[None, None, None]\n"
+
+
 def test_viewer_page_is_in_the_wheel(session: Environment) -> None:
     where = session.run("python", "-c", "import streamspace_proxy; print(streamspace_proxy.__path__[0])").strip()
     assert (Path(where) / "static" / "viewer.js").stat().st_size > 10_000
