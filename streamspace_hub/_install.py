@@ -36,12 +36,13 @@ class InstallError(ValueError):
     """What stands in the configuration contradicts StreamSpace; the text says what to change."""
 
 
-def install(
+def install(  # noqa: PLR0913 - named, and all of them optional
     c: Any,
     *,
     catalog_dirs: Sequence[str] | None = None,
     default_policy: Mapping[str, Any] | None = None,
     turn: Mapping[str, Any] | None = None,
+    quotas: Mapping[str, Any] | None = None,
     service: bool | Mapping[str, Any] = False,
 ) -> None:
     """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
@@ -50,6 +51,7 @@ def install(
         c: the configuration object, `get_config()`.
         catalog_dirs: folders with your own app templates: `c.StreamSpace.catalog_dirs`, unless that is set.
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
+        quotas: how much one user's sessions may take together: `c.StreamSpace.quotas`, unless that is set.
         turn: a TURN server for viewers, `urls`, `secret_file` and `ttl`: `c.StreamSpace.turn_urls` and so on, unless
             those are set.
         service: run the service with the REST API: True, or a mapping of `url` (where it listens), `database_url`,
@@ -62,7 +64,7 @@ def install(
     _use_spawner(c)
     _allow_named_servers(c)
     _define_scopes(c)
-    given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy}
+    given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy, "quotas": quotas}
     given |= {f"turn_{key}": value for key, value in (turn or {}).items()}
     for name, value in given.items():
         if value is not None and name not in c.StreamSpace:
@@ -128,12 +130,14 @@ def _check_policy(c: Any) -> None:
 
     from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.explain import explain
+    from streamspace_hub.model.quota import Quotas
 
-    try:
-        PolicyDefaults.model_validate(configured(c.StreamSpace, "default_policy", {}))
-    except ValidationError as error:
-        complaint = explain(error, PolicyDefaults)[0]
-        raise InstallError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
+    for name, model in (("default_policy", PolicyDefaults), ("quotas", Quotas)):
+        try:
+            model.model_validate(configured(c.StreamSpace, name, {}))
+        except ValidationError as error:
+            complaint = explain(error, model)[0]
+            raise InstallError(f"StreamSpace.{name}: {complaint.field}: {complaint.message}") from None
 
 
 def _offer_turn(c: Any) -> None:

@@ -12,6 +12,7 @@ from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.quota import Quotas
 
 
 class StreamSpace(LoggingConfigurable):
@@ -39,6 +40,24 @@ class StreamSpace(LoggingConfigurable):
         The fields are those of a template's `policy`; what is left out keeps the built-in default::
 
             c.StreamSpace.default_policy = {"clipboard": "in", "max_fps": 30}
+        """,
+    )
+
+    quotas = Dict(
+        config=True,
+        help="""
+        How much the sessions of one user may take together: `sessions`, `cpu` (cores) and `memory`.
+
+        Each limit is taken from the user's own quota, else from the most generous of their groups', else the default;
+        what is said nowhere is not limited::
+
+            c.StreamSpace.quotas = {
+                "default": {"sessions": 3, "memory": "8G"},
+                "groups": {"staff": {"sessions": 10, "memory": "64G"}},
+                "users": {"ann": {"cpu": 16}},
+            }
+
+        Cores and memory count by the limits (else the guarantees) of the apps' templates. Checked at each start.
         """,
     )
 
@@ -92,6 +111,21 @@ class StreamSpace(LoggingConfigurable):
             complaint = explain(error, PolicyDefaults)[0]
             raise TraitError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
         return fields
+
+    @validate("quotas")
+    def _known_quota_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        fields: dict[str, Any] = proposal["value"]
+        try:
+            Quotas.model_validate(fields)
+        except ValidationError as error:
+            complaint = explain(error, Quotas)[0]
+            raise TraitError(f"StreamSpace.quotas: {complaint.field}: {complaint.message}") from None
+        return fields
+
+    @property
+    def user_quotas(self) -> Quotas:
+        """`quotas` as a model."""
+        return Quotas.model_validate(self.quotas)
 
     @property
     def policy_defaults(self) -> PolicyDefaults:

@@ -19,6 +19,9 @@ from traitlets import Any as AnyTrait
 from traitlets import default, validate
 from traitlets.config import LoggingConfigurable
 
+from streamspace_hub.catalog import Catalog
+from streamspace_hub.model import Resources
+from streamspace_hub.model.quota import Running, limits_of, refusal_of
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
@@ -101,7 +104,11 @@ class StreamSpaceMixin(_Spawner):
         catalog = await current_catalog(self.streamspace.catalog_dirs, self.log.warning)
         options = unwrap_options(self.user_options)
         try:
-            self.plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
+            plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
+            if plan is not None:
+                self._check_quota(plan, catalog)
+            # Not before: sessions of the user that are admitted at the same time count it from here on.
+            self.plan = plan
         except SessionRefused as refused:
             raise refusal(refused.message, reason=refused.reason, status=refused.status) from None
         finally:
@@ -109,6 +116,17 @@ class StreamSpaceMixin(_Spawner):
         if self.plan is not None:
             self._become_session(self.plan)
         return self.plan
+
+    def _check_quota(self, plan: SessionPlan, catalog: Catalog) -> None:
+        """Refuse a session that the user's quota has no room for."""
+        if not self.streamspace.quotas:
+            return
+        limits = limits_of(self.streamspace.user_quotas, self.user.name, [group.name for group in self.user.groups])
+        others = [one for one in self.user.spawners.values() if one is not self and one.active]
+        running = [found for one in others if (found := _running(one, catalog))]
+        wanted = Running(plan.template.title, plan.template.resources)
+        if message := refusal_of(limits, running, wanted):
+            raise SessionRefused(message, reason="quota", status=409)
 
     def _become_session(self, plan: SessionPlan) -> None:
         needs = plan.template.resources
@@ -218,6 +236,19 @@ class StreamSpaceMixin(_Spawner):
         """Forget the session that has ended."""
         super().clear_state()
         self.session_state = {}
+
+
+def _running(spawner: Any, catalog: Catalog) -> Running | None:
+    """Return the session that another server of the same user is; None for an ordinary one."""
+    plan = getattr(spawner, "plan", None)
+    if plan is not None:
+        return Running(plan.template.title, plan.template.resources)
+    # Found again by a hub that was restarted.
+    app = (getattr(spawner, "session_state", None) or {}).get("app")
+    if app is None:
+        return None
+    template = catalog.apps[app].template if app in catalog.apps else None
+    return Running(template.title, template.resources) if template else Running(app, Resources())
 
 
 def _lab_scopes() -> list[str]:

@@ -179,6 +179,26 @@ def test_turn_settings_are_checked_while_the_hub_starts(turn: dict[str, Any], wo
         install(Config(), turn=turn)
 
 
+@pytest.mark.parametrize(
+    ("quotas", "words"),
+    [
+        ({"default": {"session": 1}}, r"quotas: default.session: there is no such field; did you mean `sessions`"),
+        ({"groups": {"staff": {"memory": 8}}}, r"quotas: groups.staff.memory"),
+        ({"default": {"cpu": 0}}, r"quotas: default.cpu: must be greater than 0"),
+    ],
+)
+def test_quotas_are_checked_while_the_hub_starts(quotas: dict[str, Any], words: str) -> None:
+    with pytest.raises(InstallError, match=words):
+        install(Config(), quotas=quotas)
+
+
+def test_quotas_reach_the_spawners_unless_they_are_set() -> None:
+    c = Config()
+    install(c, quotas={"default": {"sessions": 2}})
+    install(c, quotas={"default": {"sessions": 9}})
+    assert c.StreamSpace.quotas == {"default": {"sessions": 2}}
+
+
 def service_of(c: Config) -> dict[str, Any]:
     (service,) = c.JupyterHub.services
     return dict(service)

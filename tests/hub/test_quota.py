@@ -1,0 +1,74 @@
+"""Quotas are enforced where sessions start, whoever asks: the hub's API, a tile, the service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.hub import TempHub, new_user, temp_hub
+
+pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
+
+APP = {"app": "test-app"}
+QUOTAS = """\
+c.StreamSpace.quotas = {
+    "default": {"sessions": 1},
+    "groups": {"staff": {"sessions": 2}},
+    "users": {},
+}
+c.JupyterHub.load_groups = {"staff": {"users": []}}
+c.JupyterHub.load_roles.append({"name": "grouper", "services": ["test"], "scopes": ["groups"]})
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub() -> AsyncIterator[TempHub]:
+    async with temp_hub(new_user(), new_user(), extra=QUOTAS) as running:
+        yield running
+
+
+async def test_one_more_than_the_quota_is_refused_with_the_reason(hub: TempHub) -> None:
+    user = hub.users[0]
+    async with hub.session(user, "one"):
+        refused = await hub.request_start(user, "two", APP)
+        assert refused.status_code == 409
+        message = refused.json()["message"]
+        assert "the quota of this hub is 1 session, in use: 1 session." in message
+        assert "Stop a session first: Test app." in message
+        assert await hub.server(user, "two") is None
+        other = hub.users[1]
+        async with hub.session(other, "one"):
+            pass
+    async with hub.session(user, "two"):
+        pass
+
+
+async def test_a_group_gives_more_and_a_restarted_hub_counts_the_same(hub: TempHub) -> None:
+    user = hub.users[1]
+    (await hub.api("POST", "/groups/staff/users", json={"users": [user]})).raise_for_status()
+    async with hub.session(user, "one"), hub.session(user, "two"):
+        hub.kill()
+        await hub.start()
+        refused = await hub.request_start(user, "three", APP)
+        assert refused.status_code == 409, refused.text
+        assert "the quota of group staff is 2 sessions, in use: 2 sessions" in refused.json()["message"]
+
+
+async def test_of_two_that_start_at_once_one_is_let_in(hub: TempHub) -> None:
+    user = hub.users[0]
+    replies = await asyncio.gather(*(hub.request_start(user, name, APP) for name in ("one", "two")))
+    assert sorted(reply.status_code in (201, 202) for reply in replies) == [False, True]
+    admitted = next(name for name, reply in zip(("one", "two"), replies, strict=True) if reply.status_code < 300)
+    await hub.until_ready(user, admitted)
+    await hub.stop_server(user, admitted)
+
+
+async def test_ordinary_servers_do_not_count(hub: TempHub) -> None:
+    user = hub.users[0]
+    await hub.start_server(user, "")
+    async with hub.session(user, "one"):
+        pass
+    await hub.stop_server(user, "")
