@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
 OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups")
 
-SERVICE_SCOPES = ["list:users", "read:servers"]
+SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups"]
 """Its own token only reads. Whatever it starts or stops, it does with the token of who asks."""
 ADMIN_SCOPES = [
     "custom:streamspace:admin",
@@ -55,6 +56,8 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
 
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     environment = {
+        "STREAMSPACE_DEFAULT_POLICY": _json(configured(c.StreamSpace, "default_policy", {})),
+        "STREAMSPACE_QUOTAS": _json(configured(c.StreamSpace, "quotas", {})),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_RATE_LIMIT": str(options.get("rate_limit", "")),
         "STREAMSPACE_CATALOG_DIRS": ":".join(configured(c.StreamSpace, "catalog_dirs", [])),
@@ -67,3 +70,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "environment": {name: value for name, value in environment.items() if value},
         "display": False,
     }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value) if value else ""

@@ -83,6 +83,37 @@ class Identity(_Data):
     admin: bool = Field(description="Whether they hold `custom:streamspace:admin`.")
 
 
+class PolicyValue(_Data):
+    """One value of a policy."""
+
+    name: str
+    value: str | int | bool
+    source: Literal["built-in", "hub", "app"] = Field(description="Which of them has set it, the last one that did.")
+
+
+class ResolvedPolicy(_Data):
+    """What the sessions of an app may do, and why."""
+
+    app: AppName
+    values: list[PolicyValue]
+
+
+class QuotaLimit(_Data):
+    """One limit of a user, and how much of it is in use."""
+
+    kind: Literal["sessions", "cpu", "memory"]
+    limit: float = Field(description="Sessions, cores or bytes.")
+    used: float = Field(description="In the same unit.")
+    source: str = Field(description="Where the limit comes from.")
+
+
+class UserQuota(_Data):
+    """A user's limits; what is not listed is not limited."""
+
+    user: str
+    limits: list[QuotaLimit]
+
+
 class Outcome(StrEnum):
     """How an audited attempt went."""
 
@@ -167,11 +198,15 @@ __all__ = [
     "Identity",
     "OpenPath",
     "Outcome",
+    "PolicyValue",
     "Problem",
+    "QuotaLimit",
+    "ResolvedPolicy",
     "ServerName",
     "SessionList",
     "SessionState",
     "Settings",
     "UserName",
+    "UserQuota",
     "UserSession",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,6 +64,16 @@ class PolicyDefaults(BaseModel):
     max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
     min_bitrate: int | None = Field(default=None, ge=50_000, le=100_000_000, description="Video floor in bit/s.")
     max_viewers: int | None = Field(default=None, ge=1, le=200, description="Browser pages connected at once.")
+
+
+def explain_policy(layers: Sequence[tuple[str, Policy | PolicyDefaults]]) -> dict[str, tuple[object, str]]:
+    """Return each field's value and the name of the layer that it comes from; `layers` as for `resolve_policy`."""
+    found: dict[str, tuple[object, str]] = {}
+    for number, (source, layer) in enumerate(layers):
+        # The first one holds the built-in values, which nobody has set.
+        for name, value in layer.model_dump(mode="json", exclude_none=True, exclude_unset=number > 0).items():
+            found[name] = (value, source)
+    return found
 
 
 def resolve_policy(*layers: Policy | PolicyDefaults) -> Policy:

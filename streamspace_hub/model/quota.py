@@ -85,12 +85,17 @@ def limits_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[Kind, 
 def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Running) -> str | None:
     """Return why `wanted` may not start beside what is `running`, in sentences for the user; None when it may."""
     for kind, limit in limits.items():
-        used = sum(_need(kind, one.resources) for one in running)
+        used = usage_of(kind, running)
         needed = _need(kind, wanted.resources)
         if used + needed > limit.amount:
             need = f"{wanted.title} needs {_shown(kind, needed)}"
             return f"{need}; {_room(kind, limit, used)} {_advice(running, needed, limit)}"
     return None
+
+
+def usage_of(kind: Kind, running: Sequence[Running]) -> float:
+    """Return how much sessions take together: sessions, cores or bytes."""
+    return sum(_need(kind, one.resources) for one in running)
 
 
 def _need(kind: Kind, resources: Resources) -> float:

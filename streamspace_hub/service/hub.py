@@ -65,6 +65,17 @@ class Hub:
         servers: dict[str, dict[str, Any]] = model.get("servers") or {}
         return servers
 
+    async def groups(self, user: str) -> list[str] | None:
+        """Return the names of a user's groups; None when there is no such user."""
+        try:
+            model = await self._ask("GET", f"users/{quote(user, safe='')}")
+        except HubError as error:
+            if error.status == 404:
+                return None
+            raise
+        groups: list[str] = model.get("groups") or []
+        return groups
+
     async def active_users(self) -> AsyncIterator[tuple[str, dict[str, dict[str, Any]]]]:
         """Yield the name and servers (stopped ones too) of each user with an active server."""
         offset: int | None = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.quota import Quotas
 
 DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -27,6 +30,8 @@ VARIABLES = {
     "database_url": "STREAMSPACE_DATABASE_URL",
     "catalog_dirs": "STREAMSPACE_CATALOG_DIRS",
     "rate_limit": "STREAMSPACE_RATE_LIMIT",
+    "default_policy": "STREAMSPACE_DEFAULT_POLICY",
+    "quotas": "STREAMSPACE_QUOTAS",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -52,6 +57,8 @@ class ServiceSettings(BaseModel):
     hub_host: str = Field(default="", description="Origin of the hub where services have domains of their own.")
     database_url: SecretStr = Field(default=SecretStr(DEFAULT_DATABASE))
     catalog_dirs: tuple[Path, ...] = ()
+    default_policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="The hub's, as JSON.")
+    quotas: Quotas = Field(default_factory=Quotas, description="The hub's, as JSON.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")
@@ -91,6 +98,12 @@ class ServiceSettings(BaseModel):
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
                 "starts; one that is started otherwise needs both."
             )
+        for field in ("default_policy", "quotas"):
+            if field in given:
+                try:
+                    given[field] = json.loads(str(given[field]))
+                except ValueError:
+                    raise SettingsError(f"{VARIABLES[field]}: must be JSON.") from None
         try:
             return cls.model_validate(given)
         except ValidationError as error:

@@ -22,7 +22,8 @@ APP = {"app": "test-app"}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub() as found:
+    config = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}; c.StreamSpace.default_policy = {"max_fps": 25}'
+    async with service_hub(config=config) as found:
         yield found
 
 
@@ -339,6 +340,28 @@ async def test_the_copy_of_the_audit_log_is_whole_and_so_is_the_log(running: Ser
     for token in running.tokens.values():
         assert token not in copy.text
         assert token not in running.hub.log
+
+
+async def test_policies_and_quotas_say_where_each_value_comes_from(running: ServiceHub) -> None:
+    ann, bob = await running.api(running.ann), await running.api(running.bob)
+    policy = (await ann("GET", "/policies/test-app")).json()
+    values = {one["name"]: (one["value"], one["source"]) for one in policy["values"]}
+    assert values["max_fps"] == (25, "hub")
+    assert values["clipboard"] == ("both", "built-in")
+    assert (await ann("GET", "/policies/no-such-app")).status_code == 404
+    async with running.hub.session(running.ann, "counted"):
+        quota = (await ann("GET", f"/users/{running.ann}/quota")).json()
+        assert quota["limits"] == [{"kind": "sessions", "limit": 9.0, "used": 1.0, "source": "the quota of this hub"}]
+    assert (await bob("GET", f"/users/{running.ann}/quota")).status_code == 403
+    assert (await (await running.api(ADMIN))("GET", "/users/nobody-such/quota")).status_code == 404
+
+
+async def test_a_start_beyond_the_quota_is_refused_with_the_hubs_sentence() -> None:
+    async with service_hub(config='c.StreamSpace.quotas = {"default": {"sessions": 0}}') as strict:
+        ann = await strict.api(strict.ann)
+        refused = await ann("POST", "/sessions", json=APP)
+        assert (refused.status_code, kind(refused)) == (409, "conflict")
+        assert "the quota of this hub is 0 sessions" in refused.json()["detail"]
 
 
 async def test_metrics_and_health(running: ServiceHub) -> None:

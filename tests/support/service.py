@@ -93,11 +93,11 @@ streamspace_hub.install(c, service={{"admins": [{admin!r}]}})
 
 
 @asynccontextmanager
-async def service_hub(**options: Any) -> AsyncIterator[ServiceHub]:
-    """Run a hub that runs the service; `options` are those of `install(c, service=...)`."""
+async def service_hub(config: str = "", **options: Any) -> AsyncIterator[ServiceHub]:
+    """Run a hub that runs the service, with `options` of `install(c, service=...)` and further lines `config`."""
     (port,) = free_ports(1)
     given = {"url": f"http://127.0.0.1:{port}", "admins": [ADMIN], **options}
-    async with temp_hub(new_user(), new_user(), extra=CONFIG.format(options=given)) as hub:
+    async with temp_hub(new_user(), new_user(), extra=f"{config}\n{CONFIG.format(options=given)}") as hub:
         found = ServiceHub(hub)
         try:
             await until_up(hub.url, lambda: hub.log)

@@ -221,7 +221,7 @@ def test_the_services_own_token_only_reads() -> None:
     assert service_of(c)["name"] == "streamspace"
     role = roles_of(c)["streamspace-service"]
     assert role["services"] == ["streamspace"]
-    assert role["scopes"] == ["list:users", "read:servers"]
+    assert role["scopes"] == ["list:users", "read:servers", "read:users:groups"]
     assert "access:services!service=streamspace" in user_scopes(c)
     assert roles_of(c)["streamspace-admin"]["users"] == [], "nobody administers sessions without being named"
 

@@ -1,0 +1,62 @@
+"""`policies` and `quota`: what sessions may do and take, and where each value comes from."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from streamspace_hub.model import Policy, PolicyDefaults, Resources
+from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, UserName, UserQuota
+from streamspace_hub.model.policy import explain_policy
+from streamspace_hub.model.quota import Running, limits_of, usage_of
+from streamspace_hub.service.documents import problems
+from streamspace_hub.service.launching import RESTING
+from streamspace_hub.service.problems import ProblemError
+from streamspace_hub.service.requests import ByCaller, tagged
+
+router = APIRouter(tags=["policies"])
+
+
+@router.get("/policies/{app}", response_model=ResolvedPolicy, responses=problems(401, 403, 404))
+async def get_policy(asked: ByCaller, app: str) -> Response:
+    """Show what the sessions of an app may do, and which of built-in values, hub and app has set it."""
+    entry = asked.context.catalog.apps.get(app)
+    if entry is None:
+        raise ProblemError("not-found", "There is no such app; `GET apps` lists those that there are.")
+    layers: list[tuple[str, Policy | PolicyDefaults]] = [
+        ("built-in", Policy()),
+        ("hub", asked.context.settings.default_policy),
+        ("app", entry.template.policy),
+    ]
+    values = [
+        PolicyValue.model_validate({"name": name, "value": value, "source": source})
+        for name, (value, source) in explain_policy(layers).items()
+    ]
+    return tagged(asked.request, ResolvedPolicy(app=entry.template.name, values=values))
+
+
+@router.get("/users/{user}/quota", response_model=UserQuota, responses=problems(401, 403, 404))
+async def get_quota(asked: ByCaller, user: UserName) -> Response:
+    """Show a user's limits, where each comes from, and how much of it is in use."""
+    if not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
+        raise await asked.denied("quota.read", user, "This is the quota of somebody else.")
+    groups = await asked.context.hub.groups(user)
+    if groups is None:
+        raise ProblemError("not-found", f"The hub knows no user {user}.")
+    known = await asked.context.mirror.refresh(user)
+    running = [_running(asked, one.app) for one in known.values() if one.state not in RESTING]
+    limits = limits_of(asked.context.settings.quotas, user, groups)
+    return tagged(
+        asked.request,
+        UserQuota(
+            user=user,
+            limits=[
+                QuotaLimit(kind=kind, limit=limit.amount, used=usage_of(kind, running), source=limit.source)
+                for kind, limit in limits.items()
+            ],
+        ),
+    )
+
+
+def _running(asked: ByCaller, app: str) -> Running:
+    entry = asked.context.catalog.apps.get(app)
+    return Running(app, entry.template.resources if entry else Resources())
