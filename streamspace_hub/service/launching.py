@@ -18,8 +18,8 @@ from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
 
-SOON = 0.1
-"""Seconds between looks at what the hub shows."""
+SOON = 0.3
+"""Seconds between looks at what the hub shows: by the first one it has refused a start that it will not even try."""
 RESTING = (SessionState.STOPPED, SessionState.FAILED)
 
 log = logging.getLogger("streamspace.service")

@@ -360,8 +360,12 @@ async def test_a_start_beyond_the_quota_is_refused_with_the_hubs_sentence() -> N
     async with service_hub(config='c.StreamSpace.quotas = {"default": {"sessions": 0}}') as strict:
         ann = await strict.api(strict.ann)
         refused = await ann("POST", "/sessions", json=APP)
-        assert (refused.status_code, kind(refused)) == (409, "conflict")
-        assert "the quota of this hub is 0 sessions" in refused.json()["detail"]
+        if refused.status_code == 202:  # on a busy machine the refusal comes after our answer
+            said = (await ann.until(f"/sessions/{strict.ann}/test-app", "failed"))["message"]
+        else:
+            assert kind(refused) == "conflict"
+            said = refused.json()["detail"]
+        assert "the quota of this hub is 0 sessions" in said
 
 
 async def test_metrics_and_health(running: ServiceHub) -> None:
