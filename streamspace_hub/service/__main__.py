@@ -36,6 +36,8 @@ def main() -> int:
         print(f"StreamSpace service: {error}", file=sys.stderr)
         return 2
     configure_logging()
+    # The database tells who did what: it is nobody else's on this machine.
+    os.umask(0o077)
     uvicorn.run(
         create_app(settings),
         host=settings.host,

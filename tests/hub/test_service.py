@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,6 +41,12 @@ async def audit(running: ServiceHub, **query: Any) -> list[dict[str, Any]]:
     """Return lines of the audit log, the newest first."""
     admin = await running.api(ADMIN)
     return list((await admin("GET", "/audit", params=query)).json()["events"])
+
+
+async def test_the_audit_log_is_closed_to_other_accounts_of_the_machine(running: ServiceHub) -> None:
+    files = list(Path(running.hub.folder).glob("streamspace.sqlite*"))
+    assert files
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files), files
 
 
 async def test_a_session_from_start_to_removal(running: ServiceHub) -> None:
