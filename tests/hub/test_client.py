@@ -196,7 +196,8 @@ async def test_the_asynchronous_client_and_events(running: ServiceHub) -> None:
         assert (await client.session("async")).state is SessionState.RUNNING
         await client.stop("async")
         await asyncio.wait_for(watching, LIMIT)
-        assert [str(state) for state in seen] == ["starting", "running", "stopping", "stopped"]
+        # Between two looks at the hub it may have stopped already.
+        assert [str(state) for state in seen if state != SessionState.STOPPING] == ["starting", "running", "stopped"]
         await client.remove("async")
         with pytest.raises(RefusedError, match="no app `no-such-app`"):
             await client.launch("no-such-app")
