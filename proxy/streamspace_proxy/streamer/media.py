@@ -186,6 +186,8 @@ class ViewerMedia:
 
     def _open_sink(self, transport: Transport, codec: Codec) -> None:
         self._transports.add(transport)
+        # What was said of its pictures before may have been followed by what was said of another transport's.
+        self._epochs.pop(transport, None)
         self._core.open_sink(
             (self._id, transport),
             codec=codec,
