@@ -144,7 +144,7 @@ def test_without_h264_the_floor_is_explained(context: BrowserContext, terminal: 
 
 @pytest.mark.parametrize(
     ("query", "sentence"),
-    [("websocket", "cannot play H.264"), ("fax", "can be webrtc, websocket or rfb")],
+    [("websocket", "cannot play H.264"), ("fax", "can be webrtc, websocket, rfb or http")],
 )
 def test_a_transport_that_cannot_be_is_explained(
     context: BrowserContext, terminal: ViewerSession, query: str, sentence: str
