@@ -41,6 +41,7 @@ ALLOWED = {
     r"/streamspace()",
     r"/streamspace()/",
     r"/streamspace(?:)/static/(.+)",
+    r"/streamspace()/(http(?:/[A-Za-z0-9_-]{1,64})?)",
     r"/streamspace()/(ws|rfb)",
     r"/streamspace()/(api/v1/[a-z]+(?:/[a-z]+)*)",
 }
