@@ -101,7 +101,7 @@ unit: setup
 # Seconds for each parser that is fuzzed
 test: export FUZZ_SECONDS ?= 60
 test: check setup-test test-hub5
-	@python -m pytest tests --ignore tests/unit --ignore tests/bench --ignore tests/kube $(ARGS)
+	@tools/real-tests python tests --ignore tests/unit --ignore tests/bench --ignore tests/kube $(ARGS)
 
 # Apart from `make test` because of what it installs.
 test-apps: setup-test
@@ -117,7 +117,7 @@ $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py
 	@touch $@
 
 test-hub5: setup-test $(HUB5)/stamp
-	@$(HUB5)/bin/python -m pytest tests/hub $(ARGS)
+	@tools/real-tests $(HUB5)/bin/python tests/hub $(ARGS)
 
 # On the cluster that STREAMSPACE_TEST_KUBECONFIG names, else on one that is made here and ended afterwards.
 setup-kube: setup-test
