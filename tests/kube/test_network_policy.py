@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import pytest_asyncio
 import yaml
 
 from tests.kube.cluster.settings import API_SERVICE_ADDRESS, ROOT
 from tests.support.hub import TempHub
-from tests.support.kube import Cluster, Namespace, kube_hub
+from tests.support.kube import Namespace
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="module")]
 
@@ -28,18 +26,6 @@ for name, host, port in json.loads(sys.argv[1]):
         reached[name] = False
 print(json.dumps(reached))
 """
-
-
-@pytest.fixture(scope="module")
-def namespace(cluster: Cluster) -> Iterator[Namespace]:
-    with cluster.namespace() as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hub(namespace: Namespace, image: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TempHub]:
-    async with kube_hub(namespace, image, tmp_path_factory.mktemp("hub")) as running:
-        yield running
 
 
 async def test_sessions_reach_the_hub_and_nothing_of_each_other_or_the_cluster(

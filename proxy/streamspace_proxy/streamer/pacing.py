@@ -45,12 +45,17 @@ class Pacer:
         self._news: float | None = None
         """When the screen was first seen to differ from the last picture."""
         self._looked = True
-        self._shift = 0.0
         self._shifts = 0
+        """How many pictures in a row were followed at once by something new."""
 
     def set_fps(self, fps: int) -> None:
         """Capture at most so often from now on."""
         self._interval = 1 / fps
+
+    @property
+    def _next_beat(self) -> float:
+        """When the next picture is due; later by a burst while that may bring the beat behind the program's."""
+        return self._last + self._interval + (BURST_SECONDS if 0 < self._shifts <= MOST_SHIFTS else 0.0)
 
     def decide(self, changed: bool, now: float) -> tuple[Act, float | None]:
         """Return what to do at `now`, and in how many seconds to ask again (None: only when something happens)."""
@@ -60,7 +65,7 @@ class Pacer:
         wanted = changed or self.keyframe
         if not wanted and not self._refine_left:
             return Act.SLEEP, None
-        due = self._last + max(self._interval + self._shift, self._pause)
+        due = max(self._next_beat, self._last + self._pause)
         if self._news is not None and self._news - self._last_change < QUIET_SECONDS:
             due = max(due, self._news + BURST_SECONDS)
         if not wanted:
@@ -74,7 +79,6 @@ class Pacer:
         if not self._looked:
             self._looked = True
             self._shifts = self._shifts + 1 if changed else 0
-            self._shift = BURST_SECONDS if 0 < self._shifts <= MOST_SHIFTS else 0.0
         if not changed:
             self._news = None
         elif self._news is None:
@@ -86,7 +90,7 @@ class Pacer:
         `crisp`: encoding it again would add nothing; `pause`: the next one is to come so many seconds later.
         """
         self._pause = pause
-        due = self._last + self._interval + self._shift
+        due = self._next_beat
         # Timers wake a little late: keep to the beat, or 60 frames become 57.
         self._last = due if due <= now < due + self._interval / 4 else now
         coarse = changed or self.keyframe
