@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import struct
 import sys
 from pathlib import Path
@@ -86,6 +87,20 @@ def test_the_template_cannot_move_the_programs_to_another_display() -> None:
     read = settings.read_settings({**environment(environment={"DISPLAY": ":9", "XAUTHORITY": "/x", "A": "1"})})
     env = settings.program_environment(read, ":3")
     assert (env["DISPLAY"], env["XAUTHORITY"], env["A"]) == (":3", "/run/x/Xauthority", "1")
+
+
+@pytest.mark.parametrize("shell", [None, "", "/usr/sbin/nologin", "/bin/false", "/no/such/shell"])
+def test_programs_get_a_shell_that_lets_the_user_in(shell: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = pwd.struct_passwd(("nobody", "x", 65534, 65534, "", "/nonexistent", "/usr/sbin/nologin"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: service)
+    given = {} if shell is None else {"SHELL": shell}
+    read = settings.read_settings({**environment(), **given})
+    assert settings.program_environment(read, ":3")["SHELL"] == "/bin/bash"
+
+
+def test_programs_get_the_shell_that_the_user_chose() -> None:
+    read = settings.read_settings({**environment(), "SHELL": "/bin/sh"})
+    assert settings.program_environment(read, ":3")["SHELL"] == "/bin/sh"
 
 
 def test_the_authority_file_holds_one_entry_for_any_display(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """What the desktop is told: its environment variables checked, and the environment and command of its programs.
 
-Pure functions of plain data, except for `prepare_runtime_dir`. It must not know how anything is started.
+Pure functions of plain data, except for `prepare_runtime_dir` and `login_shell`.
+It must not know how anything is started.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Mapping, Sequence
@@ -167,6 +169,7 @@ def program_environment(settings: Settings, display: str | None) -> dict[str, st
     env.setdefault("LANG", "C.UTF-8")
     env["PATH"] = machine_path(env.get("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games"), Path(sys.prefix, "bin"))
     env.pop("VIRTUAL_ENV", None)
+    env["SHELL"] = login_shell(env.get("SHELL"))
     env |= {
         # Without it every GTK program waits for an accessibility bus that is not there.
         "NO_AT_BRIDGE": "1",
@@ -199,6 +202,21 @@ def machine_path(path: str, own: Path) -> str:
         return path
     folders = path.split(":")
     return ":".join(sorted(folders, key=lambda folder: folder != "" and Path(folder) == own))
+
+
+def login_shell(shell: str | None) -> str:
+    """Return `shell`, else the account's, else one that lets the user in: a terminal runs it.
+
+    Accounts of services and of pods have `nologin` or `false`, or are in no password file (shells(5), nologin(8)).
+    """
+    try:
+        account = pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:
+        account = ""
+    for candidate in (shell, account, "/bin/bash"):
+        if candidate and Path(candidate).name not in ("nologin", "false") and os.access(candidate, os.X_OK):
+            return candidate
+    return "/bin/sh"
 
 
 def takes_files(command: Sequence[str]) -> bool:
