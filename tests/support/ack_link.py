@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from streamspace_proxy.streamer.window import LEAST_FRAMES, Window
+
 
 class Steering(Protocol):
     """What is judged."""
 
     bitrate: int
 
-    def sample(self, delay: float, now: float) -> int: ...
+    @property
+    def congested(self) -> bool: ...
+
+    def sample(self, delay: float, now: float, fps: int) -> int: ...
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Link:
 
 @dataclass
 class Sender:
-    """One session: 60 frames per second, two unacknowledged at most, sizes that vary as a screen's do."""
+    """One session: frames at an even rate, as many unacknowledged as allowed, sizes that vary as a screen's do."""
 
     steering: Steering
     fps: int = 60
@@ -46,11 +51,13 @@ class Sender:
     """(when acknowledged, how long it took)."""
     rates: list[tuple[float, int]] = field(default_factory=list)
     outstanding: int = 0
+    allowed: int = LEAST_FRAMES
     next_due: float = 0.0
     viewer_free_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
+        self.window = Window()
 
     def fps_since(self, since: float, until: float) -> float:
         return sum(at >= since for at, _ in self.delays) / (until - since)
@@ -64,9 +71,11 @@ def simulate(
     link: Link, senders: list[Sender], seconds: float, change: Callable[[float, Link], None] | None = None
 ) -> None:
     """Run; `change` may alter the link as time goes on."""
-    events: list[tuple[float, int, int, float]] = [(0.001 * index, 0, index, 0.0) for index in range(len(senders))]
+    events: list[tuple[float, int, int, float, bool]] = [
+        (0.001 * index, 0, index, 0.0, False) for index in range(len(senders))
+    ]
     while events:
-        now, kind, index, sent = heapq.heappop(events)
+        now, kind, index, sent, alone = heapq.heappop(events)
         if now > seconds:
             return
         if change is not None:
@@ -75,8 +84,9 @@ def simulate(
         if kind == 1:
             sender.outstanding -= 1
             sender.delays.append((now, now - sent))
-            sender.rates.append((now, sender.steering.sample(now - sent, now)))
-        if sender.outstanding < 2 and now >= sender.next_due - 1e-9:
+            sender.allowed = sender.window.acknowledged(now - sent, alone, sender.steering.congested, now)
+            sender.rates.append((now, sender.steering.sample(now - sent, now, sender.fps)))
+        if sender.outstanding < sender.allowed and now >= sender.next_due - 1e-9:
             size = (
                 sender.steering.bitrate / sender.fps * sender.random.uniform(1 - sender.variation, 1 + sender.variation)
             )
@@ -84,6 +94,8 @@ def simulate(
             sender.viewer_free_at = max(sender.viewer_free_at, arrived) + sender.busy
             sender.outstanding += 1
             sender.next_due = max(sender.next_due + 1 / sender.fps, now)
-            heapq.heappush(events, (sender.viewer_free_at + link.round_trip / 2, 1, index, now))
-        if sender.outstanding < 2:
-            heapq.heappush(events, (max(sender.next_due, now + 1e-4), 0, index, 0.0))
+            heapq.heappush(
+                events, (sender.viewer_free_at + link.round_trip / 2, 1, index, now, sender.outstanding == 1)
+            )
+        if sender.outstanding < sender.allowed:
+            heapq.heappush(events, (max(sender.next_due, now + 1e-4), 0, index, 0.0, False))

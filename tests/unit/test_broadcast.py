@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from streamspace_proxy.streamer.broadcast import KEYFRAME_INTERVAL, STALLED_SECONDS, WINDOW, Broadcast
+from streamspace_proxy.streamer.broadcast import KEYFRAME_INTERVAL, STALLED_SECONDS, Arrival, Broadcast
+from streamspace_proxy.streamer.window import LEAST_FRAMES
 
 
 def started(*names: str) -> Broadcast[str]:
@@ -34,11 +35,25 @@ def test_a_viewer_gets_no_third_frame_unacknowledged_and_keeps_its_chain() -> No
     assert broadcast.plan(0.1).frame
     assert broadcast.deliver(False, 0.1) == [("a", 1)]
     assert not broadcast.plan(0.2).frame
-    assert broadcast.acknowledge("a", 0, 0.3) == 0.3
+    assert broadcast.acknowledge("a", 0, 0.3) == Arrival(0.3, alone=True)
     plan = broadcast.plan(0.3)
     assert plan.frame
     assert not plan.keyframe
     assert broadcast.deliver(False, 0.3) == [("a", 2)]
+
+
+def test_a_long_way_has_room_for_more_frames() -> None:
+    broadcast = started("a")
+    broadcast.set_window("a", 4)
+    for number in range(4):
+        assert broadcast.plan(number).frame
+        assert broadcast.deliver(number == 0, number) == [("a", number)]
+    assert not broadcast.plan(4).frame
+    broadcast.set_window("a", 2)
+    broadcast.acknowledge("a", 1, 4)
+    assert not broadcast.plan(4).frame, "two are under way still"
+    broadcast.acknowledge("a", 2, 4)
+    assert broadcast.plan(4).frame
 
 
 def test_a_slow_viewer_does_not_slow_another_and_goes_on_with_a_keyframe() -> None:
@@ -165,7 +180,7 @@ def test_a_viewer_only_ever_gets_frames_that_it_can_decode_and_never_more_than_i
                 assert keyframe or has.get(receiver) == frame_number - 1
                 has[receiver] = frame_number
                 outstanding[receiver].append(frame_id)
-                assert len(outstanding[receiver]) <= WINDOW
+                assert len(outstanding[receiver]) <= LEAST_FRAMES
         elif what == "join" and name not in outstanding:
             broadcast.add(name, acknowledges=True)
             outstanding[name] = []
@@ -185,7 +200,7 @@ def test_a_viewer_only_ever_gets_frames_that_it_can_decode_and_never_more_than_i
             if before != broadcast.plan(now) or what == "hide":
                 outstanding[name] = []
             else:
-                outstanding[name] = outstanding[name][-WINDOW:]
+                outstanding[name] = outstanding[name][-LEAST_FRAMES:]
         elif what == "ask":
             broadcast.ask_keyframe(name)
         assert plan.frame or not plan.keyframe

@@ -3,7 +3,7 @@
 Pure bookkeeping, no I/O; times are seconds of one clock. A *sink* is one viewer on one transport.
 
 With an infinite group of pictures each frame refers to the one before it. So a sink that missed a frame gets nothing
-until the next keyframe. Sinks that acknowledge (WebSocket) hold `WINDOW` frames at most. The next frame is captured as
+until the next keyframe. Sinks that acknowledge (WebSocket) hold a few frames at most. The next frame is captured as
 soon as *one* sink can take it: a lone slow viewer sees the newest picture later, with its chain unbroken; among
 several, the fastest sets the pace and the slow ones skip from keyframe to keyframe.
 """
@@ -16,13 +16,31 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from streamspace_proxy.streamer.window import LEAST_FRAMES
+
 Key = TypeVar("Key", bound=Hashable)
 
-WINDOW: Final = 2
-"""Unacknowledged frames that a sink may hold (docs/reference/protocol.md)."""
 STALLED_SECONDS: Final = 5.0
 """A sink whose oldest frame is unacknowledged for longer is taken for gone until it acknowledges."""
 KEYFRAME_INTERVAL: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    frame_id: int
+    at: float
+    alone: bool
+    """Nothing was under way before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What an acknowledgement says."""
+
+    delay: float
+    """Seconds since the frame was sent."""
+    alone: bool
+    """Nothing was under way before it."""
 
 
 @dataclass(slots=True)
@@ -34,14 +52,15 @@ class _Sink:
     fresh: bool = True
     """Has never had a frame: its first keyframe is not made to wait."""
     next_id: int = 0
-    unacknowledged: deque[tuple[int, float]] = field(default_factory=deque)
-    """(frame id, time sent), oldest first."""
+    window: int = LEAST_FRAMES
+    unacknowledged: deque[_Sent] = field(default_factory=deque)
+    """Oldest first."""
 
     def can_take(self, now: float) -> bool:
-        return not self.hidden and len(self.unacknowledged) < WINDOW and not self.stalled(now)
+        return not self.hidden and len(self.unacknowledged) < self.window and not self.stalled(now)
 
     def stalled(self, now: float) -> bool:
-        return bool(self.unacknowledged) and now - self.unacknowledged[0][1] >= STALLED_SECONDS
+        return bool(self.unacknowledged) and now - self.unacknowledged[0].at >= STALLED_SECONDS
 
     def wants_keyframe(self, now: float) -> bool:
         # Only once it has taken all it had: a keyframe is the largest frame there is.
@@ -81,6 +100,11 @@ class Broadcast(Generic[Key]):
         sink = self._sinks.pop(key, None)
         return 0 if sink is None else sink.next_id
 
+    def set_window(self, key: Key, frames: int) -> None:
+        """Let a sink hold so many unacknowledged frames."""
+        if key in self._sinks:
+            self._sinks[key].window = frames
+
     def hide(self, key: Key, hidden: bool) -> None:
         """Pause a sink that nobody sees; shown again, it begins with a keyframe."""
         sink = self._sinks.get(key)
@@ -100,18 +124,15 @@ class Broadcast(Generic[Key]):
         for sink in self._sinks.values():
             sink.chained = False
 
-    def acknowledge(self, key: Key, frame_id: int, now: float) -> float | None:
-        """Take an acknowledgement of all frames up to `frame_id`.
-
-        Returns the seconds since that frame was sent, or None when it is not outstanding (late or made up).
-        """
+    def acknowledge(self, key: Key, frame_id: int, now: float) -> Arrival | None:
+        """Take an acknowledgement of all frames up to `frame_id`; None: it is not outstanding (late or made up)."""
         sink = self._sinks.get(key)
-        if sink is None or all(frame_id != sent for sent, _ in sink.unacknowledged):
+        if sink is None or all(frame_id != sent.frame_id for sent in sink.unacknowledged):
             return None
         while True:
-            sent, at = sink.unacknowledged.popleft()
-            if sent == frame_id:
-                return now - at
+            sent = sink.unacknowledged.popleft()
+            if sent.frame_id == frame_id:
+                return Arrival(now - sent.at, sent.alone)
 
     def deliver(self, keyframe: bool, now: float) -> list[tuple[Key, int]]:
         """Return who gets the frame that was just made, and under which id."""
@@ -125,7 +146,7 @@ class Broadcast(Generic[Key]):
                 continue
             receivers.append((key, sink.next_id))
             if sink.acknowledges:
-                sink.unacknowledged.append((sink.next_id, now))
+                sink.unacknowledged.append(_Sent(sink.next_id, now, not sink.unacknowledged))
             sink.next_id = (sink.next_id + 1) & 0xFFFF_FFFF
             sink.chained, sink.fresh = True, False
         return receivers

@@ -15,6 +15,7 @@ from typing import Any, Final
 from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
+from streamspace_proxy.streamer.broadcast import Arrival
 from streamspace_proxy.streamer.capture import Codec
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
@@ -123,8 +124,8 @@ class Streamer:
         if (stream := self._streams.of(key)) is not None:
             stream.hide(key, hidden)
 
-    def acknowledge(self, key: SinkKey, frame_id: int) -> float | None:
-        """Take an acknowledgement; returns its delay in seconds."""
+    def acknowledge(self, key: SinkKey, frame_id: int) -> Arrival | None:
+        """Take an acknowledgement; None: of a frame that is not outstanding."""
         stream = self._streams.of(key)
         return None if stream is None else stream.acknowledge(key, frame_id)
 
@@ -137,6 +138,16 @@ class Streamer:
         """Learn what a viewer's line carries: the narrowest line of those that take part sets the rate for all."""
         if (stream := self._streams.of(key)) is not None:
             stream.limit_bitrate(key, bitrate)
+
+    def frame_rate(self, key: SinkKey) -> int:
+        """Return how many frames per second a viewer gets at most, at present."""
+        stream = self._streams.of(key)
+        return self.config.policy.max_fps if stream is None else stream.quality.fps
+
+    def set_window(self, key: SinkKey, frames: int) -> None:
+        """Let a viewer hold so many unacknowledged frames."""
+        if (stream := self._streams.of(key)) is not None:
+            stream.set_window(key, frames)
 
     @property
     def preset(self) -> Preset:

@@ -91,13 +91,12 @@ def ladder(preset: Preset, max_fps: int) -> list[Step]:
 
 
 def decide(steps: list[Step], now_at: int, quantiser: float, coarsest: float) -> int:
-    """Return the index of the step to go to: at most one down, or one up, from `now_at`."""
+    """Return the index of the step to go to from `now_at`: one down, or up to the best that would not be undone."""
     if now_at + 1 < len(steps) and quantiser > coarsest + steps[now_at + 1].patience:
         return now_at + 1
-    if now_at > 0:
-        better = steps[now_at - 1]
-        if quantiser + better.gain(steps[now_at]) < coarsest + steps[now_at].patience - MARGIN:
-            return now_at - 1
+    for index, better in enumerate(steps[:now_at]):
+        if quantiser + better.gain(steps[now_at]) < coarsest + steps[index + 1].patience - MARGIN:
+            return index
     return now_at
 
 

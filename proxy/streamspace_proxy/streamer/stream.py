@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from streamspace_hub.model import Policy
-from streamspace_proxy.streamer.broadcast import Broadcast
+from streamspace_proxy.streamer.broadcast import Arrival, Broadcast
 from streamspace_proxy.streamer.capture import CaptureBackend, Codec, Quality
 from streamspace_proxy.streamer.frames import EncodedFrame
 from streamspace_proxy.streamer.quality import Preset, QualityControl
@@ -139,12 +139,12 @@ class VideoStream(Generic[Key]):
             self._hidden.discard(key)
         self.drive()
 
-    def acknowledge(self, key: Key, frame_id: int) -> float | None:
-        """Take an acknowledgement; returns its delay in seconds."""
-        delay = self._broadcast.acknowledge(key, frame_id, time.monotonic())
-        if delay is not None:
+    def acknowledge(self, key: Key, frame_id: int) -> Arrival | None:
+        """Take an acknowledgement; see `Broadcast`."""
+        arrival = self._broadcast.acknowledge(key, frame_id, time.monotonic())
+        if arrival is not None:
             self.drive()
-        return delay
+        return arrival
 
     def ask_keyframe(self, key: Key) -> None:
         """Note that a viewer's decoder needs a keyframe."""
@@ -156,6 +156,10 @@ class VideoStream(Generic[Key]):
         if key in self._broadcast:
             self._bitrates[key] = bitrate
             self._apply_bitrate()
+
+    def set_window(self, key: Key, frames: int) -> None:
+        """Let a sink hold so many unacknowledged frames."""
+        self._broadcast.set_window(key, frames)
 
     def set_preset(self, preset: Preset) -> None:
         """Trade detail against motion in another way."""

@@ -27,6 +27,7 @@ from streamspace_proxy.streamer.messages import Message, Refusal
 from streamspace_proxy.streamer.outbox import Channel, Outbox
 from streamspace_proxy.streamer.quality import Preset
 from streamspace_proxy.streamer.steering import AckSteering
+from streamspace_proxy.streamer.window import Window
 
 if TYPE_CHECKING:
     from streamspace_proxy.streamer.core import Streamer
@@ -74,6 +75,7 @@ class Viewer:
         most = polling.MAX_CLIPBOARD if inband == "http" else self._policy.clipboard_limit
         self._clipboard_limit = min(self._policy.clipboard_limit, most)
         self._steering = AckSteering(self._policy.max_bitrate, self._policy.min_bitrate)
+        self._window = Window()
         self.refusals = 0
         self._ack_ms = 0.0
         self._decode_queue = 0
@@ -198,11 +200,14 @@ class Viewer:
 
     def _take_ack(self, ack: messages.Ack) -> None:
         key: SinkKey = (self.id, self.media.inband)
-        delay = self._core.acknowledge(key, ack.frame_id)
-        if delay is None:
+        arrival = self._core.acknowledge(key, ack.frame_id)
+        if arrival is None:
             return
-        self._ack_ms, self._decode_queue = delay * 1000, ack.decode_queue
-        self._core.limit_bitrate(key, self._steering.sample(delay, time.monotonic()))
+        now = time.monotonic()
+        self._ack_ms, self._decode_queue = arrival.delay * 1000, ack.decode_queue
+        self._core.limit_bitrate(key, self._steering.sample(arrival.delay, now, self._core.frame_rate(key)))
+        frames = self._window.acknowledged(arrival.delay, arrival.alone, self._steering.congested, now)
+        self._core.set_window(key, frames)
 
     def _take_text(self, raw: str) -> None:
         now = time.monotonic()
