@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.frames import OpusPacket
@@ -83,21 +82,39 @@ async def test_it_records_only_while_somebody_listens(server: SoundServer) -> No
     server.start()
 
     def recorders() -> list[str]:
-        return [child.name() for child in psutil.Process().children() if child.name() == "parec"]
+        return server.listed("source-outputs")
 
     source = AudioSource(server.socket)
     assert recorders() == []
     first, second = source.subscribe(lambda _: None), source.subscribe(lambda _: None)
-    await asyncio.to_thread(eventually, recorders, "parec")
+    await asyncio.to_thread(eventually, recorders, "the recorder")
     first()
     first()
     await asyncio.sleep(0.2)
     assert len(recorders()) == 1
     second()
-    await asyncio.to_thread(eventually, lambda: not recorders(), "the end of parec")
+    await asyncio.to_thread(eventually, lambda: not recorders(), "the end of the recorder")
     await asyncio.to_thread(
         eventually, lambda: all(thread.name != "audio" for thread in threading.enumerate()), "the end of the thread"
     )
+
+
+async def test_while_nothing_plays_the_sink_stands_still_though_somebody_listens(
+    server: SoundServer,
+) -> None:
+    server.start()
+    packets: list[OpusPacket] = []
+    unsubscribe = AudioSource(server.socket).subscribe(packets.append)
+
+    def states() -> set[str]:
+        return {line.split()[-1] for line in server.listed("sinks")}
+
+    await asyncio.to_thread(eventually, lambda: server.listed("source-outputs"), "the recorder")
+    await asyncio.to_thread(eventually, lambda: states() == {"SUSPENDED"}, "the sink to be suspended")
+    await server.play(500, 0.5)
+    assert len(packets) > 15, "it wakes up by itself"
+    await asyncio.to_thread(eventually, lambda: states() == {"SUSPENDED"}, "the sink to be suspended again")
+    unsubscribe()
 
 
 async def test_without_a_sound_server_it_waits_quietly_and_hears_it_when_it_comes(

@@ -55,6 +55,12 @@ class SoundServer:
         )
         eventually(self.socket.exists, "the sound server")
 
+    def listed(self, what: str) -> list[str]:
+        """Return what there is, one line each: `sinks`, `source-outputs`."""
+        command = ("pactl", f"--server=unix:{self.socket}", "list", "short", what)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
     def stop(self) -> None:
         if self.process is not None:
             end(self.process)

@@ -62,6 +62,8 @@ def sound_server(settings: Settings) -> list[str]:
         SOUND,
         *("-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit"),
         *("--realtime=no", "--high-priority=no", "--log-target=stderr", "--log-level=warn"),
+        # A sink that nobody plays to stands still; the streamer's recorder does not keep it awake.
+        *("-L", "module-suspend-on-idle timeout=2"),
         *("-L", null_sink(SINK, "StreamSpace")),
         *(microphone() if settings.microphone else ()),
         # The folder is private, and the server checks the uid of its clients: no cookie is needed. In a pod the

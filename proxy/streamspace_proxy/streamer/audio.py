@@ -1,25 +1,23 @@
 """The session's sound as Opus packets, recorded only while somebody listens.
 
-`parec` reads the sound server's sink; a thread encodes. Knows nothing of viewers and policies.
+A thread records the sound server's sink and encodes. While nothing plays the sink is suspended, and the thread sleeps.
+Knows nothing of viewers and policies.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
-import struct
-import subprocess
-import termios
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from streamspace_proxy.streamer.frames import OpusPacket
+from streamspace_proxy.streamer.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class _Recording:
         self._deliver = deliver
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._recorder: Recorder | None = None
         self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
         self._thread.start()
 
@@ -84,8 +82,8 @@ class _Recording:
         """Let the thread end; does not wait. No packet comes afterwards."""
         with self._lock:
             self._closing.set()
-            if self._process is not None:
-                self._process.terminate()
+            if self._recorder is not None:
+                self._recorder.wake()
 
     def _run(self) -> None:
         attempt = 0
@@ -101,43 +99,29 @@ class _Recording:
             attempt += 1
 
     def _record(self) -> bool:
-        """Record until the sound server ends or we do; returns whether there was any sound, silence included."""
+        """Record until the sound server ends or we do; returns whether it took us."""
         if not self._socket.is_socket():
             return False
         with self._lock:
             if self._closing.is_set():
                 return False
             try:
-                self._process = process = self._start()
-            except FileNotFoundError:
-                logger.warning("audio: parec is not installed (Debian package pulseaudio-utils); there is no sound")
+                self._recorder = recorder = Recorder(self._socket, SOURCE, RATE, FRAME_BYTES)
+            except OSError as error:
+                logger.warning("audio: there is no sound without libpulse (Debian package libpulse0): %s", error)
                 return False
         try:
-            assert process.stdout is not None
-            return self._encode(process.stdout)
+            return recorder.open() and self._encode(recorder)
         finally:
             with self._lock:
-                self._process = None
-            process.terminate()
-            process.communicate()
+                self._recorder = None
+            recorder.free()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [
-                "parec", "--raw", f"--server=unix:{self._socket}", f"--device={SOURCE}", "--client-name=StreamSpace",
-                f"--rate={RATE}", "--channels=2", "--format=s16le", "--latency-msec=20",
-            ],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=client_environment(self._socket),
-        )  # fmt: skip
-
-    def _encode(self, stream: IO[bytes]) -> bool:
+    def _encode(self, recorder: Recorder) -> bool:
         encoder: OpusEncoder | None = None
         silent = SILENT_FRAMES
-        heard = False
-        while len(samples := stream.read(FRAME_BYTES)) == FRAME_BYTES and not self._closing.is_set():
-            heard = True
-            if _pending(stream) > MAX_BACKLOG:
+        while len(samples := recorder.read(FRAME_BYTES)) == FRAME_BYTES:
+            if recorder.pending() > MAX_BACKLOG:
                 continue
             silent = silent + 1 if samples == SILENCE else 0
             if silent > SILENT_FRAMES:
@@ -147,7 +131,7 @@ class _Recording:
             captured = time.monotonic_ns() // 1000 - FRAME_US
             for data in encoder.encode(samples):
                 self._send(OpusPacket(data, captured))
-        return heard
+        return True
 
     def _send(self, packet: OpusPacket) -> None:
         def unless_closed() -> None:
@@ -189,9 +173,3 @@ class OpusEncoder:
         frame.pts = self._position
         self._position += SAMPLES
         return [bytes(packet) for packet in self._codec.encode(frame)]
-
-
-def _pending(stream: IO[bytes]) -> int:
-    """Return how many bytes wait in the pipe."""
-    (count,) = struct.unpack("i", fcntl.ioctl(stream.fileno(), termios.FIONREAD, bytes(4)))
-    return int(count)
