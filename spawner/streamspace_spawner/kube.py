@@ -20,6 +20,7 @@ from kubespawner import KubeSpawner
 from traitlets import Dict, Float, Integer, List, TraitError, Unicode, default, validate
 
 from streamspace_spawner.compat import refusal
+from streamspace_spawner.discreet import DiscreetRequests
 from streamspace_spawner.mixin import StreamSpaceMixin
 from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, has_ended
 from streamspace_spawner.pod_events import step
@@ -37,7 +38,7 @@ LOOK_INTERVAL = 0.05
 """Seconds between attempts to reach a session that is coming up."""
 
 
-class StreamSpaceSpawner(StreamSpaceMixin, KubeSpawner):  # type: ignore[misc]
+class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # type: ignore[misc]
     """Starts sessions and JupyterLab servers as pods."""
 
     session_image = Unicode(

@@ -19,7 +19,14 @@ c.KubeSpawner.storage_capacity = "1Gi"
 c.KubeSpawner.pvc_name_template = "claim-{username}"
 c.KubeSpawner.volumes = {"home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}}
 c.KubeSpawner.volume_mounts = {"home": {"name": "home", "mountPath": "/home/jovyan"}}
-c.KubeSpawner.environment = {"COURSE": "drawing"}
+c.KubeSpawner.environment = {"COURSE": "drawing", "COURSE_KEY": "a-key-of-the-course"}
+
+def note_token(spawner, pod):
+    with open("tokens", "a") as file:
+        print(spawner.api_token, file=file)
+    return pod
+
+c.KubeSpawner.modify_pod_hook = note_token
 c.StreamSpaceSpawner.shm_size = "96M"
 c.StreamSpaceSpawner.gpu_resource = "nvidia"
 c.StreamSpaceSpawner.gpu_node_selector = {"pool": "gpu"}
@@ -93,6 +100,15 @@ async def test_a_quota_that_is_used_up_is_told_and_nothing_stays(hub: TempHub, n
     assert "There is no room for Thing at present" in reply.json()["message"]
     assert "Traceback" not in reply.text
     assert namespace.pods() == []
+
+
+async def test_a_refused_pod_is_in_the_log_without_its_secrets(hub: TempHub, namespace: Namespace) -> None:
+    assert (await hub.request_start(hub.users[0], "one", {"app": "too-large"})).status_code == 503
+    log, token = hub.log, (hub.folder / "tokens").read_text().split()[-1]
+    assert "'name': 'JUPYTERHUB_API_TOKEN'" in log, "KubeSpawner still says what was refused"
+    assert "exceeded quota" in log
+    assert token not in log
+    assert "a-key-of-the-course" not in log
 
 
 async def told(hub: TempHub, server: str, beginning: str) -> bool:
