@@ -25,7 +25,7 @@ from streamspace_spawner.mixin import StreamSpaceMixin
 from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, has_ended
 from streamspace_spawner.pod_events import step
 from streamspace_spawner.reflectors import NOTICING, Noticing
-from streamspace_spawner.refusals import ended_at_start, not_configured, refused_by_cluster
+from streamspace_spawner.refusals import ended_at_start, not_configured, not_in_time, refused_by_cluster
 from streamspace_spawner.session import SessionPlan
 
 GPU_KINDS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
@@ -34,6 +34,8 @@ EXTENDED_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Z
 IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._:/{}-]*(@sha256:[0-9a-f]{64})?")
 DEFAULT_USER, DEFAULT_GROUP = 1000, 100
 """Of Jupyter's own images."""
+BEFORE_THE_HUB = 0.95
+"""Share of `start_timeout` after which a start is given up here: the hub would not say what it was waiting for."""
 LOOK_INTERVAL = 0.05
 """Seconds between attempts to reach a session that is coming up."""
 
@@ -260,10 +262,14 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         self.session_state = {"app": plan.template.name, "marker": self.new_marker()}
         telling = asyncio.create_task(self._tell_events(title))
         try:
-            url = await self._create_and_wait(title)
-            self.tell(80, f"The desktop is up; opening {title}.")
-            await self._until_listening(url, title)
+            async with asyncio.timeout(self.start_timeout * BEFORE_THE_HUB):
+                url = await self._create_and_wait(title)
+                self.tell(80, f"The desktop is up; opening {title}.")
+                await self._until_listening(url, title)
             return url
+        except TimeoutError as error:
+            await self._complain_of_reflector()
+            raise not_in_time(title, self.start_timeout, self.told[-1]) from error
         except ApiException as error:
             self.log.exception("Kubernetes refused %s", self._log_name)
             raise refused_by_cluster(error, title) from error
@@ -323,7 +329,7 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
             await self._start_watching_pods(replace=True)
 
     async def _until_listening(self, url: str, title: str) -> None:
-        """Wait until the session's Jupyter server listens; the hub ends the wait at `start_timeout`."""
+        """Wait until the session's Jupyter server listens."""
         address = urlparse(url)
         while True:
             try:

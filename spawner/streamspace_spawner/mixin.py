@@ -203,6 +203,11 @@ class StreamSpaceMixin(_Spawner):
         self._steps.append({"progress": percent, "message": message})
         self._changed.set()
 
+    @property
+    def told(self) -> list[str]:
+        """What the user was told of this start so far."""
+        return [str(step["message"]) for step in self._steps]
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Yield what `tell` is told while a session starts; for an ordinary server, what its spawner yields."""
         await self._prepared.wait()

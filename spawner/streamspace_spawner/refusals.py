@@ -19,6 +19,15 @@ def ended_at_start(title: str) -> web.HTTPError:
     )
 
 
+def not_in_time(title: str, seconds: float, last: str) -> web.HTTPError:
+    """Return the refusal of a start that took more than `seconds`; `last` is what the user was told last."""
+    return refusal(
+        f"{title} did not start within {seconds:g} seconds, and was given up. The last that was heard of it: {last}",
+        reason="timeout",
+        status=503,
+    )
+
+
 def not_configured(sentence: str) -> web.HTTPError:
     """Return the refusal for a setting that cannot be right; `sentence` names it."""
     return refusal(f"{sentence} An administrator has to change it.", reason="configuration", status=503)
