@@ -56,7 +56,14 @@ def image_name(app: str, prefix: str) -> str:
     return f"{prefix.rstrip('/')}/{app}:{__version__}" if prefix else f"streamspace/{app}:{__version__}"
 
 
-def build(template: AppTemplate, *, base: str, name: str, options: Iterable[str] = ()) -> None:
+def build(
+    template: AppTemplate,
+    *,
+    base: str,
+    name: str,
+    options: Iterable[str] = (),
+    program: Sequence[str] = ("buildah",),
+) -> None:
     """Build the app's image with buildah.
 
     Args:
@@ -64,15 +71,16 @@ def build(template: AppTemplate, *, base: str, name: str, options: Iterable[str]
         base: the image to start from.
         name: what to call the result.
         options: further arguments of `buildah build`.
+        program: buildah, with what comes before `build`.
 
     Raises:
         ImageError: it cannot be built; buildah's own words are on standard error.
     """
     text = containerfile(template, base)
-    if shutil.which("buildah") is None:
+    if shutil.which(program[0]) is None:
         raise ImageError("Images are built with buildah, which is not installed: apt-get install buildah.")
     with tempfile.TemporaryDirectory() as context:
         Path(context, "Containerfile").write_text(text)
-        command: Sequence[str] = ["buildah", "build", *options, "--tag", name, context]
+        command = [*program, "build", *options, "--tag", name, context]
         if subprocess.run(command, check=False).returncode != 0:
             raise ImageError(f"The image {name} could not be built; buildah's words are above.")

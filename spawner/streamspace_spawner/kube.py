@@ -190,8 +190,8 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         """Return the server's environment: docs/reference/environment.md."""
         variables = super().get_env()
         if self.plan is not None:
-            variables |= dict.fromkeys(("JUPYTER_IMAGE", "JUPYTER_IMAGE_SPEC"), self._image(self.plan))
-        return variables
+            return variables | dict.fromkeys(("JUPYTER_IMAGE", "JUPYTER_IMAGE_SPEC"), self._image(self.plan))
+        return {"STREAMSPACE_APP_IMAGES": "1", **variables}
 
     async def _session_pod(self, plan: SessionPlan) -> SessionPod:
         user, group = await self._ids()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from tests.kube.cluster.settings import ROOT
 from tests.support.hub import TempHub
 from tests.support.kube import Cluster, Namespace, kube_hub
 
@@ -44,3 +45,13 @@ async def hub(namespace: Namespace, image: str, tmp_path_factory: pytest.TempPat
     """A hub with one user whose servers are pods."""
     async with kube_hub(namespace, image, tmp_path_factory.mktemp("hub")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def chart() -> str:
+    """The path of Zero-to-JupyterHub's chart, from `Z2JH_CHART`."""
+    given = os.environ.get("Z2JH_CHART")
+    beside = ROOT.parent / "shared" / "charts" / "jupyterhub-4.4.0.tgz"
+    if given is None and not beside.exists():
+        pytest.skip("Z2JH_CHART does not say where Zero-to-JupyterHub's chart is (`helm pull`)")
+    return given or str(beside)

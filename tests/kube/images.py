@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamspace_hub.catalog import load_catalog
-from streamspace_hub.images import containerfile
+from streamspace_hub.images import ImageError, build, containerfile
 from tests.kube.cluster import lifecycle
 from tests.kube.cluster.settings import CACHE, REGISTRY, ROOT, Layout
 
@@ -23,67 +24,139 @@ PREFIX = "registry.test/streamspace"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LARGEST_STORAGE = 8
 """GiB of images and of what makes building them again quick."""
-BASE_FILE = ROOT / "images" / "base" / "Containerfile"
+DEBIAN = "localhost/debian:trixie-slim"
+SLIM = ("doc/*", "info/*", "lintian/*", "locale/*", "man/*")
+"""What of /usr/share the slim images of Debian do without, now and in what is installed later."""
+K8S_HUB = f"""\
+# What of Zero-to-JupyterHub's hub image its configuration needs: the image itself cannot be had here.
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y -qq --no-install-recommends python3-venv
+ARG PIP_CERT
+RUN python3 -m venv /opt/hub \\
+ && /opt/hub/bin/pip install -q --no-cache-dir 'jupyterhub==5.5.*' 'jupyterhub-kubespawner==7.*' \\
+      psycopg2-binary pycurl \\
+ && useradd --uid 1000 --create-home jovyan && install -d -o 1000 /srv/jupyterhub
+ENV PATH=/opt/hub/bin:/usr/bin:/bin
+WORKDIR /srv/jupyterhub
+USER 1000
+"""
+LAB = f"""\
+# A JupyterLab with StreamSpace's tiles, made as docs/how-to/kubernetes.md tells.
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y -qq --no-install-recommends python3-venv
+COPY dist/*.whl /tmp/
+ARG PIP_CERT
+RUN python3 -m venv /opt/lab \\
+ && /opt/lab/bin/pip install -q --no-cache-dir 'jupyterhub==5.5.*' 'jupyterlab==4.6.*' \\
+      "$(echo /tmp/streamspace_hub-*.whl)[session]" \\
+ && useradd --uid 1000 --gid 100 --create-home jovyan
+ENV PATH=/opt/lab/bin:/usr/bin:/bin
+USER 1000:100
+WORKDIR /home/jovyan
+"""
+PROXY = f"""\
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y -qq --no-install-recommends nodejs
+COPY node_modules /opt/proxy/node_modules
+ENV PATH=/opt/proxy/node_modules/.bin:/usr/bin:/bin
+USER 65534
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One image to build."""
+
+    text: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, Path] = field(default_factory=dict)
+    """Files and folders that it copies, by their names in the context."""
+    pushed: bool = True
 
 
 def provide(layout: Layout) -> str:
     """Have all images in the cluster's registry; return their names, `{app}` standing for the app's.
 
-    What is there already is not built again: its tag says what it was made of.
+    What is there already is not built again: the tag says what all of them are made of.
     """
     wheel = _wheel()
-    base_tag = _digest(BASE_FILE.read_bytes(), *_contents(wheel))
-    templates = {app: load_catalog().get(app).template for app in APPS}
-    texts = {app: containerfile(template, f"localhost/base:{base_tag}") for app, template in templates.items()}
-    tag = _digest(*(text.encode() for text in texts.values()))
-    with _buildah() as buildah:
-        missing = [app for app in APPS if not _in_registry(layout, app, tag)]
-        if missing:
+    plans = _plans(wheel)
+    tag = _digest(*(plan.text.encode() for plan in plans.values()), *_contents(wheel))
+    if any(plan.pushed and not _in_registry(layout, name, tag) for name, plan in plans.items()):
+        print(f"==> Building the images of {', '.join(plans)} (once, some minutes)", flush=True)
+        with _buildah() as buildah:
             _make_room(buildah, layout)
-            print(f"==> Building images of {', '.join(missing)} (once, some minutes)", flush=True)
-            _build_base(buildah, wheel, base_tag)
-        for app in missing:
-            with tempfile.TemporaryDirectory() as context:
-                Path(context, "Containerfile").write_text(texts[app])
-                _run(*buildah, "build", *_BUILD, "--tag", f"localhost/{app}:{tag}", context)
-            where = f"docker://{REGISTRY}/streamspace/{app}:{tag}"
-            push = [*buildah, "push", "--quiet", "--tls-verify=false", f"localhost/{app}:{tag}", where]
-            pid = lifecycle.node_pid(layout)
-            assert pid is not None, "the cluster has ended"
-            _run(*lifecycle.inside(pid, push))
+            _make_debian(buildah)
+            for name, plan in plans.items():
+                _build(buildah, name, plan, tag)
+            for name, plan in plans.items():
+                if plan.pushed:
+                    _push(buildah, layout, name, tag)
     return f"{PREFIX}/{{app}}:{tag}"
 
 
-_BUILD = ("--quiet", "--layers", "--isolation=chroot", "--network=host", "--runtime=runc")
+def _plans(wheel: Path) -> dict[str, Plan]:
+    """Return the images in the order in which they are built; `TAG` stands for the tag of all of them.
+
+    The texts of the apps' are what `streamspace images build` would build, and are built by it.
+    """
+    dist = {f"dist/{wheel.name}": wheel}
+    apps = {app: Plan(containerfile(load_catalog().get(app).template, "localhost/base:TAG")) for app in APPS}
+    return {
+        "base": Plan((ROOT / "images/base/Containerfile").read_text(), {"DEBIAN": DEBIAN}, dist, pushed=False),
+        **apps,
+        "k8s-hub": Plan(K8S_HUB, pushed=False),
+        "hub": Plan((ROOT / "images/hub/Containerfile").read_text(), {"HUB": "localhost/k8s-hub:TAG"}, dist),
+        "lab": Plan(LAB, context=dist),
+        "proxy": Plan(PROXY, context={"node_modules": ROOT / "build/node/node_modules"}),
+    }
 
 
-def _build_base(buildah: list[str], wheel: Path, tag: str) -> None:
-    images = subprocess.run([*buildah, "images", "--quiet", f"localhost/base:{tag}"], check=False, capture_output=True)
+def _build(buildah: list[str], name: str, plan: Plan, tag: str) -> None:
+    how = ["--quiet", "--layers", "--isolation=chroot", "--network=host", "--runtime=runc"]
+    if name in APPS:
+        template = load_catalog().get(name).template
+        try:
+            build(template, base=f"localhost/base:{tag}", name=f"localhost/{name}:{tag}", options=how, program=buildah)
+        except ImageError as error:
+            raise lifecycle.ClusterError(str(error)) from None
+        return
+    # The machine's own authorities, where its way to the registries needs them; none of it stays in the image.
+    own = [f"--volume={CERTIFICATES}:/run/certificates:ro", "--build-arg=PIP_CERT=/run/certificates"]
+    arguments = [f"--build-arg={key}={value.replace('TAG', tag)}" for key, value in plan.arguments.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        (context / "Containerfile").write_text(plan.text)
+        for target, source in plan.context.items():
+            (context / target).parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, context / target, symlinks=True)
+            else:
+                shutil.copyfile(source, context / target)
+        pip = own if CERTIFICATES.exists() and "PIP_CERT" in plan.text else []
+        _run(*buildah, "build", *how, *pip, *arguments, "--tag", f"localhost/{name}:{tag}", folder)
+
+
+def _push(buildah: list[str], layout: Layout, name: str, tag: str) -> None:
+    where = f"docker://{REGISTRY}/streamspace/{name}:{tag}"
+    pid = lifecycle.node_pid(layout)
+    assert pid is not None, "the cluster has ended"
+    push = [*buildah, "push", "--quiet", "--tls-verify=false", f"localhost/{name}:{tag}", where]
+    _run(*lifecycle.inside(pid, push))
+
+
+def _make_debian(buildah: list[str]) -> None:
+    """Make an image of Debian trixie: what a registry would have as debian:trixie-slim."""
+    images = subprocess.run([*buildah, "images", "--quiet", DEBIAN], check=False, capture_output=True)
     if images.stdout.strip():
         return
-    debian = _debian(buildah)
-    with tempfile.TemporaryDirectory() as context:
-        (Path(context) / "dist").mkdir()
-        (Path(context) / "dist" / wheel.name).write_bytes(wheel.read_bytes())
-        # The machine's own authorities, where its way to the registries needs them; none of it stays in the image.
-        own = [f"--volume={CERTIFICATES}:/run/certificates:ro", "--build-arg=PIP_CERT=/run/certificates"]
-        arguments = [f"--build-arg=DEBIAN={debian}", *(own if CERTIFICATES.exists() else [])]
-        _run(*buildah, "build", *_BUILD, *arguments, f"--file={BASE_FILE}", "--tag", f"localhost/base:{tag}", context)
-
-
-def _debian(buildah: list[str]) -> str:
-    """Return the name of an image of Debian trixie: what a registry would have as debian:trixie-slim."""
-    name = "localhost/debian:trixie"
-    images = subprocess.run([*buildah, "images", "--quiet", name], check=False, capture_output=True)
-    if not images.stdout.strip():
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            archive = f"{folder}/trixie.tar"
-            packages = "--include=ca-certificates"
-            _run("mmdebstrap", "--quiet", "--variant=minbase", packages, "trixie", archive)
-            container = _run(*buildah, "from", "scratch")
-            _run(*buildah, "add", "--quiet", container, archive, "/")
-            _run(*buildah, "commit", "--quiet", "--rm", container, name)
-    return name
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        archive = f"{folder}/trixie.tar"
+        without = [f"--dpkgopt=path-exclude=/usr/share/{what}" for what in SLIM]
+        _run("mmdebstrap", "--quiet", "--variant=minbase", *without, "--include=ca-certificates", "trixie", archive)
+        container = _run(*buildah, "from", "scratch")
+        _run(*buildah, "add", "--quiet", container, archive, "/")
+        _run(*buildah, "commit", "--quiet", "--rm", container, DEBIAN)
 
 
 def _wheel() -> Path:
@@ -106,20 +179,19 @@ def _digest(*parts: bytes) -> str:
     return digest.hexdigest()[:12]
 
 
-def _in_registry(layout: Layout, app: str, tag: str) -> bool:
+def _in_registry(layout: Layout, name: str, tag: str) -> bool:
     repositories = layout.registry / "docker/registry/v2/repositories"
-    return (repositories / "streamspace" / app / "_manifests/tags" / tag).is_dir()
+    return (repositories / "streamspace" / name / "_manifests/tags" / tag).is_dir()
 
 
 def _make_room(buildah: list[str], layout: Layout) -> None:
     """Forget images of earlier states of the checkout, and from time to time everything that was kept for them."""
     shutil.rmtree(layout.registry / "docker", ignore_errors=True)
     storage = CACHE / "containers"
-    if (
-        storage.exists()
-        and int(_run("du", "--summarize", "--block-size=1G", str(storage)).split()[0]) >= LARGEST_STORAGE
-    ):
-        _run(*buildah, "rmi", "--all", "--force")
+    if storage.exists():
+        used = int(_run("du", "--summarize", "--block-size=1G", str(storage)).split()[0])
+        if used >= LARGEST_STORAGE:
+            _run(*buildah, "rmi", "--all", "--force")
 
 
 @contextmanager
@@ -130,9 +202,13 @@ def _buildah() -> Iterator[list[str]]:
 
 
 def _run(*command: str) -> str:
-    environment = {**os.environ, "BUILDAH_LAYERS": "true"}
     done = subprocess.run(
-        command, check=False, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        check=False,
+        env={**os.environ, "BUILDAH_LAYERS": "true"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode != 0:
         raise lifecycle.ClusterError(f"{' '.join(command)}:\n{done.stdout[-6000:]}")

@@ -50,6 +50,9 @@ async def test_it_is_the_profile_that_was_chosen(
     assert environment["STREAMSPACE_LAUNCH"] == "hub"
     reply = await hub.get(f"/user/{user}/api/status", token=await hub.user_token(user))
     assert reply.status_code == 200
+    # Its tiles are those of the catalog: what is in this image says nothing of the sessions'.
+    tiles = (await hub.get(f"/user/{user}/streamspace/api/v1/apps", token=await hub.user_token(user))).json()["apps"]
+    assert {tile["name"] for tile in tiles if tile["installed"]} >= {"gimp", "terminal", "blender"}
     await hub.stop_server(user, "")
     assert namespace.left() == []
 

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -117,6 +118,25 @@ class Namespace:
     def run(self, container: str, *command: str, check: bool = True) -> str:
         """Run a command in a container of the one pod, as its own user."""
         return self.kubectl("exec", self.pod()["metadata"]["name"], "-c", container, "--", *command, check=check)
+
+    @contextmanager
+    def forward(self, target: str, port: int) -> Iterator[int]:
+        """Give a port of 127.0.0.1 that leads to `port` of `target`, e.g. `service/proxy-public`."""
+        (local,) = free_ports(1)
+        command = ["kubectl", f"--kubeconfig={self.cluster.kubeconfig}", "-n", self.name, "port-forward", target]
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen([*command, f"{local}:{port}"], stdout=said, stderr=said)
+
+            def text() -> str:
+                said.seek(0)
+                return said.read()
+
+            try:
+                eventually(lambda: "Forwarding from" in text(), f"a way to {target}", log=text)
+                yield local
+            finally:
+                process.terminate()
+                process.wait()
 
     def left(self) -> list[str]:
         """Return the pods, claims, secrets and services that there are."""

@@ -106,9 +106,11 @@ class Apps(LabHandler):
 
     @web.authenticated
     async def get(self) -> None:
-        """List the catalog, with what is installed here."""
+        """List the catalog, with what is installed."""
         catalog = await self.shelf.catalog()
-        apps = [_tile(entry) for entry in catalog.apps.values()]
+        # Where sessions have images of their own, what is installed here says nothing of them.
+        elsewhere = bool(os.environ.get("STREAMSPACE_APP_IMAGES"))
+        apps = [_tile(entry, elsewhere or is_installed(entry.template)) for entry in catalog.apps.values()]
         self.write_json({"mode": self.launcher.mode, "apps": apps, "problems": [str(p) for p in catalog.problems]})
 
 
@@ -188,9 +190,8 @@ def _cannot_run(template: AppTemplate) -> str | None:
     return gpu_refusal(template) if is_installed(template) else install_hint(template)
 
 
-def _tile(entry: CatalogEntry) -> dict[str, object]:
+def _tile(entry: CatalogEntry, installed: bool) -> dict[str, object]:
     template = entry.template
-    installed = is_installed(template)
     return {
         "name": template.name,
         "title": template.title,

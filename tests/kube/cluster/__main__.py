@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.kube import images
 from tests.kube.cluster import lifecycle
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         case ["exec", *command] if command:
             return lifecycle.run_inside(layout(), command)
         case ["test", *rest]:
-            return _test([sys.executable, "-m", "pytest", "tests/kube", *rest], given)
+            named = any(Path(argument.partition("::")[0]).exists() for argument in rest)
+            return _test([sys.executable, "-m", "pytest", *([] if named else ["tests/kube"]), *rest], given)
         case _:
             print(USAGE, file=sys.stderr)
             return 2

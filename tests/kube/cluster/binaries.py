@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kube.cluster.settings import CACHE, ETCD, KUBERNETES
+from tests.kube.cluster.settings import CACHE, COREDNS, ETCD, HELM, KUBERNETES
 
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
 OLDEST_GO = (1, 24)
@@ -32,6 +32,20 @@ func main() {
 }
 """
 
+DNS = """\
+package main
+
+import (
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+)
+
+func main() {
+	coremain.Run()
+}
+"""
+
 
 def kubernetes() -> Path:
     """Return the folder with the control plane, the kubelet and kubectl; the first call builds for some ten minutes."""
@@ -41,6 +55,16 @@ def kubernetes() -> Path:
 def etcd() -> Path:
     """Return the path of etcd 3.5, which Debian has from trixie on; bookworm's 3.4 is slow under a newer API server."""
     return _cached(f"etcd-{ETCD}", _unpack_etcd) / "usr/bin/etcd"
+
+
+def coredns() -> Path:
+    """Return the path of CoreDNS, with the plugins that a cluster without a way out needs."""
+    return _cached(f"coredns-{COREDNS}", _build_coredns) / "coredns"
+
+
+def helm() -> Path:
+    """Return the path of helm."""
+    return _cached(f"helm-{HELM}", _build_helm) / "helm"
 
 
 def pause() -> Path:
@@ -93,6 +117,28 @@ def _build_pause(folder: Path) -> None:
         (work / "go.mod").write_text("module streamspace.test/pause\n\ngo 1.24\n")
         (work / "main.go").write_text(PAUSE)
         _Go(work)("build", "-ldflags", "-s -w", "-o", f"{folder}/pause", ".")
+
+
+def _build_coredns(folder: Path) -> None:
+    print(f"==> Building CoreDNS {COREDNS} (once, some minutes)", flush=True)
+    _build_with(folder, "coredns", DNS, f"github.com/coredns/coredns@v{COREDNS}")
+
+
+def _build_helm(folder: Path) -> None:
+    print(f"==> Building helm {HELM} (once, some minutes)", flush=True)
+    _build_with(folder, "helm", None, f"helm.sh/helm/v3@v{HELM}", "helm.sh/helm/v3/cmd/helm")
+
+
+def _build_with(folder: Path, name: str, main: str | None, module: str, package: str = ".") -> None:
+    """Build `package`, or the program `main`, with `module` at an exact version."""
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as temporary:
+        work = Path(temporary)
+        (work / "go.mod").write_text(f"module streamspace.test/{name}\n\ngo 1.24\n")
+        if main is not None:
+            (work / "main.go").write_text(main)
+        go = _Go(work)
+        go("get", module)
+        go("build", "-ldflags", "-s -w", "-o", f"{folder}/{name}", package)
 
 
 def _unpack_etcd(folder: Path) -> None:

@@ -30,6 +30,7 @@ USERS = {
     "scheduler": ("system:kube-scheduler", ()),
     "proxy": ("system:kube-proxy", ()),
     "kubelet": (f"system:node:{NODE}", ("system:nodes",)),
+    "coredns": ("coredns", ()),
 }
 """The cluster's own users as kubeadm makes them."""
 
@@ -58,11 +59,23 @@ def write_files(layout: Layout) -> None:
         (folder / name).write_text(content)
     for number in range(VOLUMES):
         (layout.volumes / str(number)).mkdir(parents=True)
+    (folder / "Corefile").write_text(NAMES.format(folder=folder))
     (folder / "objects.json").write_text(json.dumps(_objects(layout)))
 
 
 HOSTS = f'server = "http://{REGISTRY}"\n\n[host."http://{REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n'
 """containerd asks our registry whatever registry an image's name says: there is no way to another."""
+
+
+NAMES = """\
+cluster.local:53 {{
+  errors
+  kubernetes cluster.local {{
+    kubeconfig {folder}/coredns.kubeconfig
+  }}
+}}
+"""
+"""Names of the cluster, and no others: there is no way out to ask for them."""
 
 
 def _kubelet(layout: Layout) -> dict[str, object]:
@@ -86,6 +99,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "resolvConf": "",
+        "clusterDNS": [NODE_ADDRESS],
         "clusterDomain": "cluster.local",
         "makeIPTablesUtilChains": True,
     }
@@ -189,10 +203,27 @@ def _storage(layout: Layout) -> list[dict[str, object]]:
 
 def _objects(layout: Layout) -> dict[str, object]:
     """Return what the cluster begins with."""
-    return {"apiVersion": "v1", "kind": "List", "items": _storage(layout)}
+    kind = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "system:coredns"}}
+    read = {"verbs": ["list", "watch"]}
+    role = {
+        **kind,
+        "kind": "ClusterRole",
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], **read},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], **read},
+        ],
+    }
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        **kind,
+        "kind": "ClusterRoleBinding",
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "system:coredns"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "coredns"}],
+    }
+    return {"apiVersion": "v1", "kind": "List", "items": [role, binding, *_storage(layout)]}
 
 
-def commands(layout: Layout, kubernetes: Path, etcd: Path) -> dict[str, list[str]]:
+def commands(layout: Layout, kubernetes: Path, etcd: Path, coredns: Path) -> dict[str, list[str]]:
     """Return the command of each of the cluster's processes, in the order in which they start."""
     folder, pki = layout.folder, layout.folder / "pki"
 
@@ -257,6 +288,7 @@ def commands(layout: Layout, kubernetes: Path, etcd: Path) -> dict[str, list[str
             f"--node-ip={NODE_ADDRESS}",
         ],
         "proxy": [f"{kubernetes}/kube-proxy", f"--config={folder}/proxy.yaml"],
+        "coredns": [str(coredns), "-conf", f"{folder}/Corefile"],
         "policies": [sys.executable, "-m", "tests.kube.cluster.enforcer", str(layout.kubeconfig)],
     }
 

@@ -35,7 +35,7 @@ def up(layout: Layout) -> None:
     if is_up(layout):
         return
     down(layout)
-    for make in (binaries.kubernetes, binaries.etcd, binaries.pause):
+    for make in (binaries.kubernetes, binaries.etcd, binaries.coredns, binaries.helm, binaries.pause):
         make()
     layout.folder.mkdir(parents=True)
     (layout.folder / "logs").mkdir()
@@ -102,11 +102,11 @@ def inside(pid: int, command: Sequence[str]) -> list[str]:
 
 def environment(layout: Layout) -> dict[str, str]:
     """Return the environment in which the cluster is found."""
-    kubernetes = binaries.kubernetes()
+    programs = f"{binaries.kubernetes()}:{binaries.helm().parent}"
     return {
         **os.environ,
         "STREAMSPACE_TEST_KUBECONFIG": str(layout.kubeconfig),
-        "PATH": f"{os.environ['PATH']}:{kubernetes}",
+        "PATH": f"{os.environ['PATH']}:{programs}",
     }
 
 

@@ -30,7 +30,7 @@ class Node:
     def __init__(self, where: Layout) -> None:
         self._layout = where
         self._kubernetes, self._pause = binaries.kubernetes(), binaries.pause()
-        self._commands = files.commands(where, self._kubernetes, binaries.etcd())
+        self._commands = files.commands(where, self._kubernetes, binaries.etcd(), binaries.coredns())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(where.folder)}
 
@@ -47,7 +47,7 @@ class Node:
         archive.write_bytes(files.pause_archive(self._pause))
         self._run(*self._ctr, "images", "import", str(archive))
         self._wait("apiserver", lambda: self._answers(*self._kubectl, "get", "--raw=/readyz"))
-        for name in ("controller-manager", "scheduler", "kubelet", "proxy", "policies"):
+        for name in ("controller-manager", "scheduler", "kubelet", "proxy", "coredns", "policies"):
             self._start(name)
         self._run(*self._kubectl, "apply", "-f", str(self._layout.folder / "objects.json"))
         # The one that registers the node is the kubelet; a wait for it begins with its being there.

@@ -12,6 +12,8 @@ from pathlib import Path
 KUBERNETES = "1.34.4"
 """The last minor version whose kubelet still likes cgroup v1."""
 ETCD = "3.5"
+COREDNS = "1.13.2"
+HELM = "3.22.0"
 PAUSE_IMAGE = "streamspace.test/pause:1"
 
 NODE = "node"
