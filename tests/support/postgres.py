@@ -20,7 +20,8 @@ LIMIT = 60.0
 class Postgres:
     """One server with one database."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_ports(1)[0]
         self.password = secrets.token_hex(16)
         self.folder = Path(tempfile.mkdtemp(prefix="ss-pg-", dir="/tmp"))
@@ -33,7 +34,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """For `STREAMSPACE_DATABASE_URL`."""
-        return f"postgresql://streamspace:{self.password}@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://streamspace:{self.password}@{self.host}:{self.port}/postgres"
 
     def start(self) -> None:
         """Make the cluster if there is none, start the server, and wait until it answers."""
@@ -55,6 +56,9 @@ class Postgres:
                 "--locale=C",
                 "-N",
             )
+            if self.host != "127.0.0.1":
+                with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+                    rules.write("host all all all scram-sha-256\n")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -64,7 +68,7 @@ class Postgres:
                     "-p",
                     str(self.port),
                     "-h",
-                    "127.0.0.1",
+                    self.host,
                     "-k",
                     str(self.folder),
                 ],
@@ -75,7 +79,7 @@ class Postgres:
             )
         deadline = time.monotonic() + LIMIT
         while subprocess.run(
-            [_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)], capture_output=True, check=False
+            [_program("pg_isready"), "-h", self.host, "-p", str(self.port)], capture_output=True, check=False
         ).returncode:
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
             assert self.process.poll() is None, (self.folder / "log").read_text()

@@ -1,0 +1,142 @@
+"""The overlays for Zero-to-JupyterHub and the companion chart: rendered, taken by the API server, and run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.kube import Cluster, Namespace
+from tests.support.postgres import Postgres
+from tests.support.waiting import eventually
+from tests.support.z2jh import COMPANION, Release, overlay, render
+
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
+
+OVERLAYS = ("streamspace", "gpu", "turn", "postgres", "network", "ha")
+COMBINATIONS = [(name,) for name in OVERLAYS] + [("streamspace", name) for name in OVERLAYS[1:]] + [OVERLAYS]
+VERSIONS = ("4.4.0", "4.2.0")
+COMPANIONS = {
+    "service": [],
+    "service-told-more": ["--set=service.replicas=1", "--set-string=service.env.STREAMSPACE_MAX=1"],
+    "turn": ["--set=service.enabled=false", "--set=turn.enabled=true"],
+    "both-without-policies": ["--set=turn.enabled=true", "--set=networkPolicy.enabled=false"],
+}
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def dry_run(namespace: Namespace, objects: str) -> None:
+    """Have the API server take `objects`, without keeping them."""
+    arguments = ("-n", namespace.name, "apply", "--dry-run=server", "-f", "-")
+    said = namespace.cluster.kubectl(*arguments, stdin=objects)
+    assert said.count("(server dry run)") == objects.count("\nkind: ") + objects.startswith("kind: ")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
+def test_overlays_are_taken_alone_and_together(
+    namespace: Namespace, chart: str, names: tuple[str, ...], version: str
+) -> None:
+    given = Path(chart).with_name(f"jupyterhub-{version}.tgz")
+    done = render(given, f"--namespace={namespace.name}", *(f"--values={overlay(name)}" for name in names))
+    assert done.returncode == 0, done.stderr
+    dry_run(namespace, done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("hub.allowNamedServer=true", "allowNamedServer"),
+        ("singleuser.storage.dynamic.pvcNameTemplat=x", "pvcNameTemplat"),
+    ],
+)
+def test_a_typo_in_an_overlay_is_refused_by_its_path(cluster: Cluster, chart: str, setting: str, said: str) -> None:
+    done = render(chart, f"--values={overlay('streamspace')}", f"--set={setting}")
+    assert done.returncode != 0
+    assert setting.rpartition(".")[0].replace(".", "/") in done.stderr.replace(".", "/")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_the_companion_chart_renders_what_it_did_and_the_api_server_takes_it(
+    cluster: Cluster, namespace: Namespace, name: str
+) -> None:
+    done = render(COMPANION, *COMPANIONS[name])
+    assert done.returncode == 0, done.stderr
+    golden = GOLDEN / f"companion-{name}.yaml"
+    if os.environ.get("STREAMSPACE_UPDATE_GOLDEN"):
+        golden.write_text(done.stdout)
+    assert done.stdout == golden.read_text(), "if it was meant: STREAMSPACE_UPDATE_GOLDEN=1"
+    dry_run(namespace, done.stdout)
+
+
+def test_the_companion_chart_passes_lint(cluster: Cluster) -> None:
+    done = subprocess.run(["helm", "lint", "--strict", COMPANION], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("service.replica=3", "replica"),
+        ("service.replicas=0", "service"),
+        ("service.image.name=a;b", "image"),
+        ("service.env.PATH=/tmp", "PATH"),
+        ("service.hubUrl=hub:8081", "hubUrl"),
+        ("turn.peers={10.0.0.0/8}", "peers"),
+        ("turn.service.type=Loadbalancer", "type"),
+        ("turn.ports.relayLast=1,turn.enabled=true", "turn.ports.relayLast must not be smaller"),
+    ],
+)
+def test_bad_values_of_the_companion_chart_are_named(cluster: Cluster, setting: str, said: str) -> None:
+    done = render(COMPANION, f"--set={setting}")
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Postgres]:
+    """PostgreSQL where pods reach it, with a database for the hub beside the service's."""
+    server = Postgres(cluster.address)
+    try:
+        server.start()
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE hub")
+        yield server
+    finally:
+        server.remove()
+
+
+def test_the_service_in_two_replicas_beside_a_hub_with_all_overlays_outlives_one(
+    cluster: Cluster, chart: str, image: str, database: Postgres
+) -> None:
+    with cluster.namespace("baseline") as namespace:
+        named, url = {"name": "streamspace-database"}, {"url": database.url}
+        namespace.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": url})
+        release = Release(namespace, chart, image, OVERLAYS)
+        hub = f"postgresql+psycopg2://streamspace@{database.host}:{database.port}/hub"
+        release.install(
+            "--set-string", "hub.extraFiles.streamspace-turn.stringData=of-this-test",
+            "--set-string", f"hub.db.url={hub},hub.db.password={database.password}",
+        )  # fmt: skip
+        name, tag = f"service.image.name={release.prefix}/hub", f"service.image.tag={release.tag}"
+        release.helm("install", "streamspace", str(COMPANION), "--set", name, "--set", tag, "--wait", "--timeout", "3m")
+        replicas = [pod["metadata"]["name"] for pod in namespace.pods() if pod["metadata"]["name"].startswith("stream")]
+        assert len(replicas) == 2
+        with namespace.forward("service/proxy-public", 80) as port:
+            health = f"http://127.0.0.1:{port}/services/streamspace/api/v1/health"
+
+            def answers() -> bool:
+                return httpx.get(health, timeout=10).status_code == 200
+
+            eventually(answers, "the service to answer through the hub's proxy", log=release.said)
+            namespace.kubectl("delete", "pod", replicas[0], "--wait=true")
+            eventually(answers, "the other replica to answer", log=release.said)
+        log = namespace.kubectl("logs", "deployment/hub")
+        assert database.password not in log
+        release.helm("uninstall", "streamspace", "--wait")
