@@ -24,8 +24,9 @@ export npm_config_update_notifier := false
 # Tests and benches pass arguments on: make test ARGS="-k clipboard"
 ARGS ?=
 
-PYTHON_SOURCES := $(shell find streamspace_hub spawner proxy -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' -not -path 'proxy/client/*' -not -path '*/static/*')
+PYTHON_SOURCES := $(shell find streamspace_hub spawner proxy -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' -not -path 'proxy/client/*' -not -path 'streamspace_hub/pages/*' -not -path '*/static/*')
 CLIENT_SOURCES := $(shell find proxy/client -type f -not -path '*/node_modules/*') package.json package-lock.json tsconfig.base.json
+PAGES_SOURCES := $(shell find streamspace_hub/pages -type f -not -path '*/node_modules/*') package.json package-lock.json tsconfig.base.json
 LAB_SOURCES := $(shell find labextension -type f -not -path '*/node_modules/*' -not -path 'labextension/lib/*' -not -path 'labextension/streamspace_labextension/*' -not -name '*.tsbuildinfo')
 
 demo: setup
@@ -54,14 +55,14 @@ $(VENV)/stamps/deps: pyproject.toml tools/dependencies.py $(VENV)/stamps/venv
 	@touch $@
 
 # Not editable: what is tried and tested is the wheel that users install.
-$(VENV)/stamps/install: $(PYTHON_SOURCES) setup.py pyproject.toml build/stamps/client build/stamps/labextension $(VENV)/stamps/deps
+$(VENV)/stamps/install: $(PYTHON_SOURCES) setup.py pyproject.toml build/stamps/client build/stamps/pages build/stamps/labextension $(VENV)/stamps/deps
 	@echo "==> Installing streamspace-hub"
 	@rm -rf build/lib build/bdist.* dist && $(VENV)/bin/pip install -q --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
 # --- the front ends --------------------------------------------------------------------------------------------------
 
-node_modules/.package-lock.json: package.json package-lock.json proxy/client/package.json labextension/package.json | $(VENV)/stamps/deps
+node_modules/.package-lock.json: package.json package-lock.json proxy/client/package.json labextension/package.json streamspace_hub/pages/package.json | $(VENV)/stamps/deps
 	@echo "==> Installing npm packages (once)"
 	@npm ci --silent --no-fund --no-audit && touch $@
 
@@ -70,12 +71,17 @@ build/stamps/client: $(CLIENT_SOURCES) node_modules/.package-lock.json
 	@mkdir -p build/stamps && npm run --silent build -w proxy/client > build/client.log 2>&1 || { cat build/client.log; exit 1; }
 	@touch $@
 
+build/stamps/pages: $(PAGES_SOURCES) node_modules/.package-lock.json
+	@echo "==> Building the service's pages"
+	@mkdir -p build/stamps && npm run --silent build -w streamspace_hub/pages > build/pages.log 2>&1 || { cat build/pages.log; exit 1; }
+	@touch $@
+
 build/stamps/labextension: $(LAB_SOURCES) node_modules/.package-lock.json
 	@echo "==> Building the JupyterLab extension"
 	@mkdir -p build/stamps && npm run --silent build -w labextension > build/labextension.log 2>&1 || { cat build/labextension.log; exit 1; }
 	@touch $@
 
-build: build/stamps/client build/stamps/labextension
+build: build/stamps/client build/stamps/pages build/stamps/labextension
 
 # configurable-http-proxy: JupyterHub's own proxy, from npm
 $(NODE_TOOLS)/stamp: | $(VENV)/stamps/deps
@@ -143,5 +149,5 @@ wheel: build
 	@rm -rf build/lib build/bdist.* && python -m build --wheel --no-isolation . > /dev/null && ls dist/*.whl
 
 clean:
-	rm -rf build dist node_modules docs/_build $(VENV) $(HUB5) proxy/streamspace_proxy/static \
+	rm -rf build dist node_modules docs/_build $(VENV) $(HUB5) proxy/streamspace_proxy/static streamspace_hub/service/static \
 	  labextension/lib labextension/streamspace_labextension *.egg-info

@@ -1,4 +1,4 @@
-// Lint rules shared by the viewer page and the JupyterLab extension.
+// Lint rules shared by the viewer page, the service's pages and the JupyterLab extension.
 import js from '@eslint/js';
 import prettier from 'eslint-config-prettier';
 import { defineConfig } from 'eslint/config';
@@ -17,6 +17,8 @@ export default defineConfig(
       'labextension/lib/',
       'labextension/streamspace_labextension/',
       'proxy/streamspace_proxy/',
+      'streamspace_hub/service/static/',
+      'streamspace_hub/pages/src/schema.ts',
     ],
   },
   js.configs.recommended,

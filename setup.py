@@ -14,6 +14,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 LABEXTENSION = ROOT / "labextension" / "streamspace_labextension"
 VIEWER = ROOT / "proxy" / "streamspace_proxy" / "static" / "viewer.js"
+PAGES = ROOT / "streamspace_hub" / "service" / "static" / "pages.js"
 SHARE = "share/jupyter/labextensions/@streamspace/jupyterlab"
 
 
@@ -35,7 +36,7 @@ def packages() -> dict[str, str]:
     return found
 
 
-if "bdist_wheel" in sys.argv and not (VIEWER.exists() and LABEXTENSION.is_dir()):
+if "bdist_wheel" in sys.argv and not (VIEWER.exists() and PAGES.exists() and LABEXTENSION.is_dir()):
     sys.exit("The front ends are not built yet: run `make build` (it needs Node 20 or later), then try again.")
 
 PACKAGES = packages()
@@ -44,7 +45,13 @@ setup(
     package_dir=PACKAGES,
     include_package_data=False,
     package_data={
-        "streamspace_hub": ["py.typed", "catalog/apps/*.yaml", "catalog/icons/*.svg", "demo/jupyter/labconfig/*.json"],
+        "streamspace_hub": [
+            "py.typed",
+            "catalog/apps/*.yaml",
+            "catalog/icons/*.svg",
+            "demo/jupyter/labconfig/*.json",
+            "service/static/*",
+        ],
         "streamspace_spawner": ["py.typed"],
         "streamspace_proxy": ["py.typed", "static/**/*", "desktop/data/*"],
     },

@@ -6,15 +6,25 @@ import json
 import sys
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from streamspace_hub._install import SERVICE_CUSTOM_SCOPES, InstallError, configured, grant_to_users
 
 NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
-OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups")
+OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups", "proxy_url")
 
 SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups"]
 """Its own token only reads. Whatever it starts or stops, it does with the token of who asks."""
+PAGE_SCOPES = [
+    f"access:services!service={NAME}",
+    "custom:streamspace:view",
+    "custom:streamspace:control",
+    "custom:streamspace:admin",
+    "servers",
+    "access:servers",
+]
+"""What its pages may do for whoever signs in there, as far as they may do it themselves."""
 ADMIN_SCOPES = [
     "custom:streamspace:admin",
     f"access:services!service={NAME}",
@@ -36,6 +46,7 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
     services = list(configured(c.JupyterHub, "services", []))
     if all(service.get("name") != NAME for service in services):
         c.JupyterHub.services = [*services, _service(c, options)]
+    _tell_changes(c)
     c.JupyterHub.custom_scopes = {**SERVICE_CUSTOM_SCOPES, **configured(c.JupyterHub, "custom_scopes", {})}
     grant_to_users(c, [f"access:services!service={NAME}"])
     roles = [dict(role) for role in configured(c.JupyterHub, "load_roles", [])]
@@ -54,11 +65,20 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
     c.JupyterHub.load_roles = roles
 
 
+def _tell_changes(c: Any) -> None:
+    """Have the hub tell the service at once whose servers have changed."""
+    from streamspace_hub.changes import PATH, ChangesHandler
+
+    others = [handler for handler in configured(c.JupyterHub, "extra_handlers", []) if handler[0] != PATH]
+    c.JupyterHub.extra_handlers = [*others, (PATH, ChangesHandler)]
+
+
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     environment = {
         "STREAMSPACE_DEFAULT_POLICY": _json(configured(c.StreamSpace, "default_policy", {})),
         "STREAMSPACE_QUOTAS": _json(configured(c.StreamSpace, "quotas", {})),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
+        "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),
         "STREAMSPACE_RATE_LIMIT": str(options.get("rate_limit", "")),
         "STREAMSPACE_CATALOG_DIRS": ":".join(configured(c.StreamSpace, "catalog_dirs", [])),
     }
@@ -68,8 +88,24 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         # -P: it starts in the hub's folder, where a file may be called like a module of Python's.
         "command": [sys.executable, "-P", "-m", "streamspace_hub.service", "--end-with-parent"],
         "environment": {name: value for name, value in environment.items() if value},
+        "oauth_client_allowed_scopes": PAGE_SCOPES,
+        # It is a part of the hub, as JupyterLab is.
+        "oauth_no_confirm": True,
         "display": False,
     }
+
+
+def _proxy_url(c: Any) -> str:
+    """Return where the proxy is, as seen by a service on the hub's machine; nothing if it can't be told."""
+    if configured(c.JupyterHub, "ssl_cert", ""):
+        return ""  # its name is in the certificate
+    given = urlsplit(str(configured(c.JupyterHub, "bind_url", "") or "http://:8000"))
+    host = configured(c.JupyterHub, "ip", "") or given.hostname or ""
+    port = configured(c.JupyterHub, "port", 0) or given.port or (443 if given.scheme == "https" else 80)
+    if given.scheme != "http":
+        return ""
+    host = "127.0.0.1" if host in ("", "0.0.0.0", "*", "::") else host  # noqa: S104 - compared, not bound to
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _json(value: Any) -> str:

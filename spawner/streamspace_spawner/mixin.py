@@ -26,6 +26,7 @@ from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
 from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, plan_session
+from streamspace_spawner.watched import Watched
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _Spawner
@@ -115,6 +116,7 @@ class StreamSpaceMixin(_Spawner):
             self._prepared.set()
         if self.plan is not None:
             self._become_session(self.plan)
+        self._tell("accepted")
         return self.plan
 
     def _check_quota(self, plan: SessionPlan, catalog: Catalog) -> None:
@@ -136,6 +138,20 @@ class StreamSpaceMixin(_Spawner):
                 setattr(self, trait, value)
         self.default_url = VIEWER_PATH
         self._limit_token()
+
+    # --- changes ---------------------------------------------------------------------------------------------------
+
+    _spawn_pending, _stop_pending, _check_pending = Watched(), Watched(), Watched()
+
+    def on_pending(self) -> None:
+        """Tell that the hub sees this server in another state."""
+        self._tell("state")
+
+    def _tell(self, what: str) -> None:
+        # There, and heard by the service, if `install` was called with it.
+        changes = self.user.settings.get("streamspace_changes") if self.user else None
+        if changes is not None:
+            changes.tell(self.user.name, self.name, what)
 
     # --- identity --------------------------------------------------------------------------------------------------
 

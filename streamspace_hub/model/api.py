@@ -104,7 +104,8 @@ class QuotaLimit(_Data):
     kind: Literal["sessions", "cpu", "memory"]
     limit: float = Field(description="Sessions, cores or bytes.")
     used: float = Field(description="In the same unit.")
-    source: str = Field(description="Where the limit comes from.")
+    source: Literal["user", "group", "hub"] = Field(description="Whose quota has set it.")
+    group: str | None = Field(default=None, description="The group, where it is a group's.")
 
 
 class UserQuota(_Data):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamspace_hub.model.app import Memory, Resources, memory_bytes
 
 Kind = Literal["sessions", "cpu", "memory"]
+Source = Literal["user", "group", "hub"]
 KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory")
 
 
@@ -45,8 +46,18 @@ class Limit:
     """One limit of one user."""
 
     amount: float
-    source: str
-    """Where it comes from, for the user: `your own quota`, `the quota of group staff`, `the quota of this hub`."""
+    source: Source
+    group: str | None = None
+    """The group that it comes from, where `source` is `group`."""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words for the user."""
+        return {
+            "user": "your own quota",
+            "group": f"the quota of group {self.group}",
+            "hub": "the quota of this hub",
+        }[self.source]
 
 
 @dataclass(frozen=True)
@@ -73,12 +84,12 @@ def limits_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[Kind, 
         ]
         general = quotas.default.amount(kind)
         if own is not None:
-            found[kind] = Limit(own, "your own quota")
+            found[kind] = Limit(own, "user")
         elif theirs:
             amount, name = max(theirs, key=lambda one: one[0])
-            found[kind] = Limit(amount, f"the quota of group {name}")
+            found[kind] = Limit(amount, "group", name)
         elif general is not None:
-            found[kind] = Limit(general, "the quota of this hub")
+            found[kind] = Limit(general, "hub")
     return found
 
 
@@ -109,7 +120,7 @@ def _need(kind: Kind, resources: Resources) -> float:
 
 
 def _room(kind: Kind, limit: Limit, used: float) -> str:
-    return f"{limit.source} is {_shown(kind, limit.amount)}, in use: {_shown(kind, used)}."
+    return f"{limit.origin} is {_shown(kind, limit.amount)}, in use: {_shown(kind, used)}."
 
 
 def _advice(running: Sequence[Running], needed: float, limit: Limit) -> str:

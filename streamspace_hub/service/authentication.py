@@ -15,8 +15,12 @@ from streamspace_hub.service.rates import RateLimit
 REMEMBER = 10.0
 """Seconds for which the hub's answer is kept: so long does a token work that was revoked."""
 KNOWN_LIMIT = 10_000
+PICTURES = 10
+"""How many more pictures than other things may be asked for: a page shows many sessions at once."""
 UNKNOWN_PER_MINUTE = 30
 """Tokens that the hub does not know, for each address."""
+
+Purpose = Literal["request", "look"]
 
 
 class UnknownToken(ProblemError):  # noqa: N818 - an answer, not a fault
@@ -36,11 +40,11 @@ class Authentication:
     def __init__(self, hub: Hub, per_minute: int) -> None:
         self._hub = hub
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
-        self._limit = RateLimit(per_minute)
+        self._limits = {"request": RateLimit(per_minute), "look": RateLimit(PICTURES * per_minute)}
         self._unknown = RateLimit(UNKNOWN_PER_MINUTE)
 
-    async def caller(self, token: str, origin: str) -> Caller:
-        """Return the owner of `token`.
+    async def caller(self, token: str, origin: str, purpose: Purpose = "request") -> Caller:
+        """Return the owner of `token`; requests for each `purpose` are counted by themselves.
 
         Raises:
             UnknownToken: the hub does not know it.
@@ -48,7 +52,7 @@ class Authentication:
         """
         now = time.monotonic()
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-        wait = self._limit.take(digest, now)
+        wait = self._limits[purpose].take(digest, now)
         if wait:
             raise ProblemError("too-many-requests", "Ask less often with this token.", headers=retry_after(wait))
         expires, known = self._known.get(digest, (0.0, None))

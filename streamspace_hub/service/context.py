@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from streamspace_hub.catalog import Catalog, load_catalog
 from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
+from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.events import EventFeed
 from streamspace_hub.service.hub import Hub
@@ -18,6 +19,7 @@ from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.watcher import Watcher
 
 
@@ -36,6 +38,8 @@ class Context:
     feed: EventFeed
     metrics: Metrics
     watcher: Watcher
+    changes: HubChanges
+    thumbnails: Thumbnails
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -45,7 +49,8 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        return [asyncio.create_task(self.watcher.run()), asyncio.create_task(self.feed.run())]
+        loops = (self.watcher.run(), self.watcher.follow(), self.feed.run(), self.changes.run())
+        return [asyncio.create_task(loop) for loop in loops]
 
     async def close(self, tasks: list[asyncio.Task[None]]) -> None:
         """End what `start` has started, and all connections."""
@@ -54,6 +59,7 @@ class Context:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await self.thumbnails.close()
         await self.hub.close()
         await self.database.close()
 
@@ -67,7 +73,9 @@ def make_context(settings: ServiceSettings) -> Context:
     hub = Hub(settings.api_url, settings.api_token.get_secret_value())
     metrics = Metrics()
     audit = AuditLog(database, metrics)
-    mirror = Mirror(database, hub, audit, titles)
+    feed = EventFeed(database, metrics)
+    mirror = Mirror(database, hub, audit, titles, feed.poke)
+    watcher = Watcher(database, hub, mirror, worker)
     return Context(
         settings=settings,
         catalog=catalog,
@@ -77,7 +85,9 @@ def make_context(settings: ServiceSettings) -> Context:
         authentication=Authentication(hub, settings.rate_limit),
         keys=Keys(database, worker),
         mirror=mirror,
-        feed=EventFeed(database, metrics),
+        feed=feed,
         metrics=metrics,
-        watcher=Watcher(database, hub, mirror, worker),
+        watcher=watcher,
+        changes=HubChanges(hub, watcher.hurry),
+        thumbnails=Thumbnails(settings.proxy_url),
     )

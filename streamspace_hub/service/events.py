@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,7 @@ class EventFeed:
         self._waiting = 0
         self._somebody = asyncio.Event()
         self._moved = asyncio.Event()
+        self._poked = asyncio.Event()
         self._head = 0
 
     async def run(self) -> None:
@@ -74,7 +75,13 @@ class EventFeed:
                 self._head = head
                 moved, self._moved = self._moved, asyncio.Event()
                 moved.set()
-            await asyncio.sleep(POLL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), POLL)
+            self._poked.clear()
+
+    def poke(self) -> None:
+        """Look now: this replica has just written an event. Those of others are found by looking."""
+        self._poked.set()
 
     async def head(self) -> int:
         """Return the number of the last event."""

@@ -13,6 +13,8 @@ PAGE = 200
 """Users on one page: JupyterHub's own upper limit (`api_page_max_limit`)."""
 PAGINATED = "application/jupyterhub-pagination+json"
 READ_LIMIT = 15.0
+CHANGES_SILENCE = 40.0
+"""Seconds without a word of a hub that says every fifteen that it is there."""
 START_LIMIT = 60.0
 """Seconds; the hub answers a start after `slow_spawn_timeout` (10 s) at the latest, and a stop likewise."""
 
@@ -114,6 +116,22 @@ class Hub:
         except (httpx.HTTPError, ValueError):
             return None
         return None
+
+    async def changes(self) -> AsyncIterator[dict[str, str]]:
+        """Yield what the hub tells of servers that have changed, until it ends; raises `HubError` when it does not."""
+        limits = httpx.Timeout(READ_LIMIT, read=CHANGES_SILENCE)
+        try:
+            async with self._client.stream(
+                "GET", "streamspace/changes", headers=self._headers(self._token), timeout=limits
+            ) as reply:
+                if reply.status_code != 200:
+                    raise HubError(reply.status_code, f"The hub answered {reply.status_code}.")
+                async for line in reply.aiter_lines():
+                    if line.startswith("data:"):
+                        change: dict[str, str] = json.loads(line.removeprefix("data:"))
+                        yield change
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
 
     async def ping(self) -> bool:
         """Return whether the hub answers."""

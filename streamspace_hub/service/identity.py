@@ -24,7 +24,6 @@ class Caller:
     scopes: frozenset[str]
     token: str = field(repr=False)
     """For requests to the hub in their name; never written anywhere."""
-    from_cookie: bool = False
 
     @property
     def actor(self) -> str:
@@ -53,6 +52,11 @@ class Caller:
     def may_see(self, user: str, server: str) -> bool:
         """Return whether they may know that the session exists, and its state."""
         return self.is_admin or self.holds("view", user, server)
+
+    def may_look(self, user: str, server: str) -> bool:
+        """Return whether they may see its screen: as in the session itself, administering sessions is not enough."""
+        access = {"access:servers", f"access:servers!user={user}", f"access:servers!server={user}/{server}"}
+        return self.holds("view", user, server) and not self.scopes.isdisjoint(access)
 
     def may_manage(self, user: str, server: str) -> bool:
         """Return whether they may start and stop it, as far as we are concerned; the hub is asked as well."""

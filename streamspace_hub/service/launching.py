@@ -14,12 +14,13 @@ from typing import Any
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, UserSession
+from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
 
 SOON = 0.3
-"""Seconds between looks at what the hub shows: by the first one it has refused a start that it will not even try."""
+"""Seconds between looks at what the hub shows, if it does not tell: by the first one, a bad start is refused."""
 RESTING = (SessionState.STOPPED, SessionState.FAILED)
 
 log = logging.getLogger("streamspace.service")
@@ -51,7 +52,9 @@ class Server:
     token: str = field(repr=False)
 
 
-async def start(hub: Hub, mirror: Mirror, server: Server, wanted: CreateSession, title: str) -> UserSession:
+async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
+    hub: Hub, changes: HubChanges, mirror: Mirror, server: Server, wanted: CreateSession, title: str
+) -> UserSession:
     """Ask the hub for a session; return it as soon as the hub shows it.
 
     Raises:
@@ -61,36 +64,43 @@ async def start(hub: Hub, mirror: Mirror, server: Server, wanted: CreateSession,
     options: dict[str, Any] = {"app": wanted.app}
     if wanted.open is not None:
         options["open"] = wanted.open
-    task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
 
     def enough(now: UserSession) -> bool:
         return now.state not in RESTING
 
-    return await _shown(mirror, server, task, enough)
+    with changes.expect(server.user, server.name, "accepted") as told:
+        task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
+        return await _shown(mirror, server, task, told, enough)
 
 
-async def stop(hub: Hub, mirror: Mirror, server: Server, *, remove: bool) -> UserSession | None:
+async def stop(hub: Hub, changes: HubChanges, mirror: Mirror, server: Server, *, remove: bool) -> UserSession | None:
     """Ask the hub to stop a session; return it as it is then, or None when it is gone.
 
     Raises:
         HubError: the hub refused.
     """
-    task = _go_on(hub.stop(server.user, server.name, server.token, remove=remove))
 
     def enough(now: UserSession) -> bool:
         return now.state is SessionState.STOPPING or (now.state in RESTING and not remove)
 
-    try:
-        return await _shown(mirror, server, task, enough)
-    except LookupError:
-        return None
+    with changes.expect(server.user, server.name, "state") as told:
+        task = _go_on(hub.stop(server.user, server.name, server.token, remove=remove))
+        try:
+            return await _shown(mirror, server, task, told, enough)
+        except LookupError:
+            return None
 
 
 async def _shown(
-    mirror: Mirror, server: Server, task: asyncio.Task[None], enough: Callable[[UserSession], bool]
+    mirror: Mirror,
+    server: Server,
+    task: asyncio.Task[None],
+    told: asyncio.Event,
+    enough: Callable[[UserSession], bool],
 ) -> UserSession:
     while True:
-        await asyncio.wait({task}, timeout=SOON)
+        await _either(task, told)
+        told.clear()
         done = task.done()
         if done:
             task.result()
@@ -99,6 +109,15 @@ async def _shown(
             return now
         if done:
             raise LookupError(server.name)
+
+
+async def _either(task: asyncio.Task[None], told: asyncio.Event) -> None:
+    """Wait until `task` is done, the hub has told something, or it is time to look by ourselves."""
+    telling = asyncio.ensure_future(told.wait())
+    try:
+        await asyncio.wait({task, telling}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        telling.cancel()
 
 
 def _go_on(work: Awaitable[None]) -> asyncio.Task[None]:

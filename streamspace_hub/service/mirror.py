@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -32,11 +32,19 @@ Servers = Mapping[str, Mapping[str, Any]]
 class Mirror:
     """What is known of all sessions."""
 
-    def __init__(self, database: Database, hub: Hub, audit: AuditLog, titles: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hub: Hub,
+        audit: AuditLog,
+        titles: Mapping[str, str],
+        on_written: Callable[[], None],
+    ) -> None:
         self._database = database
         self._hub = hub
         self._audit = audit
         self._titles = titles
+        self._on_written = on_written
 
     async def refresh(self, user: str) -> dict[str, UserSession]:
         """Ask the hub for one user's sessions, take them up, and return them by name."""
@@ -60,6 +68,7 @@ class Mirror:
                     now = await self._write(session_, user, seen, asked, lines)
             except IntegrityError:  # another replica has met this user for the first time too
                 continue
+            self._on_written()
             for line in lines:
                 self._audit.publish(line)
             return now

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from streamspace_hub.model.api import FieldProblem, Outcome
 from streamspace_hub.service.audit import Attempt
-from streamspace_hub.service.authentication import UnknownToken
+from streamspace_hub.service.authentication import Purpose, UnknownToken
 from streamspace_hub.service.context import Context
 from streamspace_hub.service.identity import Caller
 from streamspace_hub.service.problems import ProblemError
+from streamspace_hub.service.signin import COOKIE, PROOF_HEADER, is_proof
 
 DEFAULT_SERVER = "~"
 """Stands for a user's default server, whose name is empty, in paths."""
@@ -86,16 +87,20 @@ class Asked(Asking):
 
 
 async def asked(request: Request, context: InContext, _: Annotated[object, Depends(_documented)] = None) -> Asked:
-    """Return the request with its sender; a token that the hub does not know, or that may not come in, is noted."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("bearer", "token") or not token.strip():
-        raise ProblemError(
-            "unauthenticated",
-            "Send an API token of the hub: `Authorization: Bearer TOKEN`.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    """Return the request with its sender."""
+    return await _sent(request, context, "request")
+
+
+async def looked(request: Request, context: InContext, _: Annotated[object, Depends(_documented)] = None) -> Asked:
+    """Return the request for a picture with its sender."""
+    return await _sent(request, context, "look")
+
+
+async def _sent(request: Request, context: Context, purpose: Purpose) -> Asked:
+    """Find out who sends a request; a token that the hub does not know, or that may not come in, is noted."""
+    token = _shown_token(request, context)
     try:
-        caller = await context.authentication.caller(token.strip(), origin_of(request))
+        caller = await context.authentication.caller(token, origin_of(request), purpose)
     except UnknownToken as unknown:
         await Asking(request, context, None).note("authenticate", None, Outcome.DENIED, unknown.detail)
         raise
@@ -107,7 +112,26 @@ async def asked(request: Request, context: InContext, _: Annotated[object, Depen
     return known
 
 
+def _shown_token(request: Request, context: Context) -> str:
+    """Return the token of a request: from its header, else from the cookie of one who has signed in on our pages."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() in ("bearer", "token") and token.strip():
+        return token.strip()
+    kept = request.cookies.get(COOKIE, "")
+    if not kept or scheme:
+        raise ProblemError(
+            "unauthenticated",
+            "Send an API token of the hub: `Authorization: Bearer TOKEN`.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    secret = context.settings.api_token.get_secret_value()
+    if not is_proof(secret, kept, request.headers.get(PROOF_HEADER, "")):
+        raise ProblemError("forbidden", f"A request by cookie needs {PROOF_HEADER}, which stands in the page.")
+    return kept
+
+
 ByCaller = Annotated[Asked, Depends(asked)]
+ByLooker = Annotated[Asked, Depends(looked)]
 
 
 async def no_unknown_query(request: Request) -> None:

@@ -42,13 +42,19 @@ def sessions_of(user: str, servers: Mapping[str, Mapping[str, Any]], apps: Mappi
                 user=user,
                 name=name,
                 app=app,
-                title=server.get("display_name") or apps.get(app, app),
+                title=_title(name, server, apps.get(app, app)),
                 state=state_of(server),
                 url=f"{server['url']}{VIEWER}",
                 started=server.get("started"),
                 last_activity=server.get("last_activity"),
             )
     return found
+
+
+def _title(name: str, server: Mapping[str, Any], app_title: str) -> str:
+    """Return what somebody has called it, else the app's title: the hub calls a server by its name until told."""
+    given = server.get("display_name")
+    return str(given) if given and given != name else app_title
 
 
 def app_of(name: str, server: Mapping[str, Any], apps: Collection[str]) -> str | None:

@@ -27,9 +27,11 @@ VARIABLES = {
     "service_name": "JUPYTERHUB_SERVICE_NAME",
     "client_id": "JUPYTERHUB_CLIENT_ID",
     "hub_host": "JUPYTERHUB_HOST",
+    "oauth_callback": "JUPYTERHUB_OAUTH_CALLBACK_URL",
     "database_url": "STREAMSPACE_DATABASE_URL",
     "catalog_dirs": "STREAMSPACE_CATALOG_DIRS",
     "rate_limit": "STREAMSPACE_RATE_LIMIT",
+    "proxy_url": "STREAMSPACE_PROXY_URL",
     "default_policy": "STREAMSPACE_DEFAULT_POLICY",
     "quotas": "STREAMSPACE_QUOTAS",
 }
@@ -55,10 +57,14 @@ class ServiceSettings(BaseModel):
     service_name: str = Field(default="streamspace", min_length=1, description="Its name in the hub.")
     client_id: str = Field(default="service-streamspace", min_length=1, description="Its OAuth client.")
     hub_host: str = Field(default="", description="Origin of the hub where services have domains of their own.")
+    oauth_callback: str = Field(default="", description="Where the hub sends who has signed in, if not below `prefix`.")
     database_url: SecretStr = Field(default=SecretStr(DEFAULT_DATABASE))
     catalog_dirs: tuple[Path, ...] = ()
     default_policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="The hub's, as JSON.")
     quotas: Quotas = Field(default_factory=Quotas, description="The hub's, as JSON.")
+    proxy_url: str = Field(
+        default="", pattern=r"^(https?://.+)?$", description="The hub's proxy as seen from here; for thumbnails."
+    )
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")
@@ -79,6 +85,11 @@ class ServiceSettings(BaseModel):
     def port(self) -> int:
         """Port to listen on."""
         return urlsplit(self.listen).port or 80
+
+    @property
+    def callback(self) -> str:
+        """The OAuth client's `redirect_uri`."""
+        return self.oauth_callback or f"{self.prefix}oauth_callback"
 
     @property
     def api_prefix(self) -> str:

@@ -43,6 +43,27 @@ class Watcher:
         self._worker = worker
         self._look_at = 0.0
         self._tidy_at = 0.0
+        self._hurried: set[str] = set()
+        self._somebody = asyncio.Event()
+
+    def hurry(self, user: str) -> None:
+        """Look at a user now: the hub has said that there is something new."""
+        self._hurried.add(user)
+        self._somebody.set()
+
+    async def follow(self) -> None:
+        """Look at those that `hurry` is told, until cancelled. What goes wrong here, `run` finds a little later."""
+        while True:
+            await self._somebody.wait()
+            self._somebody.clear()
+            users, self._hurried = self._hurried, set()
+            try:
+                if await self._leads():
+                    await asyncio.gather(*(self._mirror.refresh(user) for user in users))
+            except (HubError, *Unreachable) as error:
+                log.warning("a change was not looked at: %s", type(error).__name__)
+            except Exception:
+                log.exception("looking at a change failed")
 
     async def run(self) -> None:
         """Go on until cancelled; what fails is logged, and tried again."""

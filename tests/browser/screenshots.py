@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page
+from playwright.sync_api import Browser, Frame, Page, expect
 
 from tests.browser.conftest import new_context
 from tests.support.chromium import chromium
 from tests.support.demo import Demo, running_demo
 from tests.support.lab import desktop, sign_in, tile, wait_for_picture
+from tests.support.pages import ADDRESS
 from tests.support.screen import window_names
 from tests.support.waiting import eventually
 
@@ -43,6 +44,9 @@ def main() -> int:
         page.locator(".lm-Menu-item", has_text="JupyterLab Dark").first.click()
         page.wait_for_timeout(3000)
         save(page, "session-panel-dark")
+        page.goto(f"{demo.url}{ADDRESS}")
+        expect(page.locator(".picture")).to_have_count(2)
+        save(page, "my-desktops")
     return 0
 
 

@@ -359,7 +359,7 @@ async def test_policies_and_quotas_say_where_each_value_comes_from(running: Serv
     assert (await ann("GET", "/policies/no-such-app")).status_code == 404
     async with running.hub.session(running.ann, "counted"):
         quota = (await ann("GET", f"/users/{running.ann}/quota")).json()
-        assert quota["limits"] == [{"kind": "sessions", "limit": 9.0, "used": 1.0, "source": "the quota of this hub"}]
+        assert quota["limits"] == [{"kind": "sessions", "limit": 9.0, "used": 1.0, "source": "hub", "group": None}]
     assert (await bob("GET", f"/users/{running.ann}/quota")).status_code == 403
     assert (await (await running.api(ADMIN))("GET", "/users/nobody-such/quota")).status_code == 404
 
@@ -409,3 +409,78 @@ async def test_too_many_requests_are_told_when_to_come_back() -> None:
         assert kind(replies[-1]) == "too-many-requests"
         assert 1 <= int(replies[-1].headers["retry-after"]) <= 60
         assert (await bob("GET", "/user")).status_code == 200, "each token by itself"
+
+
+async def test_a_picture_of_a_session_is_for_those_who_may_see_its_screen(running: ServiceHub) -> None:
+    ann, bob, admin = [await running.api(user) for user in (running.ann, running.bob, ADMIN)]
+    path = f"/sessions/{running.ann}/picture"
+    async with running.hub.session(running.ann, "picture"):
+        await ann.until(path, "running")
+        deadline = asyncio.get_running_loop().time() + LIMIT
+        while (shown := await ann("GET", f"{path}/thumbnail")).status_code == 503:
+            assert asyncio.get_running_loop().time() < deadline, running.hub.log[-3000:]
+            await asyncio.sleep(0.2)
+        assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+        assert shown.content.startswith(b"\xff\xd8")
+        for other in (bob, admin):
+            denied = await other("GET", f"{path}/thumbnail")
+            assert (denied.status_code, kind(denied)) == (403, "forbidden"), "not from what was fetched before either"
+            (line,) = [
+                line
+                for line in await audit(running, action="session.look")
+                if line["request_id"] == denied.headers["x-request-id"]
+            ]
+            assert (line["outcome"], line["target"]) == ("denied", f"{running.ann}/picture")
+        scopes = [
+            "access:services!service=streamspace", f"custom:streamspace:view!user={running.ann}",
+        ]  # fmt: skip
+        without_access = await running.api(running.ann, scopes=scopes)
+        assert (await without_access("GET", f"{path}/thumbnail")).status_code == 403
+    await ann.until(path, "stopped")
+    assert (await ann("GET", f"{path}/thumbnail")).status_code == 503, "the last picture is not shown for ever"
+
+
+async def test_what_the_hub_knows_is_told_at_once(running: ServiceHub) -> None:
+    """Between two looks of the watcher there are two seconds; what is told does not wait for one."""
+    ann = await running.api(running.ann)
+    async with ann.client.stream("GET", "/events") as stream:
+        lines = stream.aiter_lines()
+        await anext(lines)
+        async with running.hub.session(running.ann, "told"):
+            seen: list[str] = []
+            async with asyncio.timeout(LIMIT):
+                async for line in lines:
+                    if line.startswith("data:") and (session := json.loads(line[5:]))["name"] == "told":
+                        seen.append(session["state"])
+                        if session["state"] == "running":
+                            break
+            assert seen == ["starting", "running"]
+
+
+async def test_nobody_is_signed_in_who_did_not_begin_it_here(running: ServiceHub) -> None:
+    base = f"{running.hub.url}/services/streamspace/"
+    async with httpx.AsyncClient() as client:
+        begun = await client.get(base)
+        assert begun.status_code == 302
+        assert "/hub/api/oauth2/authorize?client_id=service-streamspace&" in begun.headers["location"]
+        cookie = begun.headers["set-cookie"]
+        assert {"HttpOnly", "Path=/services/streamspace/", "SameSite=lax"} <= set(cookie.split("; "))
+        for query in ("", "?code=c", "?code=c&state=another", "?state="):
+            back = await client.get(f"{base}oauth_callback{query}")
+            assert back.status_code == 400, query
+            assert "streamspace-token" not in back.headers.get("set-cookie", "")
+        state = httpx.URL(begun.headers["location"]).params["state"]
+        refused = await client.get(f"{base}oauth_callback", params={"state": state, "code": "made-up"})
+        assert refused.status_code == 502
+        assert "Traceback" not in refused.text
+        secure = await client.get(base, headers={"X-Forwarded-Proto": "https"})
+        assert "Secure" in secure.headers["set-cookie"]
+
+
+async def test_files_of_the_pages_are_sent_and_nothing_else(running: ServiceHub) -> None:
+    base = f"{running.hub.url}/services/streamspace/static"
+    async with httpx.AsyncClient() as client:
+        script = await client.get(f"{base}/pages.js")
+        assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+        for path in ("/no.js", "/..%2fapp.py", "/%2e%2e/app.py", "/..%5capp.py"):
+            assert (await client.get(base + path)).status_code == 404, path

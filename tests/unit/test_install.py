@@ -237,6 +237,7 @@ def test_the_services_options_reach_it() -> None:
     assert service["url"] == "http://127.0.0.1:99"
     assert service["environment"] == {
         "STREAMSPACE_DATABASE_URL": "sqlite:////s",
+        "STREAMSPACE_PROXY_URL": "http://127.0.0.1:8000",
         "STREAMSPACE_RATE_LIMIT": "9",
         "STREAMSPACE_CATALOG_DIRS": "/a:/b",
     }
@@ -259,3 +260,44 @@ def test_a_service_and_roles_that_are_there_stay() -> None:
 def test_an_unknown_option_of_the_service_is_named() -> None:
     with pytest.raises(InstallError, match="no option 'port'; it takes url, database_url"):
         install(Config(), service={"port": 1})
+
+
+@pytest.mark.parametrize(
+    ("hub", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"bind_url": "http://:9000/jupyter/"}, "http://127.0.0.1:9000"),
+        ({"bind_url": "http://10.0.0.3:80"}, "http://10.0.0.3:80"),
+        ({"bind_url": "http://[::1]:8000"}, "http://[::1]:8000"),
+        ({"ip": "0.0.0.0", "port": 8888}, "http://127.0.0.1:8888"),
+        ({"bind_url": "https://:443"}, None),
+        ({"ssl_cert": "/etc/cert.pem", "port": 443}, None),
+    ],
+)
+def test_the_service_finds_the_proxy_on_the_hubs_machine(hub: dict[str, Any], url: str | None) -> None:
+    c = Config()
+    for name, value in hub.items():
+        setattr(c.JupyterHub, name, value)
+    install(c, service=True)
+    assert service_of(c)["environment"].get("STREAMSPACE_PROXY_URL") == url
+
+
+def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> None:
+    c = Config()
+    c.JupyterHub.extra_handlers = [("/mine", object)]
+    install(c, service=True)
+    install(c, service=True)
+    assert [path for path, *_ in c.JupyterHub.extra_handlers] == ["/mine", "/api/streamspace/changes"]
+
+
+def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:
+    c = Config()
+    install(c, service=True)
+    assert service_of(c)["oauth_client_allowed_scopes"] == [
+        "access:services!service=streamspace",
+        "custom:streamspace:view",
+        "custom:streamspace:control",
+        "custom:streamspace:admin",
+        "servers",
+        "access:servers",
+    ]

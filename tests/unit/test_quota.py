@@ -45,7 +45,7 @@ def test_the_nearest_limit_counts(user: str, groups: tuple[str, ...], limits: di
     assert {kind: limit.amount / scale[kind] for kind, limit in found.items()} == {
         kind: amount for kind, (amount, _) in limits.items()
     }
-    assert all(source in found[kind].source for kind, (_, source) in limits.items())  # type: ignore[index]
+    assert all(source in found[kind].origin for kind, (_, source) in limits.items())  # type: ignore[index]
 
 
 def test_without_quotas_everything_fits() -> None:

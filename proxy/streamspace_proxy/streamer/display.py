@@ -22,6 +22,7 @@ from streamspace_proxy.streamer.cursor import CursorWatcher
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
 from streamspace_proxy.streamer.input import InputInjector
 from streamspace_proxy.streamer.stream import VideoFormat, VideoStream
+from streamspace_proxy.streamer.thumbnails import Thumbnails
 
 logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = (0.1, 0.25, 0.5, 1.0)
@@ -103,6 +104,7 @@ class Display:
         self._clipboard: ClipboardBridge | None = None
         self._cursor: CursorWatcher | None = None
         self._attached: str | None = None
+        self._thumbnails = Thumbnails()
         self._detached = asyncio.Event()
         self._detached.set()
 
@@ -150,6 +152,10 @@ class Display:
         if sink is not None:
             sink.open = False
             await asyncio.to_thread(engine.close)  # it waits for its thread
+
+    async def thumbnail(self) -> bytes | None:
+        """Return a small JPEG of the screen; None while there is no display."""
+        return await self._thumbnails.get(self._attached, self._xauthority)
 
     def set_clipboard(self, text: str) -> None:
         """Put text onto the session's clipboard."""
@@ -221,6 +227,7 @@ class Display:
             if part is not None:
                 part.close()
         await asyncio.gather(*(self.close_capture(engine) for engine in list(self._captures)))
+        await self._thumbnails.settle()
         for thread in (clipboard, cursor, injector):
             if thread is not None:
                 await asyncio.to_thread(thread.join)

@@ -147,7 +147,8 @@ class EventDrivenCapture(CaptureBackend):
         from streamspace_proxy.streamer.screen import ScreenLostError
 
         try:
-            self._screen = screen = self._open_screen()
+            settings = self._settings
+            self._screen = screen = open_screen(settings.display, settings.xauthority, polling=self._polling)
             self._sink.screen(screen.width, screen.height)
             poll = select.poll()
             poll.register(screen.descriptor, select.POLLIN)
@@ -156,19 +157,6 @@ class EventDrivenCapture(CaptureBackend):
                 pass
         except (ScreenLostError, ConnectionError) as error:
             raise _Lost(str(error)) from error
-
-    def _open_screen(self) -> Screen | PolledScreen:
-        from streamspace_proxy.streamer import backends, x11, x11grab
-        from streamspace_proxy.streamer.screen import Screen
-
-        display, xauthority = self._settings.display, self._settings.xauthority
-        connection = x11.connect(display, xauthority)
-        extensions = [str(item.name.to_string()) for item in connection.core.ListExtensions().reply().names]
-        if backends.choose_screen("x11grab" if self._polling else "auto", extensions) == "xdamage":
-            return Screen(connection, foreign=_is_foreign(xauthority))
-        connection.disconnect()
-        logger.warning("capture: polling the screen, which costs more; its X server has %s", ", ".join(extensions))
-        return x11grab.PolledScreen(display, xauthority)
 
     def _turn(self, screen: Screen | PolledScreen, poll: select.poll) -> bool:
         """Do what is to be done now, then sleep; False: end."""
@@ -279,6 +267,25 @@ def _name_thread(name: str) -> None:
     """Give the calling thread a name that `top -H` shows."""
     libc = ctypes.CDLL(None)
     libc.prctl(15, ctypes.c_char_p(name.encode()), 0, 0, 0)
+
+
+def open_screen(display: str, xauthority: Path, *, polling: bool = False) -> Screen | PolledScreen:
+    """Return the screen of an X server, read in the best way that it offers, or polled. Blocks for some round trips.
+
+    Raises:
+        ScreenLostError: the X server cannot be used.
+        ConnectionError: it does not answer, or refuses the cookie.
+    """
+    from streamspace_proxy.streamer import backends, x11, x11grab
+    from streamspace_proxy.streamer.screen import Screen
+
+    connection = x11.connect(display, xauthority)
+    extensions = [str(item.name.to_string()) for item in connection.core.ListExtensions().reply().names]
+    if backends.choose_screen("x11grab" if polling else "auto", extensions) == "xdamage":
+        return Screen(connection, foreign=_is_foreign(xauthority))
+    connection.disconnect()
+    logger.warning("capture: polling the screen, which costs more; its X server has %s", ", ".join(extensions))
+    return x11grab.PolledScreen(display, xauthority)
 
 
 def _is_foreign(xauthority: Path) -> bool:

@@ -69,6 +69,7 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
             web.get("/api/v1/activity", activity),
             web.get("/api/v1/stats", stats),
             web.get("/api/v1/metrics", metrics),
+            web.get("/api/v1/thumbnail", thumbnail),
             web.post("/api/v1/open", open_file),
             web.post("/api/v1/app/restart", restart_app),
         ]
@@ -253,6 +254,14 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     if request[ROLE] is not Role.OWNER:
         return _error(403, "Only the owner of the session reads its metrics.")
     return web.Response(body=request.app[CORE].metrics_text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def thumbnail(request: web.Request) -> web.StreamResponse:
+    """Send a small picture of the screen, to everybody who may see the screen."""
+    jpeg = await request.app[CORE].display.thumbnail()
+    if jpeg is None:
+        return _error(503, "There is no picture at the moment.")
+    return web.Response(body=jpeg, content_type="image/jpeg")
 
 
 async def open_file(request: web.Request) -> web.StreamResponse:

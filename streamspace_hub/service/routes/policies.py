@@ -50,7 +50,13 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
         UserQuota(
             user=user,
             limits=[
-                QuotaLimit(kind=kind, limit=limit.amount, used=usage_of(kind, running), source=limit.source)
+                QuotaLimit(
+                    kind=kind,
+                    limit=limit.amount,
+                    used=usage_of(kind, running),
+                    source=limit.source,
+                    group=limit.group,
+                )
                 for kind, limit in limits.items()
             ],
         ),

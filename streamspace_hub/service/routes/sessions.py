@@ -187,7 +187,8 @@ async def _create(asked: ByCaller, wanted: CreateSession, user: str, name: str, 
     await asked.note("session.create", target, Outcome.ALLOWED, **details)
     try:
         server = launching.Server(user, name, asked.caller.token)
-        session = await launching.start(asked.context.hub, asked.context.mirror, server, wanted, title)
+        context = asked.context
+        session = await launching.start(context.hub, context.changes, context.mirror, server, wanted, title)
     except (HubError, LookupError) as error:
         await asked.note("session.create", target, Outcome.FAILED, str(error))
         raise launching.gone(name) if isinstance(error, LookupError) else error from None
@@ -199,7 +200,8 @@ async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bo
     await asked.note(action, target, Outcome.ALLOWED)
     try:
         server = launching.Server(user, name, asked.caller.token)
-        return await launching.stop(asked.context.hub, asked.context.mirror, server, remove=remove)
+        context = asked.context
+        return await launching.stop(context.hub, context.changes, context.mirror, server, remove=remove)
     except HubError as error:
         await asked.note(action, target, Outcome.FAILED, error.message)
         raise

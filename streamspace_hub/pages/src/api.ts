@@ -1,0 +1,157 @@
+/** The service's REST API, typed by its OpenAPI document (`schema.ts` is made from it: `npm run generate`). */
+
+import createClient from 'openapi-fetch';
+
+import type { Page } from './page';
+import type { components, paths } from './schema';
+import { readEvents, type ServerEvent } from './sse';
+
+type Schemas = components['schemas'];
+export type App = Schemas['App'];
+export type Session = Schemas['UserSession'];
+export type State = Schemas['SessionState'];
+export type QuotaLimit = Schemas['QuotaLimit'];
+export type PolicyValue = Schemas['PolicyValue'];
+export type AuditEvent = Schemas['AuditEvent'];
+export type Settings = Schemas['Settings'];
+type Problem = Schemas['Problem'];
+
+/** The service refused, or cannot be reached; the message is a sentence for the user. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface SessionFilter {
+  user?: string;
+}
+
+export interface AuditFilter {
+  actor?: string;
+  action?: string;
+  target?: string;
+  outcome?: Schemas['Outcome'];
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+export type Api = ReturnType<typeof makeApi>;
+
+const PAGE = 200;
+
+export function makeApi(page: Page, onSignedOut: () => void) {
+  const headers = { 'X-XSRF-Token': page.proof };
+  const client = createClient<paths>({ baseUrl: page.api, headers });
+
+  async function ask<T>(answering: Promise<Answer<T>>): Promise<{ data: T; response: Response }> {
+    const { data, error, response } = await answering.catch((reason: unknown) => {
+      throw new ApiError(0, reason instanceof Error ? reason.message : String(reason));
+    });
+    if (response.status === 401) {
+      onSignedOut();
+    }
+    if (!response.ok) {
+      throw new ApiError(response.status, detailOf(error) ?? response.statusText);
+    }
+    return { data: data as T, response };
+  }
+
+  async function sessionPage(filter: SessionFilter, after?: string): Promise<Schemas['SessionList']> {
+    const query = { ...filter, limit: PAGE, ...(after === undefined ? {} : { after }) };
+    return (await ask(client.GET('/api/v1/sessions', { params: { query } }))).data;
+  }
+
+  return {
+    async apps(): Promise<App[]> {
+      return (await ask(client.GET('/api/v1/apps'))).data.apps;
+    },
+    /** All sessions that match, page by page. */
+    async sessions(filter: SessionFilter = {}): Promise<Session[]> {
+      const found: Session[] = [];
+      let after: string | undefined;
+      do {
+        const list = await sessionPage(filter, after);
+        found.push(...list.sessions);
+        after = list.next ?? undefined;
+      } while (after !== undefined);
+      return found;
+    },
+    async start(app: string): Promise<Session> {
+      return (await ask(client.POST('/api/v1/sessions', { body: { app } }))).data;
+    },
+    async stop(session: Session): Promise<Session> {
+      const path = pathOf(session);
+      return (await ask(client.POST('/api/v1/sessions/{user}/{server}/stop', { params: { path } }))).data;
+    },
+    async remove(session: Session): Promise<void> {
+      await ask(client.DELETE('/api/v1/sessions/{user}/{server}', { params: { path: pathOf(session) } }));
+    },
+    /** What the session shows as a JPEG; null when there is no picture now. */
+    async thumbnail(session: Session, signal: AbortSignal): Promise<Blob | 'forbidden' | null> {
+      const { data, response } = await client.GET('/api/v1/sessions/{user}/{server}/thumbnail', {
+        params: { path: pathOf(session) },
+        parseAs: 'blob',
+        signal,
+      });
+      if (response.status === 403) {
+        return 'forbidden';
+      }
+      return response.ok ? (data ?? null) : null;
+    },
+    async quota(user: string): Promise<QuotaLimit[]> {
+      return (await ask(client.GET('/api/v1/users/{user}/quota', { params: { path: { user } } }))).data
+        .limits;
+    },
+    async policy(app: string): Promise<PolicyValue[]> {
+      return (await ask(client.GET('/api/v1/policies/{app}', { params: { path: { app } } }))).data.values;
+    },
+    /** Change the user's settings as they are now on the server; two pages lose nothing of each other's. */
+    async changeSettings(user: string, change: (now: Settings) => Settings): Promise<Settings> {
+      const params = { path: { user } };
+      const { data, response } = await ask(client.GET('/api/v1/users/{user}/settings', { params }));
+      const version = response.headers.get('ETag') ?? '';
+      const put = client.PUT('/api/v1/users/{user}/settings', {
+        params: { ...params, header: { 'if-match': version } },
+        body: change(data),
+      });
+      return (await ask(put)).data;
+    },
+    async audit(filter: AuditFilter, before: number | null) {
+      const query = { ...filter, limit: 50, ...(before === null ? {} : { before }) };
+      return (await ask(client.GET('/api/v1/audit', { params: { query } }))).data;
+    },
+    /** Changes of sessions until `signal` ends it; goes on after the last event that was seen. */
+    async *events(lastId: string | null, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+      const resume = lastId === null ? {} : { 'Last-Event-ID': lastId };
+      const response = await fetch(`${page.api}/api/v1/events`, {
+        headers: { ...headers, ...resume },
+        signal,
+      });
+      if (response.status === 401) {
+        onSignedOut();
+      }
+      if (!response.ok || !response.body) {
+        throw new ApiError(response.status, response.statusText);
+      }
+      yield* readEvents(response.body);
+    },
+  };
+}
+
+function pathOf(session: Session): { user: string; server: string } {
+  return { user: session.user, server: session.name === '' ? '~' : session.name };
+}
+
+function detailOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'detail' in error
+    ? (error as Problem).detail
+    : undefined;
+}

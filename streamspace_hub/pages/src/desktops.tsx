@@ -1,0 +1,82 @@
+/** *My desktops*: the user's sessions, the catalog, and their limits. */
+
+import { useEffect, useState } from 'react';
+
+import type { App, Session } from './api';
+import { Catalog } from './catalog';
+import { Quota } from './quota';
+import { SessionCard } from './session_card';
+import { canStart, inOrder, isOpen } from './sessions';
+import { useAttempt, useShared } from './shared';
+import { useSessions } from './use_sessions';
+
+export function Desktops() {
+  const { page, api, strings } = useShared();
+  const attempt = useAttempt();
+  const { sessions, connected, put, drop } = useSessions(page.user);
+  const [apps, setApps] = useState<App[] | null>(null);
+  // Loaded once; `attempt` is another function at each render.
+  useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
+
+  function start(app: string): void {
+    const running = sessions?.get(`${page.user}/${app}`);
+    if (running && !canStart(running.state)) {
+      if (isOpen(running.state)) {
+        location.assign(running.url);
+      }
+      return;
+    }
+    attempt(async () => put(await api.start(app)));
+  }
+
+  function favorite(app: App): void {
+    attempt(async () => {
+      await api.changeSettings(page.user, now => ({
+        ...now,
+        favorites: app.favorite
+          ? (now.favorites ?? []).filter(name => name !== app.name)
+          : [...(now.favorites ?? []), app.name],
+      }));
+      setApps(await api.apps());
+    });
+  }
+
+  if (sessions === null || apps === null) {
+    return <p className="hint">{strings.loading}</p>;
+  }
+  const listed = inOrder(sessions.values());
+  const icons = new Map(apps.map(app => [app.name, app.icon]));
+  return (
+    <>
+      {!connected && (
+        <p className="notice" role="status">
+          {strings.offline}
+        </p>
+      )}
+      <section aria-labelledby="sessions">
+        <h1 id="sessions">{strings.sessions}</h1>
+        {listed.length === 0 && <p className="hint">{strings.noSessions}</p>}
+        <ul className="cards">
+          {listed.map(session => (
+            <SessionCard
+              key={session.name}
+              session={session}
+              icon={icons.get(session.app)}
+              among={listed.length}
+              onStart={session.name === session.app ? () => start(session.app) : undefined}
+              onStopped={put}
+              onRemoved={drop}
+            />
+          ))}
+        </ul>
+      </section>
+      <Quota user={page.user} at={usage(listed)} />
+      <Catalog apps={apps} sessions={sessions} onStart={start} onFavorite={favorite} />
+    </>
+  );
+}
+
+/** Other whenever the limits' use may be other. */
+function usage(sessions: readonly Session[]): string {
+  return sessions.map(({ name, app, state }) => `${name}:${app}:${state}`).join();
+}

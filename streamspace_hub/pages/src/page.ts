@@ -1,0 +1,17 @@
+/** What the server says in the page: where the API is, who looks, and the proof that a request comes from this page. */
+
+export interface Page {
+  api: string;
+  proof: string;
+  user: string;
+  admin: boolean;
+  /** Whose sessions there are pictures of. */
+  pictures: 'none' | 'own' | 'all';
+  hubHome: string;
+  signOut: string;
+}
+
+export function readPage(): Page {
+  const text = document.getElementById('streamspace-page')?.textContent ?? '';
+  return JSON.parse(text) as Page;
+}

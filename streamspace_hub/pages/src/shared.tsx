@@ -1,0 +1,67 @@
+/** What all parts of the pages share: the API, the words of the chosen language, and where errors are shown. */
+
+import { createContext, useContext } from 'react';
+
+import { ApiError, type Api } from './api';
+import type { Page } from './page';
+import { LANGUAGES, type Language, type Strings } from './strings';
+
+export interface Shared {
+  page: Page;
+  api: Api;
+  language: Language;
+  strings: Strings;
+  /** Show a sentence to the user; null takes it away. */
+  say: (sentence: string | null) => void;
+}
+
+export const SharedContext = createContext<Shared | null>(null);
+
+export function useShared(): Shared {
+  const shared = useContext(SharedContext);
+  if (!shared) {
+    throw new Error('outside of SharedContext');
+  }
+  return shared;
+}
+
+/** Return a function that runs work and shows why it failed, if it does. */
+export function useAttempt(): (work: () => Promise<unknown>) => void {
+  const { say, strings } = useShared();
+  return work => {
+    say(null);
+    work().catch((error: unknown) => {
+      say(error instanceof ApiError && error.message !== '' ? error.message : strings.failed);
+    });
+  };
+}
+
+/** A time of the API as people of that language write it: the clock, and the day unless it is today. */
+export function shownTime(stamp: string, language: Language, now = new Date()): string {
+  const time = new Date(stamp);
+  const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
+  const today = time.toDateString() === now.toDateString();
+  const format = today ? clock : { ...clock, day: 'numeric' as const, month: 'short' as const };
+  // As they write it where the user is: English has clocks of twelve and of twenty-four hours.
+  const locale = navigator.languages.find(one => one.toLowerCase().startsWith(language)) ?? language;
+  return new Intl.DateTimeFormat(locale, format).format(time);
+}
+
+const KEY = 'streamspace-language';
+
+export function storedLanguage(): Language | null {
+  try {
+    const stored = localStorage.getItem(KEY);
+    return stored !== null && stored in LANGUAGES ? (stored as Language) : null;
+  } catch {
+    return null; // the browser keeps nothing for us
+  }
+}
+
+export function storeLanguage(language: Language): void {
+  try {
+    localStorage.setItem(KEY, language);
+  } catch {
+    // chosen for this visit only
+  }
+}

@@ -1,0 +1,317 @@
+/** Every text that a user sees, in each language. What the service says (refusals, titles of apps) comes as it says it. */
+
+import type { App, PolicyValue, QuotaLimit, Session, State } from './api';
+
+type Category = App['categories'][number];
+type Source = PolicyValue['source'];
+type Kind = QuotaLimit['kind'];
+
+export interface Strings {
+  language: string;
+  myDesktops: string;
+  admin: string;
+  hubHome: string;
+  signOut: string;
+  languageLabel: string;
+  skip: string;
+  sessions: string;
+  apps: string;
+  noSessions: string;
+  noApps: string;
+  search: string;
+  category: string;
+  allCategories: string;
+  offline: string;
+  loading: string;
+  open: (title: string) => string;
+  openShort: string;
+  start: (title: string) => string;
+  startShort: string;
+  stop: (title: string) => string;
+  stopShort: string;
+  stopQuestion: (title: string) => string;
+  remove: (title: string) => string;
+  removeShort: string;
+  cancel: string;
+  close: string;
+  favorite: (title: string) => string;
+  policy: (title: string) => string;
+  policyTitle: (title: string) => string;
+  policyName: Record<string, string>;
+  value: string;
+  setting: string;
+  from: string;
+  yes: string;
+  no: string;
+  values: Record<string, string>;
+  source: Record<Source, string>;
+  quota: string;
+  quotaKind: Record<Kind, string>;
+  quotaOf: (limit: QuotaLimit) => string;
+  quotaUsed: (used: string, limit: string) => string;
+  state: Record<State, string>;
+  since: (time: string) => string;
+  lastUsed: (time: string) => string;
+  categoryName: Record<Category, string>;
+  failed: string;
+  dismiss: string;
+  user: string;
+  stateLabel: string;
+  allStates: string;
+  selected: (count: number) => string;
+  selectAll: string;
+  selectOne: (session: Session) => string;
+  stopSelected: string;
+  stopManyQuestion: (count: number) => string;
+  wall: string;
+  count: (shown: number, all: number) => string;
+  audit: string;
+  actor: string;
+  action: string;
+  target: string;
+  outcome: string;
+  outcomes: Record<'allowed' | 'denied' | 'failed', string>;
+  anyOutcome: string;
+  time: string;
+  origin: string;
+  reason: string;
+  find: string;
+  more: string;
+  noLines: string;
+  preview: (title: string) => string;
+}
+
+const en: Strings = {
+  language: 'English',
+  myDesktops: 'My desktops',
+  admin: 'Admin',
+  hubHome: 'JupyterHub',
+  signOut: 'Sign out',
+  languageLabel: 'Language',
+  skip: 'Skip to the content',
+  sessions: 'Sessions',
+  apps: 'Apps',
+  noSessions: 'Nothing runs at the moment. Start an app below.',
+  noApps: 'No app matches.',
+  search: 'Search',
+  category: 'Category',
+  allCategories: 'All',
+  offline: 'Connection lost; what you see may be out of date. Trying again.',
+  loading: 'Loading …',
+  open: title => `Open ${title}`,
+  openShort: 'Open',
+  start: title => `Start ${title}`,
+  startShort: 'Start',
+  stop: title => `Stop ${title}`,
+  stopShort: 'Stop',
+  stopQuestion: title => `Stop ${title}? Work that is not saved is lost.`,
+  remove: title => `Take ${title} off the list`,
+  removeShort: 'Remove',
+  cancel: 'Cancel',
+  close: 'Close',
+  favorite: title => `Show ${title} first`,
+  policy: title => `What ${title} may do`,
+  policyTitle: title => `What sessions of ${title} may do`,
+  policyName: {
+    clipboard: 'Clipboard',
+    clipboard_limit: 'Largest clipboard text (bytes)',
+    audio: 'Sound',
+    microphone: 'Microphone',
+    max_width: 'Widest screen (pixels)',
+    max_height: 'Tallest screen (pixels)',
+    max_fps: 'Frames a second, at most',
+    max_bitrate: 'Video, at most (bit/s)',
+    min_bitrate: 'Video, at least (bit/s)',
+    max_viewers: 'Viewers at once',
+  },
+  value: 'Value',
+  setting: 'Setting',
+  from: 'Set by',
+  yes: 'yes',
+  no: 'no',
+  values: { both: 'both ways', in: 'into the session', out: 'out of the session', none: 'none' },
+  source: { 'built-in': 'built-in', hub: 'this hub', app: 'the app' },
+  quota: 'Your limits',
+  quotaKind: { sessions: 'Sessions', cpu: 'Cores', memory: 'Memory' },
+  quotaOf: ({ source, group }) =>
+    source === 'group'
+      ? `limit of group ${group}`
+      : source === 'user'
+        ? 'your own limit'
+        : 'limit of this hub',
+  quotaUsed: (used, limit) => `${used} of ${limit}`,
+  state: {
+    starting: 'Starting',
+    running: 'Running',
+    frozen: 'Frozen',
+    hibernating: 'Going to sleep',
+    sleeping: 'Asleep',
+    resuming: 'Waking up',
+    stopping: 'Stopping',
+    stopped: 'Stopped',
+    failed: 'Failed',
+  },
+  since: time => `since ${time}`,
+  lastUsed: time => `last used ${time}`,
+  categoryName: {
+    Desktop: 'Desktop',
+    Graphics: 'Graphics',
+    Office: 'Office',
+    Internet: 'Internet',
+    Science: 'Science',
+    Development: 'Development',
+    System: 'System',
+    Education: 'Education',
+    Other: 'Other',
+  },
+  failed: 'That did not work.',
+  dismiss: 'Dismiss',
+  user: 'User',
+  stateLabel: 'State',
+  allStates: 'Any state',
+  selected: count => `${count} selected`,
+  selectAll: 'Select all that are shown',
+  selectOne: session => `Select ${session.title} of ${session.user}`,
+  stopSelected: 'Stop selected',
+  stopManyQuestion: count =>
+    `Stop ${count === 1 ? 'one session' : `${count} sessions`}? Work that is not saved is lost.`,
+  wall: 'All sessions',
+  count: (shown, all) => (shown === all ? `${all}` : `${shown} of ${all}`),
+  audit: 'Audit log',
+  actor: 'Who',
+  action: 'What',
+  target: 'Which',
+  outcome: 'Outcome',
+  outcomes: { allowed: 'allowed', denied: 'denied', failed: 'failed' },
+  anyOutcome: 'Any outcome',
+  time: 'When',
+  origin: 'From where',
+  reason: 'Why',
+  find: 'Find',
+  more: 'Older lines',
+  noLines: 'No line matches.',
+  preview: title => `Picture of ${title}`,
+};
+
+const de: Strings = {
+  language: 'Deutsch',
+  myDesktops: 'Meine Desktops',
+  admin: 'Verwaltung',
+  hubHome: 'JupyterHub',
+  signOut: 'Abmelden',
+  languageLabel: 'Sprache',
+  skip: 'Zum Inhalt',
+  sessions: 'Sitzungen',
+  apps: 'Programme',
+  noSessions: 'Zurzeit läuft nichts. Starte unten ein Programm.',
+  noApps: 'Kein Programm passt dazu.',
+  search: 'Suchen',
+  category: 'Kategorie',
+  allCategories: 'Alle',
+  offline: 'Verbindung verloren; die Anzeige kann veraltet sein. Neuer Versuch läuft.',
+  loading: 'Wird geladen …',
+  open: title => `${title} öffnen`,
+  openShort: 'Öffnen',
+  start: title => `${title} starten`,
+  startShort: 'Starten',
+  stop: title => `${title} beenden`,
+  stopShort: 'Beenden',
+  stopQuestion: title => `${title} beenden? Nicht gespeicherte Arbeit geht verloren.`,
+  remove: title => `${title} aus der Liste nehmen`,
+  removeShort: 'Entfernen',
+  cancel: 'Abbrechen',
+  close: 'Schließen',
+  favorite: title => `${title} zuerst zeigen`,
+  policy: title => `Was ${title} darf`,
+  policyTitle: title => `Was Sitzungen von ${title} dürfen`,
+  policyName: {
+    clipboard: 'Zwischenablage',
+    clipboard_limit: 'Größter Text der Zwischenablage (Bytes)',
+    audio: 'Ton',
+    microphone: 'Mikrofon',
+    max_width: 'Größte Bildschirmbreite (Pixel)',
+    max_height: 'Größte Bildschirmhöhe (Pixel)',
+    max_fps: 'Bilder je Sekunde, höchstens',
+    max_bitrate: 'Video, höchstens (bit/s)',
+    min_bitrate: 'Video, mindestens (bit/s)',
+    max_viewers: 'Zuschauer zugleich',
+  },
+  value: 'Wert',
+  setting: 'Einstellung',
+  from: 'Gesetzt von',
+  yes: 'ja',
+  no: 'nein',
+  values: { both: 'in beide Richtungen', in: 'in die Sitzung', out: 'aus der Sitzung', none: 'keine' },
+  source: { 'built-in': 'Voreinstellung', hub: 'diesem Hub', app: 'dem Programm' },
+  quota: 'Deine Grenzen',
+  quotaKind: { sessions: 'Sitzungen', cpu: 'Kerne', memory: 'Speicher' },
+  quotaOf: ({ source, group }) =>
+    source === 'group'
+      ? `Grenze der Gruppe ${group}`
+      : source === 'user'
+        ? 'deine eigene Grenze'
+        : 'Grenze dieses Hubs',
+  quotaUsed: (used, limit) => `${used} von ${limit}`,
+  state: {
+    starting: 'Startet',
+    running: 'Läuft',
+    frozen: 'Eingefroren',
+    hibernating: 'Schläft ein',
+    sleeping: 'Schläft',
+    resuming: 'Wacht auf',
+    stopping: 'Wird beendet',
+    stopped: 'Beendet',
+    failed: 'Fehlgeschlagen',
+  },
+  since: time => `seit ${time}`,
+  lastUsed: time => `zuletzt benutzt ${time}`,
+  categoryName: {
+    Desktop: 'Desktop',
+    Graphics: 'Grafik',
+    Office: 'Büro',
+    Internet: 'Internet',
+    Science: 'Wissenschaft',
+    Development: 'Entwicklung',
+    System: 'System',
+    Education: 'Bildung',
+    Other: 'Sonstiges',
+  },
+  failed: 'Das ging nicht.',
+  dismiss: 'Verwerfen',
+  user: 'Benutzer',
+  stateLabel: 'Zustand',
+  allStates: 'Jeder Zustand',
+  selected: count => `${count} ausgewählt`,
+  selectAll: 'Alle gezeigten auswählen',
+  selectOne: session => `${session.title} von ${session.user} auswählen`,
+  stopSelected: 'Ausgewählte beenden',
+  stopManyQuestion: count =>
+    `${count === 1 ? 'Eine Sitzung' : `${count} Sitzungen`} beenden? Nicht gespeicherte Arbeit geht verloren.`,
+  wall: 'Alle Sitzungen',
+  count: (shown, all) => (shown === all ? `${all}` : `${shown} von ${all}`),
+  audit: 'Prüfprotokoll',
+  actor: 'Wer',
+  action: 'Was',
+  target: 'Welche',
+  outcome: 'Ausgang',
+  outcomes: { allowed: 'erlaubt', denied: 'verweigert', failed: 'fehlgeschlagen' },
+  anyOutcome: 'Jeder Ausgang',
+  time: 'Wann',
+  origin: 'Von wo',
+  reason: 'Warum',
+  find: 'Suchen',
+  more: 'Ältere Zeilen',
+  noLines: 'Keine Zeile passt dazu.',
+  preview: title => `Bild von ${title}`,
+};
+
+export const LANGUAGES = { en, de } as const;
+export type Language = keyof typeof LANGUAGES;
+
+/** The first of `wanted` (BCP 47, the most wanted first) that there is; else English. */
+export function chooseLanguage(wanted: readonly string[]): Language {
+  const known = wanted
+    .map(one => one.toLowerCase().split('-')[0])
+    .find(one => one !== undefined && one in LANGUAGES);
+  return (known as Language | undefined) ?? 'en';
+}

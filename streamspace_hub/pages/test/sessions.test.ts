@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+
+import type { Api, Session, State } from '../src/api';
+import { ApiError } from '../src/api';
+import {
+  byKey,
+  follow,
+  inOrder,
+  isOpen,
+  canStop,
+  canStart,
+  keyOf,
+  matches,
+  without,
+  withSession,
+} from '../src/sessions';
+import type { ServerEvent } from '../src/sse';
+
+function session(name: string, state: State = 'running', user = 'ann'): Session {
+  return { user, name, app: 'gimp', title: name, state, url: `/user/${user}/${name}/streamspace/` };
+}
+
+test('what runs comes first, then by title', () => {
+  const all = [session('b', 'stopped'), session('c'), session('a', 'failed'), session('d', 'starting')];
+  expect(inOrder(all).map(one => one.name)).toEqual(['c', 'd', 'a', 'b']);
+});
+
+test('two users may have sessions of the same name', () => {
+  const all = byKey([session('a', 'running', 'ann'), session('a', 'running', 'bob')]);
+  expect(without(all, 'ann/a').size).toBe(1);
+  expect(withSession(all, session('a', 'stopped', 'bob')).get('bob/a')?.state).toBe('stopped');
+  expect(all.get('bob/a')?.state, 'what was there is left alone').toBe('running');
+});
+
+test('each state has one way on', () => {
+  const states: State[] = ['starting', 'running', 'frozen', 'stopping', 'stopped', 'failed'];
+  expect(states.filter(isOpen)).toEqual(['running', 'frozen']);
+  expect(states.filter(canStop)).toEqual(['starting', 'running', 'frozen']);
+  expect(states.filter(canStart)).toEqual(['stopped', 'failed']);
+});
+
+test('search looks at user, name, app and title in any case', () => {
+  expect(matches(session('Paint', 'running', 'ann'), ' PAIN ')).toBe(true);
+  expect(matches(session('Paint', 'running', 'ann'), 'ANN')).toBe(true);
+  expect(matches(session('Paint', 'running', 'ann'), 'bob')).toBe(false);
+});
+
+test('a list is followed through a lost connection and a reset', async () => {
+  const told: string[] = [];
+  const ended = new AbortController();
+  const streams: ServerEvent[][] = [
+    [
+      { kind: 'message', id: '1', data: null },
+      { kind: 'session', id: '2', data: JSON.stringify(session('a')) },
+      { kind: 'session', id: '3', data: JSON.stringify(session('x', 'running', 'bob')) },
+    ],
+    [{ kind: 'removed', id: '4', data: JSON.stringify(session('a')) }],
+    [{ kind: 'reset', id: '9', data: '{}' }],
+  ];
+  const api = {
+    sessions: () => Promise.resolve([session('old')]),
+    // eslint-disable-next-line @typescript-eslint/require-await
+    async *events(last: string | null) {
+      told.push(`after ${last}`);
+      const next = streams.shift();
+      if (!next) {
+        ended.abort();
+        throw new ApiError(0, 'gone');
+      }
+      yield* next;
+    },
+  } as unknown as Api;
+  await follow(
+    api,
+    { user: 'ann' },
+    {
+      onList: all => told.push(`list ${all.map(keyOf).join()}`),
+      onSession: one => told.push(keyOf(one)),
+      onRemoved: one => told.push(`no ${keyOf(one)}`),
+      onConnected: () => undefined,
+    },
+    ended.signal,
+  );
+  expect(told).toEqual([
+    'after null',
+    'list ann/old',
+    'ann/a',
+    'after 3',
+    'no ann/a',
+    'after 4',
+    'list ann/old',
+    'after 9',
+  ]);
+});

@@ -1,0 +1,58 @@
+"""What the hub tells as it happens, so that nobody waits for our next look at it.
+
+A hub without `streamspace_hub.changes` tells nothing; then sessions are known by looking, a little later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from streamspace_hub.service.hub import Hub, HubError
+
+RETRY = 1.0
+ABSENT = 60.0
+"""Seconds until a hub that has no such thing is asked again: it may have been restarted with it."""
+
+log = logging.getLogger("streamspace.service")
+
+
+class HubChanges:
+    """The hub's word, heard by one replica."""
+
+    def __init__(self, hub: Hub, on_change: Callable[[str], None]) -> None:
+        self._hub = hub
+        self._on_change = on_change
+        self._expected: dict[tuple[str, str, str], set[asyncio.Event]] = {}
+
+    async def run(self) -> None:
+        """Listen until cancelled, through restarts of the hub."""
+        while True:
+            pause = RETRY
+            try:
+                async for change in self._hub.changes():
+                    self._take(change["user"], change["server"], change["what"])
+            except HubError as error:
+                if error.status in (403, 404):
+                    pause = ABSENT
+                log.info("the hub does not tell of changes: %s", error)
+            await asyncio.sleep(pause)
+
+    @contextmanager
+    def expect(self, user: str, server: str, what: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the hub tells `what` of a server."""
+        event, key = asyncio.Event(), (user, server, what)
+        self._expected.setdefault(key, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._expected[key].discard(event)
+            if not self._expected[key]:
+                del self._expected[key]
+
+    def _take(self, user: str, server: str, what: str) -> None:
+        for event in self._expected.get((user, server, what), ()):
+            event.set()
+        self._on_change(user)

@@ -1,0 +1,44 @@
+"""`sessions/{user}/{server}/thumbnail`: a small picture of a session's screen, for those who may see the screen."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import UserName
+from streamspace_hub.service.documents import problems
+from streamspace_hub.service.problems import ProblemError, retry_after
+from streamspace_hub.service.requests import ByLooker, server_name
+from streamspace_hub.service.routes.sessions import Server
+from streamspace_hub.service.tables import SessionRow
+from streamspace_hub.service.thumbnails import FRESH, KIND
+
+router = APIRouter(tags=["sessions"])
+
+
+@router.get(
+    "/sessions/{user}/{server}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A JPEG, 320 pixels wide or less, at most some seconds old.",
+            "content": {KIND: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems(401, 403, 404),
+    },
+)
+async def get_thumbnail(asked: ByLooker, user: UserName, server: Server) -> Response:
+    """Show what a running session shows. Has a rate limit of its own, for pages with many of them."""
+    name = server_name(server)
+    if not asked.caller.may_look(user, name):
+        raise await asked.denied("session.look", f"{user}/{name}", "You may not see the screen of this session.")
+    async with asked.context.database.reading() as session:
+        row = await session.get(SessionRow, (user, name))
+    if row is None:
+        raise ProblemError("not-found", "There is no such session.")
+    picture = None
+    if row.state == SessionState.RUNNING and asked.context.thumbnails.offered:
+        picture = await asked.context.thumbnails.get(row.url, asked.caller.token)
+    if picture is None:
+        raise ProblemError("unavailable", "There is no picture at the moment.", headers=retry_after(FRESH))
+    return Response(picture, media_type=KIND, headers={"Cache-Control": f"private, max-age={FRESH:.0f}"})

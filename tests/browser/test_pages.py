@@ -1,0 +1,198 @@
+"""The service's pages at the demo's hub: signing in, My desktops, Admin, keyboard, languages, narrow and dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.support.demo import Demo
+from tests.support.lab import wait_for_picture
+from tests.support.pages import ADDRESS, open_pages
+
+pytestmark = [pytest.mark.browser, pytest.mark.hub, pytest.mark.x11]
+
+
+@pytest.fixture
+def english(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def mine(english: BrowserContext, demo: Demo) -> Page:
+    """*My desktops* of the user `demo`."""
+    return open_pages(english, demo)
+
+
+def card(page: Page, title: str):  # type: ignore[no-untyped-def]
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
+def test_a_session_is_started_opened_and_stopped(mine: Page, demo: Demo) -> None:
+    demo.stop("terminal")
+    mine.get_by_role("button", name="Start Terminal", exact=True).click()
+    expect(card(mine, "Terminal")).to_contain_text("Running")
+    card(mine, "Terminal").get_by_role("link", name="Open Terminal").click()
+    wait_for_picture(mine)
+    mine.go_back()
+    card(mine, "Terminal").get_by_role("button", name="Stop Terminal").click()
+    dialog = mine.get_by_role("dialog", name="Stop Terminal")
+    expect(dialog).to_contain_text("Work that is not saved is lost")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(card(mine, "Terminal")).to_contain_text("Running")
+    card(mine, "Terminal").get_by_role("button", name="Stop Terminal").click()
+    dialog.get_by_role("button", name="Stop").click()
+    expect(card(mine, "Terminal")).to_contain_text("Stopped")
+    card(mine, "Terminal").get_by_role("button", name="Take Terminal off the list").click()
+    expect(card(mine, "Terminal")).to_have_count(0)
+
+
+def test_a_session_that_is_started_elsewhere_appears(mine: Page, demo: Demo) -> None:
+    demo.stop("elsewhere")
+    demo.start("terminal", name="elsewhere")
+    expect(mine.locator(".card .name", has_text="elsewhere")).to_be_visible()
+    demo.stop("elsewhere")
+
+
+def test_a_session_is_shown_with_what_it_shows(mine: Page, terminal: str) -> None:
+    picture = mine.get_by_role("img", name="Picture of Terminal").first
+    expect(picture).to_be_visible()
+    size = picture.evaluate("one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])")
+    assert size[0] == 320
+    first = picture.get_attribute("src")
+    expect(picture).not_to_have_attribute("src", first or "")
+
+
+def test_the_catalog_is_searched_and_sorted(mine: Page) -> None:
+    tiles = mine.locator(".tile")
+    everything = tiles.count()
+    mine.get_by_role("searchbox", name="Search").fill("PHOTO")
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_contain_text("GIMP")
+    mine.get_by_role("searchbox", name="Search").fill("no such thing")
+    expect(mine.get_by_text("No app matches.")).to_be_visible()
+    mine.get_by_role("searchbox", name="Search").fill("")
+    mine.get_by_role("button", name="Graphics", exact=True).click()
+    assert 0 < tiles.count() < everything
+    mine.get_by_role("button", name="All", exact=True).click()
+    star = mine.get_by_role("button", name="Show Octave first")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    expect(tiles.first).to_contain_text("Octave")
+    mine.reload()
+    expect(tiles.first).to_contain_text("Octave")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_an_app_may_do_says_where_each_value_comes_from(mine: Page) -> None:
+    mine.get_by_role("button", name="What GIMP may do").click()
+    rows = mine.get_by_role("dialog").get_by_role("row")
+    expect(rows.filter(has_text="Frames a second")).to_contain_text("60")
+    expect(rows.filter(has_text="Frames a second")).to_contain_text("built-in")
+    mine.keyboard.press("Escape")
+    expect(mine.get_by_role("dialog")).to_have_count(0)
+
+
+def test_everything_can_be_done_by_keyboard(mine: Page) -> None:
+    mine.keyboard.press("Tab")
+    expect(mine.get_by_role("link", name="Skip to the content")).to_be_focused()
+    mine.keyboard.press("Enter")
+    expect(mine.locator("main")).to_be_focused()
+    mine.get_by_role("searchbox", name="Search").focus()
+    mine.keyboard.type("inkscape")
+    expect(mine.locator(".tile")).to_have_count(1)
+    info = mine.get_by_role("button", name="What Inkscape may do")
+    for _ in range(30):
+        mine.keyboard.press("Tab")
+        if info.evaluate("one => one === document.activeElement"):
+            break
+    mine.keyboard.press("Enter")
+    expect(mine.get_by_role("dialog")).to_be_visible()
+    mine.keyboard.press("Escape")
+    expect(info).to_be_focused()
+
+
+def test_german_is_spoken_to_who_asks_for_it(browser: Browser, demo: Demo) -> None:
+    context = browser.new_context(locale="de-AT")
+    page = open_pages(context, demo, heading="Programme")
+    expect(page.get_by_role("searchbox", name="Suchen")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.get_by_label("Sprache").select_option("en")
+    expect(page.get_by_role("heading", name="Apps")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Apps"), "the choice is kept").to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_computers_colours_and_fits_a_telephone(browser: Browser, demo: Demo, scheme: str) -> None:
+    context = browser.new_context(locale="en-GB", color_scheme=scheme, viewport={"width": 360, "height": 740})  # type: ignore[arg-type]
+    page = open_pages(context, demo)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360, "nothing sticks out"
+    red, green, blue = (
+        int(one) for one in re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]
+    )
+    assert (red + green + blue < 200) is (scheme == "dark")
+    context.close()
+
+
+def test_administrators_stop_many_and_read_the_audit_log(english: BrowserContext, demo: Demo) -> None:
+    for name in ("wall-1", "wall-2"):
+        demo.start("terminal", name=name)
+    page = open_pages(english, demo, user="admin", view="#admin", heading="All sessions")
+    page.get_by_role("searchbox", name="Search").fill("WALL-")
+    expect(page.locator(".wall .card")).to_have_count(2)
+    page.get_by_label("Select all that are shown").check()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.get_by_role("button", name="Stop selected").click()
+    dialog = page.get_by_role("dialog", name="Stop selected")
+    expect(dialog).to_contain_text("Stop 2 sessions?")
+    dialog.get_by_role("button", name="Stop selected").click()
+    expect(page.locator(".wall .state[data-state=stopped]")).to_have_count(2)
+    page.get_by_label("Which").fill("demo/wall-2")
+    page.get_by_label("What", exact=True).fill("session.stop")
+    page.get_by_role("button", name="Find").click()
+    row = page.get_by_role("row").filter(has_text="demo/wall-2")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("user:admin")
+    for name in ("wall-1", "wall-2"):
+        demo.api("DELETE", f"/users/demo/servers/{name}", json={"remove": True})
+
+
+def test_the_admin_page_is_not_there_for_others(english: BrowserContext, demo: Demo) -> None:
+    page = open_pages(english, demo, view="#admin")
+    expect(page.get_by_role("link", name="Admin")).to_have_count(0)
+    expect(page.get_by_role("heading", name="All sessions")).to_have_count(0)
+
+
+def test_signing_out_at_the_hub_signs_out_here(english: BrowserContext, demo: Demo) -> None:
+    page = open_pages(english, demo)
+    page.get_by_role("link", name="Sign out").click()
+    page.wait_for_url(re.compile("/hub/(login|logout)"))
+    # The service remembers for ten seconds whose token it was.
+    demo.wait_for(lambda: page.goto(f"{demo.url}{ADDRESS}") and "/hub/login" in page.url, "a page to sign in")
+
+
+def test_a_page_of_another_server_reads_nothing_with_our_cookie(english: BrowserContext, demo: Demo) -> None:
+    """Users' servers have the same origin as our pages; scripts of theirs get neither the page nor the API."""
+    page = open_pages(english, demo)
+    page.goto(f"{demo.url}/hub/home")
+    fetched = page.evaluate(
+        """async address => {
+          const got = async (path, options) => (await fetch(`${address}${path}`, options)).status;
+          return [
+            await got(''),
+            await got('api/v1/user'),
+            await got('api/v1/sessions', { method: 'POST', body: '{"app":"terminal"}' }),
+            await got('api/v1/user', { headers: { 'X-XSRF-Token': 'guessed' } }),
+          ];
+        }""",
+        ADDRESS,
+    )
+    assert fetched == [403, 403, 403, 403]
