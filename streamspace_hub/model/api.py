@@ -115,6 +115,29 @@ class UserQuota(_Data):
     limits: list[QuotaLimit]
 
 
+class UsageTotal(_Data):
+    """What one user or app has used."""
+
+    key: str = Field(description="The user or app; empty for all together.")
+    sessions: int = Field(ge=0, description="Times that a session ran.")
+    seconds: float = Field(description="How long they ran, together.")
+    core_seconds: float = Field(description="Cores by the time, as the app's template promised or allowed them.")
+    gib_seconds: float = Field(description="GiB of memory by the time, likewise.")
+    gpu_seconds: float = Field(description="GPUs by the time.")
+    cost: float = Field(description="By the hub's prices.")
+
+
+class UsageReport(_Data):
+    """What was used in a time."""
+
+    since: str = Field(description="ISO 8601, UTC.")
+    until: str = Field(description="ISO 8601, UTC.")
+    by: Literal["user", "app"]
+    currency: str = Field(description="ISO 4217; empty where there are no prices.")
+    totals: list[UsageTotal] = Field(description="The most first.")
+    total: UsageTotal
+
+
 class Outcome(StrEnum):
     """How an audited attempt went."""
 
@@ -207,6 +230,8 @@ __all__ = [
     "SessionList",
     "SessionState",
     "Settings",
+    "UsageReport",
+    "UsageTotal",
     "UserName",
     "UserQuota",
     "UserSession",

@@ -97,7 +97,7 @@ def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Ru
     """Return why `wanted` may not start beside what is `running`, in sentences for the user; None when it may."""
     for kind, limit in limits.items():
         used = usage_of(kind, running)
-        needed = _need(kind, wanted.resources)
+        needed = need_of(kind, wanted.resources)
         if used + needed > limit.amount:
             need = f"{wanted.title} needs {_shown(kind, needed)}"
             return f"{need}; {_room(kind, limit, used)} {_advice(running, needed, limit)}"
@@ -106,10 +106,11 @@ def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Ru
 
 def usage_of(kind: Kind, running: Sequence[Running]) -> float:
     """Return how much sessions take together: sessions, cores or bytes."""
-    return sum(_need(kind, one.resources) for one in running)
+    return sum(need_of(kind, one.resources) for one in running)
 
 
-def _need(kind: Kind, resources: Resources) -> float:
+def need_of(kind: Kind, resources: Resources) -> float:
+    """Return what one session counts as: sessions, cores or bytes."""
     # What an app is promised counts where it has no upper limit.
     if kind == "sessions":
         return 1

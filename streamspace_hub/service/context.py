@@ -68,13 +68,13 @@ def make_context(settings: ServiceSettings) -> Context:
     """Return a replica that has not connected to anything yet."""
     worker = secrets.token_hex(8)
     catalog = load_catalog(settings.catalog_dirs)
-    titles = {name: entry.template.title for name, entry in catalog.apps.items()}
+    templates = {name: entry.template for name, entry in catalog.apps.items()}
     database = Database(settings.database_url.get_secret_value())
     hub = Hub(settings.api_url, settings.api_token.get_secret_value())
     metrics = Metrics()
     audit = AuditLog(database, metrics)
     feed = EventFeed(database, metrics)
-    mirror = Mirror(database, hub, audit, titles, feed.poke)
+    mirror = Mirror(database, hub, audit, templates, feed.poke)
     watcher = Watcher(database, hub, mirror, worker)
     return Context(
         settings=settings,

@@ -15,14 +15,15 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from streamspace_hub.model import SessionState
+from streamspace_hub.model import AppTemplate, Resources, SessionState
 from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.ledger import End, amounts, reckon
 from streamspace_hub.service.servers import PENDING, Change, changes, failed, merged, sessions_of
-from streamspace_hub.service.tables import EventRow, SessionRow, WatchedRow
+from streamspace_hub.service.tables import EventRow, SessionRow, UsageRow, WatchedRow
 
 log = logging.getLogger("streamspace.service")
 
@@ -37,13 +38,14 @@ class Mirror:
         database: Database,
         hub: Hub,
         audit: AuditLog,
-        titles: Mapping[str, str],
+        templates: Mapping[str, AppTemplate],
         on_written: Callable[[], None],
     ) -> None:
         self._database = database
         self._hub = hub
         self._audit = audit
-        self._titles = titles
+        self._templates = templates
+        self._titles = {name: template.title for name, template in templates.items()}
         self._on_written = on_written
 
     async def refresh(self, user: str) -> dict[str, UserSession]:
@@ -112,6 +114,7 @@ class Mirror:
         else:
             watched.asked = asked
         await session.flush()
+        await self._reckon(session, user, known, seen, asked)
         told = changes(known, seen)
         await session.execute(delete(SessionRow).where(SessionRow.user == user))
         if seen:
@@ -122,6 +125,37 @@ class Mirror:
             if attempt is not None:
                 lines.append(await self._audit.add(session, attempt))
         return dict(seen)
+
+    async def _reckon(
+        self,
+        session: AsyncSession,
+        user: str,
+        known: Mapping[str, UserSession],
+        seen: Mapping[str, UserSession],
+        asked: float,
+    ) -> None:
+        """Bring the user's usage up to date, as a part of the same transaction."""
+        query = select(UsageRow).where(UsageRow.user == user, UsageRow.ended.is_(None))
+        rows = {row.name: row for row in (await session.execute(query)).scalars()}
+        running = {name: row.started for name, row in rows.items()}
+        for change in reckon(running, known, seen, asked):
+            if isinstance(change, End):
+                rows[change.name].ended = change.ended
+                continue
+            template = self._templates.get(change.app)
+            cores, memory, gpus = amounts(template.resources if template else Resources())
+            session.add(
+                UsageRow(
+                    user=user,
+                    name=change.name,
+                    started=change.started,
+                    app=change.app,
+                    cores=cores,
+                    memory=memory,
+                    gpus=gpus,
+                )
+            )
+        await session.flush()
 
 
 async def _tell(session: AsyncSession, told: Sequence[Change]) -> None:

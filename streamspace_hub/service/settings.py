@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
 
 DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
@@ -34,6 +35,7 @@ VARIABLES = {
     "proxy_url": "STREAMSPACE_PROXY_URL",
     "default_policy": "STREAMSPACE_DEFAULT_POLICY",
     "quotas": "STREAMSPACE_QUOTAS",
+    "prices": "STREAMSPACE_PRICES",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -62,6 +64,7 @@ class ServiceSettings(BaseModel):
     catalog_dirs: tuple[Path, ...] = ()
     default_policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="The hub's, as JSON.")
     quotas: Quotas = Field(default_factory=Quotas, description="The hub's, as JSON.")
+    prices: Prices = Field(default_factory=Prices, description="What use costs, as JSON.")
     proxy_url: str = Field(
         default="", pattern=r"^(https?://.+)?$", description="The hub's proxy as seen from here; for thumbnails."
     )
@@ -109,7 +112,7 @@ class ServiceSettings(BaseModel):
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
                 "starts; one that is started otherwise needs both."
             )
-        for field in ("default_policy", "quotas"):
+        for field in ("default_policy", "quotas", "prices"):
             if field in given:
                 try:
                     given[field] = json.loads(str(given[field]))

@@ -42,6 +42,24 @@ class WatchedRow(Table):
     """Seconds since 1970 at which the hub was asked."""
 
 
+class UsageRow(Table):
+    """A time that a session ran, and what it counts as. Never removed: it is what is billed."""
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_by_start", "started"), Index("usage_by_app", "app"))
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    started: Mapped[float] = mapped_column(Float, primary_key=True)
+    """Seconds since 1970, as `ended`."""
+    app: Mapped[str] = mapped_column(String(30))
+    ended: Mapped[float | None] = mapped_column(Float)
+    cores: Mapped[float] = mapped_column(Float)
+    memory: Mapped[float] = mapped_column(Float)
+    """Bytes."""
+    gpus: Mapped[int] = mapped_column(Integer)
+
+
 class EventRow(Table):
     """A change of a session, in the order in which subscribers see them."""
 
@@ -138,5 +156,6 @@ __all__ = [
     "SessionRow",
     "SettingsRow",
     "Table",
+    "UsageRow",
     "WatchedRow",
 ]

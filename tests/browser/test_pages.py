@@ -165,6 +165,19 @@ def test_administrators_stop_many_and_read_the_audit_log(english: BrowserContext
         demo.api("DELETE", f"/users/demo/servers/{name}", json={"remove": True})
 
 
+def test_administrators_see_and_save_what_was_used(english: BrowserContext, demo: Demo, terminal: str) -> None:
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Usage")
+    section = page.get_by_role("region", name="Usage")
+    expect(section.get_by_role("row").filter(has_text="demo")).to_be_visible()
+    section.get_by_label("Added up by").select_option("app")
+    expect(section.get_by_role("row").filter(has_text="terminal")).to_be_visible()
+    with page.expect_download() as saving:
+        section.get_by_role("button", name="Save as CSV").click()
+    first, *rows = saving.value.path().read_text().splitlines()
+    assert first.startswith("user,session,app,started,ended,seconds,")
+    assert any(row.startswith("demo,terminal,terminal,") for row in rows)
+
+
 def test_the_admin_page_is_not_there_for_others(english: BrowserContext, demo: Demo) -> None:
     page = open_pages(english, demo, view="#admin")
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)

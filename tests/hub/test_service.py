@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ APP = {"app": "test-app"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
     config = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}; c.StreamSpace.default_policy = {"max_fps": 25}'
-    async with service_hub(config=config) as found:
+    async with service_hub(config=config, prices={"currency": "EUR", "session_hour": 3600}) as found:
         yield found
 
 
@@ -119,6 +122,7 @@ async def test_rights_are_denied_by_default_and_every_attempt_is_noted(running: 
         ("GET", "/audit", "audit.read"),
         ("GET", "/audit/export", "audit.read"),
         ("GET", "/audit/verify", "audit.read"),
+        ("GET", f"/usage?user={running.ann}", "usage.read"),
     ):
         denied = await bob(method, path)
         assert (denied.status_code, kind(denied)) == (403, "forbidden"), path
@@ -484,3 +488,56 @@ async def test_files_of_the_pages_are_sent_and_nothing_else(running: ServiceHub)
         assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
         for path in ("/no.js", "/..%2fapp.py", "/%2e%2e/app.py", "/..%5capp.py"):
             assert (await client.get(base + path)).status_code == 404, path
+
+
+async def test_what_a_session_used_is_written_to_the_second(running: ServiceHub) -> None:
+    admin, ann, bob = [await running.api(user) for user in (ADMIN, running.ann, running.bob)]
+    query = {"app": "test-app", "by": "user", "user": running.ann}
+    before = (await ann("GET", "/usage", params=query)).json()["total"]
+    async with running.hub.session(running.ann, "counted") as model:
+        await ann.until(f"/sessions/{running.ann}/counted", "running")
+        during = (await ann("GET", "/usage", params=query)).json()["total"]
+        assert during["sessions"] == before["sessions"] + 1
+        await asyncio.sleep(2)
+    await ann.until(f"/sessions/{running.ann}/counted", "stopped")
+    servers = (await running.hub.api("GET", f"/users/{running.ann}?include_stopped_servers=1")).json()["servers"]
+    ran = when(servers["counted"]["last_activity"]) - when(model["started"])
+    report = (await ann("GET", "/usage", params=query)).json()
+    after = report["total"]
+    assert after["seconds"] - before["seconds"] == pytest.approx(ran, abs=1), "as the hub has it"
+    assert (report["currency"], report["totals"][0]["key"]) == ("EUR", running.ann)
+    assert after["cost"] == pytest.approx(after["seconds"] / 3600 * 3600, rel=0.01), "a euro each second"
+    table = (await admin("GET", "/usage/export", params={"user": running.ann})).text
+    (row,) = [row for row in csv.DictReader(io.StringIO(table)) if row["session"] == "counted"]
+    assert (row["user"], row["app"], row["currency"]) == (running.ann, "test-app", "EUR")
+    assert float(row["seconds"]) == pytest.approx(ran, abs=1)
+    assert when(row["started"]) == pytest.approx(when(model["started"]), abs=1)
+    for path in ("/usage", "/usage/export"):
+        denied = await bob("GET", path, params={"user": running.ann})
+        assert (denied.status_code, kind(denied)) == (403, "forbidden"), path
+    own = (await bob("GET", "/usage", params={"by": "user"})).json()
+    assert {one["key"] for one in own["totals"]} <= {running.bob}, "without being asked, one's own"
+    wrong = await ann("GET", "/usage", params={"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"})
+    assert (wrong.status_code, kind(wrong)) == (422, "invalid")
+
+
+def when(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+async def test_the_ledger_is_right_although_hub_and_service_were_killed_meanwhile(running: ServiceHub) -> None:
+    ann = await running.api(running.ann)
+    model = await running.hub.start_server(running.ann, "through", {"app": "test-app"})
+    await ann.until(f"/sessions/{running.ann}/through", "running")
+    running.hub.kill()
+    await running.hub.start()
+    await until_up(running.hub.url, lambda: running.hub.log)
+    session = await ann.until(f"/sessions/{running.ann}/through", "running")
+    assert session["started"] == model["started"], "it went on"
+    await running.hub.stop_server(running.ann, "through")
+    await ann.until(f"/sessions/{running.ann}/through", "stopped")
+    servers = (await running.hub.api("GET", f"/users/{running.ann}?include_stopped_servers=1")).json()["servers"]
+    ran = when(servers["through"]["last_activity"]) - when(model["started"])
+    table = (await ann("GET", "/usage/export")).text
+    (row,) = [row for row in csv.DictReader(io.StringIO(table)) if row["session"] == "through"]
+    assert float(row["seconds"]) == pytest.approx(ran, abs=1), "one entry, from its start to its end"

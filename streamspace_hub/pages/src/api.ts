@@ -14,6 +14,7 @@ export type QuotaLimit = Schemas['QuotaLimit'];
 export type PolicyValue = Schemas['PolicyValue'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Settings = Schemas['Settings'];
+export type UsageReport = Schemas['UsageReport'];
 type Problem = Schemas['Problem'];
 
 /** The service refused, or cannot be reached; the message is a sentence for the user. */
@@ -123,6 +124,13 @@ export function makeApi(page: Page, onSignedOut: () => void) {
         body: change(data),
       });
       return (await ask(put)).data;
+    },
+    async usage(by: UsageReport['by'], since: string): Promise<UsageReport> {
+      return (await ask(client.GET('/api/v1/usage', { params: { query: { by, since } } }))).data;
+    },
+    async usageCsv(since: string): Promise<Blob> {
+      const asked = client.GET('/api/v1/usage/export', { params: { query: { since } }, parseAs: 'blob' });
+      return (await ask(asked)).data;
     },
     async audit(filter: AuditFilter, before: number | null) {
       const query = { ...filter, limit: 50, ...(before === null ? {} : { before }) };

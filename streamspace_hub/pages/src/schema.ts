@@ -236,6 +236,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage
+         * @description Add up what was used in a time, the most first; an entry counts with the part that lies in it.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Usage
+         * @description Take the entries as CSV (RFC 4180), the oldest first; of each the part that lies in the time.
+         */
+        get: operations["export_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -639,6 +679,79 @@ export interface components {
              * @description Apps to list first, in this order.
              */
             favorites?: string[];
+        };
+        /**
+         * UsageReport
+         * @description What was used in a time.
+         */
+        UsageReport: {
+            /**
+             * Since
+             * @description ISO 8601, UTC.
+             */
+            since: string;
+            /**
+             * Until
+             * @description ISO 8601, UTC.
+             */
+            until: string;
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "user" | "app";
+            /**
+             * Currency
+             * @description ISO 4217; empty where there are no prices.
+             */
+            currency: string;
+            /**
+             * Totals
+             * @description The most first.
+             */
+            totals: components["schemas"]["UsageTotal"][];
+            total: components["schemas"]["UsageTotal"];
+        };
+        /**
+         * UsageTotal
+         * @description What one user or app has used.
+         */
+        UsageTotal: {
+            /**
+             * Key
+             * @description The user or app; empty for all together.
+             */
+            key: string;
+            /**
+             * Sessions
+             * @description Times that a session ran.
+             */
+            sessions: number;
+            /**
+             * Seconds
+             * @description How long they ran, together.
+             */
+            seconds: number;
+            /**
+             * Core Seconds
+             * @description Cores by the time, as the app's template promised or allowed them.
+             */
+            core_seconds: number;
+            /**
+             * Gib Seconds
+             * @description GiB of memory by the time, likewise.
+             */
+            gib_seconds: number;
+            /**
+             * Gpu Seconds
+             * @description GPUs by the time.
+             */
+            gpu_seconds: number;
+            /**
+             * Cost
+             * @description By the hub's prices.
+             */
+            cost: number;
         };
         /**
          * UserQuota
@@ -2120,6 +2233,192 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                /** @description From then on (ISO 8601 with its zone); else 30 days before. */
+                since?: string | null;
+                /** @description Until then; else until now. */
+                until?: string | null;
+                /** @description Only of this user; for administrators, else of all. */
+                user?: string | null;
+                /** @description Only of this app. */
+                app?: string | null;
+                /** @description What to add up by. */
+                by?: "user" | "app";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_usage: {
+        parameters: {
+            query?: {
+                /** @description From then on (ISO 8601 with its zone); else 30 days before. */
+                since?: string | null;
+                /** @description Until then; else until now. */
+                until?: string | null;
+                /** @description Only of this user; for administrators, else of all. */
+                user?: string | null;
+                /** @description Only of this app. */
+                app?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each time that a session ran: user, session, app, started, ended, seconds, cores, memory_gib, gpus, cost, currency. No `ended` while it runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

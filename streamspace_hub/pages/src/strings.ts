@@ -65,6 +65,17 @@ export interface Strings {
   stopManyQuestion: (count: number) => string;
   wall: string;
   count: (shown: number, all: number) => string;
+  usage: string;
+  usageBy: string;
+  byUser: string;
+  byApp: string;
+  app: string;
+  period: string;
+  lastDays: (days: number) => string;
+  usageColumns: readonly string[];
+  together: string;
+  saveCsv: string;
+  noUsage: string;
   audit: string;
   actor: string;
   action: string;
@@ -177,6 +188,17 @@ const en: Strings = {
     `Stop ${count === 1 ? 'one session' : `${count} sessions`}? Work that is not saved is lost.`,
   wall: 'All sessions',
   count: (shown, all) => (shown === all ? `${all}` : `${shown} of ${all}`),
+  usage: 'Usage',
+  usageBy: 'Added up by',
+  byUser: 'By user',
+  byApp: 'By app',
+  app: 'App',
+  period: 'Period',
+  lastDays: days => (days === 1 ? 'Last 24 hours' : `Last ${days} days`),
+  usageColumns: ['Sessions', 'Hours', 'Core hours', 'GiB hours', 'GPU hours'],
+  together: 'Together',
+  saveCsv: 'Save as CSV',
+  noUsage: 'Nothing was used.',
   audit: 'Audit log',
   actor: 'Who',
   action: 'What',
@@ -289,6 +311,17 @@ const de: Strings = {
     `${count === 1 ? 'Eine Sitzung' : `${count} Sitzungen`} beenden? Nicht gespeicherte Arbeit geht verloren.`,
   wall: 'Alle Sitzungen',
   count: (shown, all) => (shown === all ? `${all}` : `${shown} von ${all}`),
+  usage: 'Nutzung',
+  usageBy: 'Zusammengezählt nach',
+  byUser: 'Nach Benutzer',
+  byApp: 'Nach Programm',
+  app: 'Programm',
+  period: 'Zeitraum',
+  lastDays: days => (days === 1 ? 'Letzte 24 Stunden' : `Letzte ${days} Tage`),
+  usageColumns: ['Sitzungen', 'Stunden', 'Kernstunden', 'GiB-Stunden', 'GPU-Stunden'],
+  together: 'Zusammen',
+  saveCsv: 'Als CSV speichern',
+  noUsage: 'Nichts wurde benutzt.',
   audit: 'Prüfprotokoll',
   actor: 'Wer',
   action: 'Was',
