@@ -12,7 +12,7 @@ from streamspace_hub._install import SERVICE_CUSTOM_SCOPES, InstallError, config
 
 NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
-OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups", "proxy_url", "prices")
+OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups", "proxy_url", "prices", "webhooks")
 
 SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups"]
 """Its own token only reads. Whatever it starts or stops, it does with the token of who asks."""
@@ -78,6 +78,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "STREAMSPACE_DEFAULT_POLICY": _json(configured(c.StreamSpace, "default_policy", {})),
         "STREAMSPACE_QUOTAS": _json(configured(c.StreamSpace, "quotas", {})),
         "STREAMSPACE_PRICES": _json(options.get("prices")),
+        "STREAMSPACE_WEBHOOKS": _json(options.get("webhooks")),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),
         "STREAMSPACE_RATE_LIMIT": str(options.get("rate_limit", "")),

@@ -21,6 +21,7 @@ from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.watcher import Watcher
+from streamspace_hub.service.webhooks import Webhooks
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Context:
     watcher: Watcher
     changes: HubChanges
     thumbnails: Thumbnails
+    webhooks: Webhooks
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -49,7 +51,7 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        loops = (self.watcher.run(), self.watcher.follow(), self.feed.run(), self.changes.run())
+        loops = (self.watcher.run(), self.watcher.follow(), self.feed.run(), self.changes.run(), self.webhooks.run())
         return [asyncio.create_task(loop) for loop in loops]
 
     async def close(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -59,6 +61,7 @@ class Context:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await self.webhooks.close()
         await self.thumbnails.close()
         await self.hub.close()
         await self.database.close()
@@ -90,4 +93,5 @@ def make_context(settings: ServiceSettings) -> Context:
         watcher=watcher,
         changes=HubChanges(hub, watcher.hurry),
         thumbnails=Thumbnails(settings.proxy_url),
+        webhooks=Webhooks(database, settings.webhooks, watcher.leads),
     )

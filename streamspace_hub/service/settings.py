@@ -15,6 +15,7 @@ from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
+from streamspace_hub.model.webhook import Webhook
 
 DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -36,6 +37,7 @@ VARIABLES = {
     "default_policy": "STREAMSPACE_DEFAULT_POLICY",
     "quotas": "STREAMSPACE_QUOTAS",
     "prices": "STREAMSPACE_PRICES",
+    "webhooks": "STREAMSPACE_WEBHOOKS",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -68,6 +70,7 @@ class ServiceSettings(BaseModel):
     proxy_url: str = Field(
         default="", pattern=r"^(https?://.+)?$", description="The hub's proxy as seen from here; for thumbnails."
     )
+    webhooks: tuple[Webhook, ...] = Field(default=(), description="Who is told of events, as JSON.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")
@@ -112,20 +115,25 @@ class ServiceSettings(BaseModel):
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
                 "starts; one that is started otherwise needs both."
             )
-        for field in ("default_policy", "quotas", "prices"):
+        for field in ("default_policy", "quotas", "prices", "webhooks"):
             if field in given:
                 try:
                     given[field] = json.loads(str(given[field]))
                 except ValueError:
                     raise SettingsError(f"{VARIABLES[field]}: must be JSON.") from None
         try:
-            return cls.model_validate(given)
+            settings = cls.model_validate(given)
+            for webhook in settings.webhooks:
+                webhook.secret()
+            return settings
         except ValidationError as error:
             complaint = explain(error, cls)[0]
             name = VARIABLES[str(complaint.location[0])]
             # Not the value: a database's URL may hold a password.
             shown = complaint.message if name not in SECRET else "cannot be used; " + complaint.message
             raise SettingsError(f"{name}: {shown}") from None
+        except ValueError as error:
+            raise SettingsError(f"{VARIABLES['webhooks']}: {error}") from None
 
 
 SECRET = ("JUPYTERHUB_API_TOKEN", "STREAMSPACE_DATABASE_URL")

@@ -137,6 +137,20 @@ class KeyRow(Table):
     body: Mapped[str | None] = mapped_column(Text)
 
 
+class WebhookRow(Table):
+    """How far a webhook has come in the sequence of events."""
+
+    __tablename__ = "webhooks"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    """The last event that was taken."""
+    failures: Mapped[int] = mapped_column(Integer)
+    """In a row."""
+    next_try: Mapped[float] = mapped_column(Float)
+    """Seconds since 1970."""
+
+
 class LeaseRow(Table):
     """A task that one replica does for all."""
 
@@ -158,4 +172,5 @@ __all__ = [
     "Table",
     "UsageRow",
     "WatchedRow",
+    "WebhookRow",
 ]

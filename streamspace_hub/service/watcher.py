@@ -58,7 +58,7 @@ class Watcher:
             self._somebody.clear()
             users, self._hurried = self._hurried, set()
             try:
-                if await self._leads():
+                if await self.leads():
                     await asyncio.gather(*(self._mirror.refresh(user) for user in users))
             except (HubError, *Unreachable) as error:
                 log.warning("a change was not looked at: %s", type(error).__name__)
@@ -69,7 +69,7 @@ class Watcher:
         """Go on until cancelled; what fails is logged, and tried again."""
         while True:
             try:
-                if await self._leads():
+                if await self.leads():
                     await self._step()
             except HubError as error:
                 log.warning("the hub cannot be asked for sessions: %s", error)
@@ -103,7 +103,8 @@ class Watcher:
         for user in sorted(live):
             await self._mirror.refresh(user)
 
-    async def _leads(self) -> bool:
+    async def leads(self) -> bool:
+        """Return whether this replica does what one does for all; take that over when nobody does."""
         async with self._database.reading() as session:
             held = await session.get(LeaseRow, "watcher")
         if held is not None:
