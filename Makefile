@@ -37,6 +37,7 @@ setup: $(VENV)/stamps/install $(NODE_TOOLS)/stamp
 
 setup-test: setup
 	@tools/system-packages tools/packages-test.txt
+	@tools/promtool > /dev/null
 
 # --- the virtual environment -----------------------------------------------------------------------------------------
 

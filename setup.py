@@ -50,6 +50,7 @@ setup(
             "catalog/apps/*.yaml",
             "catalog/icons/*.svg",
             "demo/jupyter/labconfig/*.json",
+            "service/monitoring/*",
             "service/static/*",
         ],
         "streamspace_spawner": ["py.typed"],
