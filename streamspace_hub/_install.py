@@ -71,6 +71,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
             setattr(c.StreamSpace, name, value)
     _check_policy(c)
     _offer_turn(c)
+    _check_hours(c, service=service)
     if service is not False:
         from streamspace_hub._install_service import add_service
 
@@ -138,6 +139,21 @@ def _check_policy(c: Any) -> None:
         except ValidationError as error:
             complaint = explain(error, model)[0]
             raise InstallError(f"StreamSpace.{name}: {complaint.field}: {complaint.message}") from None
+
+
+def _check_hours(c: Any, *, service: object) -> None:
+    """Complain of hours that nobody would count."""
+    from streamspace_hub.model.quota import Quotas, longest_window
+
+    quotas = Quotas.model_validate(configured(c.StreamSpace, "quotas", {}))
+    # Called a second time, it may be without the service that the first call has added.
+    known = service is not False or any(
+        one.get("name") == "streamspace" for one in configured(c.JupyterHub, "services", [])
+    )
+    if longest_window(quotas) and not known:
+        raise InstallError(
+            "StreamSpace.quotas: session_hours and gpu_hours are counted by the service: install(c, service=True)."
+        )
 
 
 def _offer_turn(c: Any) -> None:

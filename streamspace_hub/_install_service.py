@@ -66,11 +66,12 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
 
 
 def _tell_changes(c: Any) -> None:
-    """Have the hub tell the service at once whose servers have changed."""
-    from streamspace_hub.changes import PATH, ChangesHandler
+    """Have the hub tell the service at once whose servers have changed, and hear what was used."""
+    from streamspace_hub import changes, usage
 
-    others = [handler for handler in configured(c.JupyterHub, "extra_handlers", []) if handler[0] != PATH]
-    c.JupyterHub.extra_handlers = [*others, (PATH, ChangesHandler)]
+    ours = [(changes.PATH, changes.ChangesHandler), (usage.PATH, usage.UsageHandler)]
+    others = [one for one in configured(c.JupyterHub, "extra_handlers", []) if one[0] not in dict(ours)]
+    c.JupyterHub.extra_handlers = [*others, *ours]
 
 
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,13 +46,14 @@ class StreamSpace(LoggingConfigurable):
     quotas = Dict(
         config=True,
         help="""
-        How much the sessions of one user may take together: `sessions`, `cpu` (cores) and `memory`.
+        How much the sessions of one user may take together: `sessions`, `cpu` (cores) and `memory`, at once, and
+        `session_hours` and `gpu_hours` in a rolling window.
 
         Each limit is taken from the user's own quota, else from the most generous of their groups', else the default;
         what is said nowhere is not limited::
 
             c.StreamSpace.quotas = {
-                "default": {"sessions": 3, "memory": "8G"},
+                "default": {"sessions": 3, "memory": "8G", "session_hours": {"hours": 20, "days": 7}},
                 "groups": {"staff": {"sessions": 10, "memory": "64G"}},
                 "users": {"ann": {"cpu": 16}},
             }

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.catalog import Catalog
 from streamspace_hub.model import Resources
-from streamspace_hub.model.quota import Running, limits_of, refusal_of
+from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
@@ -123,11 +124,15 @@ class StreamSpaceMixin(_Spawner):
         """Refuse a session that the user's quota has no room for."""
         if not self.streamspace.quotas:
             return
-        limits = limits_of(self.streamspace.user_quotas, self.user.name, [group.name for group in self.user.groups])
+        quotas, groups = self.streamspace.user_quotas, [group.name for group in self.user.groups]
+        limits = limits_of(quotas, self.user.name, groups)
         others = [one for one in self.user.spawners.values() if one is not self and one.active]
         running = [found for one in others if (found := _running(one, catalog))]
         wanted = Running(plan.template.title, plan.template.resources)
-        if message := refusal_of(limits, running, wanted):
+        # Told by the service, which has the ledger.
+        used = self.user.settings.get("streamspace_usage", {}).get(self.user.name, [])
+        hours = hours_refusal(hours_of(quotas, self.user.name, groups), used, wanted, time.time())
+        if message := refusal_of(limits, running, wanted) or hours:
             raise SessionRefused(message, reason="quota", status=409)
 
     def _become_session(self, plan: SessionPlan) -> None:

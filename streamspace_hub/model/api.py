@@ -101,11 +101,13 @@ class ResolvedPolicy(_Data):
 class QuotaLimit(_Data):
     """One limit of a user, and how much of it is in use."""
 
-    kind: Literal["sessions", "cpu", "memory"]
-    limit: float = Field(description="Sessions, cores or bytes.")
+    kind: Literal["sessions", "cpu", "memory", "session_hours", "gpu_hours"]
+    limit: float = Field(description="Sessions, cores, bytes or hours.")
     used: float = Field(description="In the same unit.")
     source: Literal["user", "group", "hub"] = Field(description="Whose quota has set it.")
     group: str | None = Field(default=None, description="The group, where it is a group's.")
+    days: int | None = Field(default=None, description="Of hours: in the last so many days.")
+    free_at: str | None = Field(default=None, description="Of hours that are used up: when some are free (ISO 8601).")
 
 
 class UserQuota(_Data):

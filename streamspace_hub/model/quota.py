@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamspace_hub.model.app import Memory, Resources, memory_bytes
+from streamspace_hub.model.hours import HOUR, HoursLimit, Span, free_at, used_seconds
 
 Kind = Literal["sessions", "cpu", "memory"]
+HoursKind = Literal["session_hours", "gpu_hours"]
+HOURS_KINDS: Final[tuple[HoursKind, ...]] = ("session_hours", "gpu_hours")
 Source = Literal["user", "group", "hub"]
 KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory")
 
@@ -23,6 +27,12 @@ class Quota(BaseModel):
     sessions: int | None = Field(default=None, ge=0, le=1000, description="Sessions that run at once.")
     cpu: float | None = Field(default=None, gt=0, le=10_000, description="Cores, by the apps' `cpu_limit`.")
     memory: Memory | None = Field(default=None, description="Memory, by the apps' `mem_limit`, e.g. `8G`.")
+    session_hours: HoursLimit | None = Field(default=None, description="Hours that sessions run in a rolling window.")
+    gpu_hours: HoursLimit | None = Field(default=None, description="The same of the GPUs that they have.")
+
+    def hours(self, kind: HoursKind) -> HoursLimit | None:
+        """Return the limit of hours."""
+        return self.session_hours if kind == "session_hours" else self.gpu_hours
 
     def amount(self, kind: Kind) -> float | None:
         """Return the limit as a number: sessions, cores or bytes."""
@@ -53,11 +63,25 @@ class Limit:
     @property
     def origin(self) -> str:
         """Where it comes from, in words for the user."""
-        return {
-            "user": "your own quota",
-            "group": f"the quota of group {self.group}",
-            "hub": "the quota of this hub",
-        }[self.source]
+        return _origin(self.source, self.group)
+
+
+@dataclass(frozen=True)
+class HoursGrant:
+    """A limit of hours of one user, and where it comes from, as of `Limit`."""
+
+    limit: HoursLimit
+    source: Source
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A time that a session of the user ran, and its GPUs."""
+
+    begun: float
+    ended: float | None
+    gpus: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +115,70 @@ def limits_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[Kind, 
         elif general is not None:
             found[kind] = Limit(general, "hub")
     return found
+
+
+def hours_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[HoursKind, HoursGrant]:
+    """Return a user's limits of hours, found as `limits_of` does; the most generous has the most hours a day."""
+    found: dict[HoursKind, HoursGrant] = {}
+    for kind in HOURS_KINDS:
+        own = quotas.users.get(user, Quota()).hours(kind)
+        theirs = [
+            (limit, name)
+            for name in sorted(groups)
+            if name in quotas.groups and (limit := quotas.groups[name].hours(kind)) is not None
+        ]
+        general = quotas.default.hours(kind)
+        if own is not None:
+            found[kind] = HoursGrant(own, "user")
+        elif theirs:
+            limit, name = max(theirs, key=lambda one: one[0].hours / one[0].days)
+            found[kind] = HoursGrant(limit, "group", name)
+        elif general is not None:
+            found[kind] = HoursGrant(general, "hub")
+    return found
+
+
+def spans_of(kind: HoursKind, entries: Sequence[Entry]) -> list[Span]:
+    """Return what counts for one kind of hours."""
+    if kind == "session_hours":
+        return [Span(one.begun, one.ended) for one in entries]
+    return [Span(one.begun, one.ended, one.gpus) for one in entries if one.gpus]
+
+
+def hours_refusal(
+    grants: dict[HoursKind, HoursGrant], entries: Sequence[Entry], wanted: Running, now: float
+) -> str | None:
+    """Return why `wanted` may not start after what was used, in sentences for the user; None when it may."""
+    for kind, grant in grants.items():
+        if kind == "gpu_hours" and not wanted.resources.gpu.count:
+            continue
+        spans = spans_of(kind, entries)
+        free = free_at(spans, grant.limit, now)
+        if free is not None:
+            what = "session-hours" if kind == "session_hours" else "GPU-hours"
+            used = used_seconds(spans, grant.limit.days, now) / HOUR
+            when = datetime.fromtimestamp(free + 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            days = "a day" if grant.limit.days == 1 else f"{grant.limit.days} days"
+            return (
+                f"{wanted.title} cannot start: {_origin(grant.source, grant.group)} is {grant.limit.hours:g} {what} in "
+                f"{days}, used: {used:.1f}. Some are free again on {when}, if no session runs until then."
+            )
+    return None
+
+
+def longest_window(quotas: Quotas) -> int:
+    """Return the days of the longest window that any limit of hours has; 0 when there is none."""
+    every = [quotas.default, *quotas.groups.values(), *quotas.users.values()]
+    return max((limit.days for one in every for kind in HOURS_KINDS if (limit := one.hours(kind))), default=0)
+
+
+def _origin(source: Source, group: str | None) -> str:
+    words = {
+        "user": "your own quota",
+        "group": f"the quota of group {group}",
+        "hub": "the quota of this hub",
+    }
+    return words[source]
 
 
 def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Running) -> str | None:

@@ -22,8 +22,9 @@ log = logging.getLogger("streamspace.service")
 class HubChanges:
     """The hub's word, heard by one replica."""
 
-    def __init__(self, hub: Hub, on_change: Callable[[str], None]) -> None:
+    def __init__(self, hub: Hub, on_change: Callable[[str], None], on_found: Callable[[], None]) -> None:
         self._hub = hub
+        self._on_found = on_found
         self._on_change = on_change
         self._expected: dict[tuple[str, str, str], set[asyncio.Event]] = {}
 
@@ -33,6 +34,9 @@ class HubChanges:
             pause = RETRY
             try:
                 async for change in self._hub.changes():
+                    if change is None:
+                        self._on_found()
+                        continue
                     self._take(change["user"], change["server"], change["what"])
             except HubError as error:
                 if error.status in (403, 404):

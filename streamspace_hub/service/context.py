@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from streamspace_hub.catalog import Catalog, load_catalog
+from streamspace_hub.model.quota import longest_window
 from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
 from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.events import EventFeed
+from streamspace_hub.service.hours import HubHours
 from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
@@ -42,6 +44,7 @@ class Context:
     changes: HubChanges
     thumbnails: Thumbnails
     webhooks: Webhooks
+    hours: HubHours
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -51,7 +54,8 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        loops = (self.watcher.run(), self.watcher.follow(), self.feed.run(), self.changes.run(), self.webhooks.run())
+        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours)
+        loops = (self.watcher.follow(), *(one.run() for one in running))
         return [asyncio.create_task(loop) for loop in loops]
 
     async def close(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -77,7 +81,13 @@ def make_context(settings: ServiceSettings) -> Context:
     metrics = Metrics()
     audit = AuditLog(database, metrics)
     feed = EventFeed(database, metrics)
-    mirror = Mirror(database, hub, audit, templates, feed.poke)
+    hours = HubHours(database, hub, longest_window(settings.quotas))
+
+    def written(user: str) -> None:
+        feed.poke()
+        hours.note(user)
+
+    mirror = Mirror(database, hub, audit, templates, written)
     watcher = Watcher(database, hub, mirror, worker)
     return Context(
         settings=settings,
@@ -91,7 +101,8 @@ def make_context(settings: ServiceSettings) -> Context:
         feed=feed,
         metrics=metrics,
         watcher=watcher,
-        changes=HubChanges(hub, watcher.hurry),
+        changes=HubChanges(hub, watcher.hurry, hours.note_all),
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
+        hours=hours,
     )

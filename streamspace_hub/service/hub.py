@@ -117,8 +117,8 @@ class Hub:
             return None
         return None
 
-    async def changes(self) -> AsyncIterator[dict[str, str]]:
-        """Yield what the hub tells of servers that have changed, until it ends; raises `HubError` when it does not."""
+    async def changes(self) -> AsyncIterator[dict[str, str] | None]:
+        """Yield what the hub tells of servers that have changed, None at first; raises `HubError` when it does not."""
         limits = httpx.Timeout(READ_LIMIT, read=CHANGES_SILENCE)
         try:
             async with self._client.stream(
@@ -126,12 +126,17 @@ class Hub:
             ) as reply:
                 if reply.status_code != 200:
                     raise HubError(reply.status_code, f"The hub answered {reply.status_code}.")
+                yield None
                 async for line in reply.aiter_lines():
                     if line.startswith("data:"):
                         change: dict[str, str] = json.loads(line.removeprefix("data:"))
                         yield change
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+
+    async def tell_usage(self, users: Mapping[str, Any]) -> None:
+        """Tell the hub what users have used; a hub that takes no such thing checks no hours either."""
+        await self._ask("PUT", "streamspace/usage", body={"users": users})
 
     async def ping(self) -> bool:
         """Return whether the hub answers."""

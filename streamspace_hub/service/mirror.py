@@ -39,7 +39,7 @@ class Mirror:
         hub: Hub,
         audit: AuditLog,
         templates: Mapping[str, AppTemplate],
-        on_written: Callable[[], None],
+        on_written: Callable[[str], None],
     ) -> None:
         self._database = database
         self._hub = hub
@@ -70,7 +70,7 @@ class Mirror:
                     now = await self._write(session_, user, seen, asked, lines)
             except IntegrityError:  # another replica has met this user for the first time too
                 continue
-            self._on_written()
+            self._on_written(user)
             for line in lines:
                 self._audit.publish(line)
             return now

@@ -287,7 +287,11 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
     c.JupyterHub.extra_handlers = [("/mine", object)]
     install(c, service=True)
     install(c, service=True)
-    assert [path for path, *_ in c.JupyterHub.extra_handlers] == ["/mine", "/api/streamspace/changes"]
+    assert [path for path, *_ in c.JupyterHub.extra_handlers] == [
+        "/mine",
+        "/api/streamspace/changes",
+        "/api/streamspace/usage",
+    ]
 
 
 def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:
@@ -301,3 +305,15 @@ def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:
         "servers",
         "access:servers",
     ]
+
+
+def test_hours_that_nobody_would_count_are_refused() -> None:
+    quotas = {"groups": {"lab": {"session_hours": {"hours": 1, "days": 7}}}}
+    with pytest.raises(InstallError, match="session_hours and gpu_hours are counted by the service"):
+        install(Config(), quotas=quotas)
+    c = Config()
+    install(c, quotas=quotas, service=True)
+    install(c)
+    c = Config()
+    c.JupyterHub.services = [{"name": "streamspace", "url": "http://elsewhere"}]
+    install(c, quotas=quotas)

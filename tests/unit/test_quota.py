@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from streamspace_hub.model.app import Resources
-from streamspace_hub.model.quota import Quotas, Running, limits_of, refusal_of
+from streamspace_hub.model.quota import (
+    Entry,
+    Quotas,
+    Running,
+    hours_of,
+    hours_refusal,
+    limits_of,
+    longest_window,
+    refusal_of,
+)
 
 QUOTAS = Quotas.model_validate(
     {
@@ -104,3 +114,58 @@ def test_what_is_let_in_never_adds_up_to_more_than_the_limit(wishes: list[float]
 def test_what_is_no_quota_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Quotas.model_validate(bad)
+
+
+HOURS = Quotas.model_validate(
+    {
+        "default": {"session_hours": {"hours": 2, "days": 1}},
+        "groups": {
+            "lab": {"session_hours": {"hours": 21, "days": 7}, "gpu_hours": {"hours": 1, "days": 7}},
+            "staff": {"session_hours": {"hours": 100, "days": 30}},
+        },
+        "users": {"ann": {"session_hours": {"hours": 1, "days": 1}}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "hours", "days", "origin"),
+    [
+        ("eve", (), 2, 1, ("hub", None)),
+        ("eve", ("lab",), 21, 7, ("group", "lab")),
+        ("eve", ("lab", "staff"), 100, 30, ("group", "staff")),
+        ("ann", ("staff",), 1, 1, ("user", None)),
+    ],
+)
+def test_the_nearest_limit_of_hours_counts(
+    user: str, groups: tuple[str, ...], hours: float, days: int, origin: tuple[str, str | None]
+) -> None:
+    grant = hours_of(HOURS, user, groups)["session_hours"]
+    assert (grant.limit.hours, grant.limit.days, (grant.source, grant.group)) == (hours, days, origin)
+
+
+def test_hours_that_are_used_up_say_so_and_when_some_are_free_again() -> None:
+    now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
+    grants = hours_of(HOURS, "eve", ())
+    two_hours = [Entry(now - 3 * 3600, now - 3600, 0)]
+    assert hours_refusal(grants, two_hours[:0], running(), now) is None
+    said = hours_refusal(grants, two_hours, running("GIMP"), now)
+    assert said == (
+        "GIMP cannot start: the quota of this hub is 2 session-hours in a day, used: 2.0. "
+        "Some are free again on 2026-11-25 09:01 UTC, if no session runs until then."
+    )
+    assert hours_refusal(grants, two_hours, running(), now + 22 * 3600) is None, "the window rolls"
+
+
+def test_hours_of_gpus_bind_apps_with_a_gpu_and_count_each() -> None:
+    now = 1_800_000_000.0
+    grants = hours_of(HOURS, "eve", ("lab",))
+    used = [Entry(now - 3600, now - 1800, 2), Entry(now - 7200, now - 3600, 0)]
+    assert hours_refusal(grants, used, running("GIMP"), now) is None
+    said = hours_refusal(grants, used, running("Blender", gpu={"count": 1}), now)
+    assert said is not None
+    assert "the quota of group lab is 1 GPU-hours in 7 days, used: 1.0." in said
+
+
+def test_the_longest_window_is_what_has_to_be_known() -> None:
+    assert (longest_window(HOURS), longest_window(QUOTAS)) == (30, 0)

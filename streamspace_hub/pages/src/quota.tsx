@@ -3,7 +3,7 @@
 import { useEffect, useId, useState } from 'react';
 
 import type { QuotaLimit } from './api';
-import { useAttempt, useShared } from './shared';
+import { shownTime, useAttempt, useShared } from './shared';
 import type { Language } from './strings';
 
 /** `at` is other whenever the use may be. Where there are no limits, nothing is shown. */
@@ -28,16 +28,19 @@ export function Quota({ user, at }: { user: string; at: string }) {
           );
           return (
             <li key={one.kind}>
-              <span>{strings.quotaKind[one.kind]}</span>
+              <span>{strings.quotaKind(one)}</span>
               <meter
                 min={0}
                 max={Math.max(one.limit, one.used, 1e-9)}
                 high={0.8 * one.limit}
                 value={one.used}
-                aria-label={`${strings.quotaKind[one.kind]}: ${used}`}
+                aria-label={`${strings.quotaKind(one)}: ${used}`}
               />
               <span>{used}</span>
-              <small>{strings.quotaOf(one)}</small>
+              <small>
+                {strings.quotaOf(one)}
+                {one.free_at && `. ${strings.freeAt(shownTime(one.free_at, language))}`}
+              </small>
             </li>
           );
         })}

@@ -612,10 +612,10 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "sessions" | "cpu" | "memory";
+            kind: "sessions" | "cpu" | "memory" | "session_hours" | "gpu_hours";
             /**
              * Limit
-             * @description Sessions, cores or bytes.
+             * @description Sessions, cores, bytes or hours.
              */
             limit: number;
             /**
@@ -634,6 +634,16 @@ export interface components {
              * @description The group, where it is a group's.
              */
             group?: string | null;
+            /**
+             * Days
+             * @description Of hours: in the last so many days.
+             */
+            days?: number | null;
+            /**
+             * Free At
+             * @description Of hours that are used up: when some are free (ISO 8601).
+             */
+            free_at?: string | null;
         };
         /**
          * ResolvedPolicy

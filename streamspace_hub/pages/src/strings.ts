@@ -4,7 +4,6 @@ import type { App, PolicyValue, QuotaLimit, Session, State } from './api';
 
 type Category = App['categories'][number];
 type Source = PolicyValue['source'];
-type Kind = QuotaLimit['kind'];
 
 export interface Strings {
   language: string;
@@ -46,7 +45,8 @@ export interface Strings {
   values: Record<string, string>;
   source: Record<Source, string>;
   quota: string;
-  quotaKind: Record<Kind, string>;
+  quotaKind: (limit: QuotaLimit) => string;
+  freeAt: (time: string) => string;
   quotaOf: (limit: QuotaLimit) => string;
   quotaUsed: (used: string, limit: string) => string;
   state: Record<State, string>;
@@ -143,7 +143,15 @@ const en: Strings = {
   values: { both: 'both ways', in: 'into the session', out: 'out of the session', none: 'none' },
   source: { 'built-in': 'built-in', hub: 'this hub', app: 'the app' },
   quota: 'Your limits',
-  quotaKind: { sessions: 'Sessions', cpu: 'Cores', memory: 'Memory' },
+  quotaKind: ({ kind, days }) =>
+    ({
+      sessions: 'Sessions',
+      cpu: 'Cores',
+      memory: 'Memory',
+      session_hours: `Hours in ${days} days`,
+      gpu_hours: `GPU hours in ${days} days`,
+    })[kind],
+  freeAt: time => `Some are free again on ${time}.`,
   quotaOf: ({ source, group }) =>
     source === 'group'
       ? `limit of group ${group}`
@@ -266,7 +274,15 @@ const de: Strings = {
   values: { both: 'in beide Richtungen', in: 'in die Sitzung', out: 'aus der Sitzung', none: 'keine' },
   source: { 'built-in': 'Voreinstellung', hub: 'diesem Hub', app: 'dem Programm' },
   quota: 'Deine Grenzen',
-  quotaKind: { sessions: 'Sitzungen', cpu: 'Kerne', memory: 'Speicher' },
+  quotaKind: ({ kind, days }) =>
+    ({
+      sessions: 'Sitzungen',
+      cpu: 'Kerne',
+      memory: 'Speicher',
+      session_hours: `Stunden in ${days} Tagen`,
+      gpu_hours: `GPU-Stunden in ${days} Tagen`,
+    })[kind],
+  freeAt: time => `Wieder etwas frei: ${time}.`,
   quotaOf: ({ source, group }) =>
     source === 'group'
       ? `Grenze der Gruppe ${group}`

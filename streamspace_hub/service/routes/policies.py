@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Response
+from sqlalchemy import select
 
 from streamspace_hub.model import Policy, PolicyDefaults, Resources
 from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, UserName, UserQuota
+from streamspace_hub.model.hours import DAY, HOUR, free_at, used_seconds
 from streamspace_hub.model.policy import explain_policy
-from streamspace_hub.model.quota import Running, limits_of, usage_of
+from streamspace_hub.model.quota import Entry, Running, hours_of, limits_of, spans_of, usage_of
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.launching import RESTING
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, tagged
+from streamspace_hub.service.tables import UsageRow
 
 router = APIRouter(tags=["policies"])
 
@@ -45,6 +51,7 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     known = await asked.context.mirror.refresh(user)
     running = [_running(asked, one.app) for one in known.values() if one.state not in RESTING]
     limits = limits_of(asked.context.settings.quotas, user, groups)
+    hours = await _hours(asked, user, groups)
     return tagged(
         asked.request,
         UserQuota(
@@ -58,9 +65,38 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
                     group=limit.group,
                 )
                 for kind, limit in limits.items()
-            ],
+            ]
+            + hours,
         ),
     )
+
+
+async def _hours(asked: ByCaller, user: str, groups: list[str]) -> list[QuotaLimit]:
+    grants = hours_of(asked.context.settings.quotas, user, groups)
+    if not grants:
+        return []
+    now = time.time()
+    since = now - max(grant.limit.days for grant in grants.values()) * DAY
+    recent = UsageRow.ended.is_(None) | (UsageRow.ended > since)
+    async with asked.context.database.reading() as session:
+        rows = (await session.execute(select(UsageRow).where(UsageRow.user == user, recent))).scalars()
+        entries = [Entry(row.started, row.ended, row.gpus) for row in rows]
+    found = []
+    for kind, grant in grants.items():
+        spans = spans_of(kind, entries)
+        free = free_at(spans, grant.limit, now)
+        found.append(
+            QuotaLimit(
+                kind=kind,
+                limit=grant.limit.hours,
+                used=round(used_seconds(spans, grant.limit.days, now) / HOUR, 4),
+                source=grant.source,
+                group=grant.group,
+                days=grant.limit.days,
+                free_at=None if free is None else datetime.fromtimestamp(free, UTC).isoformat(timespec="seconds"),
+            )
+        )
+    return found
 
 
 def _running(asked: ByCaller, app: str) -> Running:
