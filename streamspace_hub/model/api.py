@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from streamspace_hub.model.app import AppName, Category
 from streamspace_hub.model.session import Session, SessionState
@@ -73,6 +73,13 @@ class Settings(_Data):
     favorites: list[AppName] = Field(
         default_factory=list, max_length=100, description="Apps to list first, in this order."
     )
+
+
+class Announcement(_Data):
+    """What administrators tell all users on the pages."""
+
+    text: str = Field(default="", max_length=1000, description="Plain text; empty: nothing is announced.")
+    until: AwareDatetime | None = Field(default=None, description="Not shown from then on (ISO 8601 with its zone).")
 
 
 class Identity(_Data):
@@ -213,6 +220,7 @@ class Problem(BaseModel):
 
 
 __all__ = [
+    "Announcement",
     "App",
     "AppList",
     "AuditEvent",

@@ -22,7 +22,18 @@ from streamspace_hub.service.documents import document
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.problems import MEDIA_TYPE, TITLES, ProblemError, retry_after
 from streamspace_hub.service.requests import no_unknown_query
-from streamspace_hub.service.routes import apps, audit, events, health, pages, policies, sessions, thumbnails, usage
+from streamspace_hub.service.routes import (
+    announcement,
+    apps,
+    audit,
+    events,
+    health,
+    pages,
+    policies,
+    sessions,
+    thumbnails,
+    usage,
+)
 from streamspace_hub.service.routes import settings as user_settings
 from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.web import Edge
@@ -60,7 +71,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    for module in (apps, sessions, thumbnails, events, user_settings, policies, usage, audit, health):
+    for module in (apps, sessions, thumbnails, events, user_settings, policies, usage, announcement, audit, health):
         app.include_router(module.router, prefix=settings.api_prefix, dependencies=[Depends(no_unknown_query)])
     for plain in (health.plain, pages.router):
         app.include_router(plain, prefix=settings.prefix.rstrip("/"))

@@ -118,6 +118,16 @@ class SettingsRow(Table):
     values: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class AnnouncementRow(Table):
+    """What administrators announce: one row, once there has been something."""
+
+    __tablename__ = "announcement"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    until: Mapped[str | None] = mapped_column(String(40))
+
+
 class KeyRow(Table):
     """An idempotency key: whose, for which request, and the answer once there is one."""
 
@@ -162,6 +172,7 @@ class LeaseRow(Table):
 
 
 __all__ = [
+    "AnnouncementRow",
     "AuditRow",
     "EventRow",
     "HeadRow",

@@ -178,6 +178,35 @@ def test_administrators_see_and_save_what_was_used(english: BrowserContext, demo
     assert any(row.startswith("demo,terminal,terminal,") for row in rows)
 
 
+def test_administrators_look_up_limits_and_policies(english: BrowserContext, demo: Demo) -> None:
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Limits and policies")
+    page.get_by_label("Limits of user").fill("demo")
+    page.get_by_role("region", name="Limits and policies").get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", name="Limits of demo")).to_be_visible()
+    expect(page.get_by_text("There are no limits.")).to_be_visible()
+    page.get_by_role("button", name="What GIMP may do").click()
+    expect(page.get_by_role("dialog").get_by_text("Clipboard", exact=True)).to_be_visible()
+
+
+def test_what_is_announced_is_seen_by_everybody(browser: Browser, english: BrowserContext, demo: Demo) -> None:
+    text = "Maintenance on Friday: <b>save</b> your work."
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Announcement")
+    field = page.get_by_role("textbox", name="Announcement")
+    field.fill(text)
+    page.get_by_role("button", name="Announce", exact=True).click()
+    expect(page.get_by_text("Everybody sees it from now on.")).to_be_visible()
+    others = browser.new_context(locale="en-GB")
+    theirs = open_pages(others, demo)
+    expect(theirs.get_by_role("note"), "as text, whatever it holds").to_have_text(text)
+    field.fill("")
+    page.get_by_role("button", name="Announce", exact=True).click()
+    expect(page.get_by_text("Everybody sees it from now on.")).to_be_visible()
+    theirs.reload()
+    expect(theirs.get_by_role("heading", name="Apps")).to_be_visible()
+    expect(theirs.get_by_role("note")).to_have_count(0)
+    others.close()
+
+
 def test_the_admin_page_is_not_there_for_others(english: BrowserContext, demo: Demo) -> None:
     page = open_pages(english, demo, view="#admin")
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)

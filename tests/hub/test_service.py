@@ -541,3 +541,22 @@ async def test_the_ledger_is_right_although_hub_and_service_were_killed_meanwhil
     table = (await ann("GET", "/usage/export")).text
     (row,) = [row for row in csv.DictReader(io.StringIO(table)) if row["session"] == "through"]
     assert float(row["seconds"]) == pytest.approx(ran, abs=1), "one entry, from its start to its end"
+
+
+async def test_an_announcement_has_its_time_and_two_who_change_it_get_a_conflict(running: ServiceHub) -> None:
+    admin, ann = await running.api(ADMIN), await running.api(running.ann)
+    read = await ann("GET", "/announcement")
+    assert read.json() == {"text": "", "until": None}
+    denied = await ann("PUT", "/announcement", json={"text": "x"}, headers={"If-Match": read.headers["etag"]})
+    assert (denied.status_code, kind(denied)) == (403, "forbidden")
+    news = {"text": "Closed on Friday.", "until": "2100-01-01T00:00:00Z"}
+    written = await admin("PUT", "/announcement", json=news, headers={"If-Match": read.headers["etag"]})
+    assert written.status_code == 200, written.text
+    assert (await ann("GET", "/announcement")).json() == news
+    late = await admin("PUT", "/announcement", json={"text": "y"}, headers={"If-Match": read.headers["etag"]})
+    assert (late.status_code, kind(late)) == (412, "changed")
+    over = {"text": "Closed last year.", "until": "2020-01-01T00:00:00Z"}
+    await admin("PUT", "/announcement", json=over, headers={"If-Match": written.headers["etag"]})
+    assert (await ann("GET", "/announcement")).json()["text"] == "", "its time is over"
+    naive = await admin("PUT", "/announcement", json={"text": "z", "until": "2100-01-01"}, headers={"If-Match": "*"})
+    assert (naive.status_code, naive.json()["errors"][0]["field"]) == (422, "until")

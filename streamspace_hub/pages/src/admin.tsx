@@ -1,6 +1,8 @@
-/** *Admin*: everybody's sessions, what they use, and the audit log. */
+/** *Admin*: everybody's sessions, what they use and may, announcements, and the audit log. */
 
+import { Announce } from './announcement';
 import { AuditSearch } from './audit';
+import { Limits } from './limits';
 import { Usage } from './usage';
 import { Wall } from './wall';
 
@@ -9,6 +11,8 @@ export function Admin() {
     <>
       <Wall />
       <Usage />
+      <Limits />
+      <Announce />
       <AuditSearch />
     </>
   );

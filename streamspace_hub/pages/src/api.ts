@@ -14,6 +14,7 @@ export type QuotaLimit = Schemas['QuotaLimit'];
 export type PolicyValue = Schemas['PolicyValue'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Settings = Schemas['Settings'];
+export type Announcement = Schemas['Announcement'];
 export type UsageReport = Schemas['UsageReport'];
 type Problem = Schemas['Problem'];
 
@@ -124,6 +125,15 @@ export function makeApi(page: Page, onSignedOut: () => void) {
         body: change(data),
       });
       return (await ask(put)).data;
+    },
+    async announcement(): Promise<Announcement> {
+      return (await ask(client.GET('/api/v1/announcement'))).data;
+    },
+    /** Announce something in place of what is announced now. */
+    async announce(announcement: Announcement): Promise<Announcement> {
+      const { response } = await ask(client.GET('/api/v1/announcement'));
+      const params = { header: { 'if-match': response.headers.get('ETag') ?? '' } };
+      return (await ask(client.PUT('/api/v1/announcement', { params, body: announcement }))).data;
     },
     async usage(by: UsageReport['by'], since: string): Promise<UsageReport> {
       return (await ask(client.GET('/api/v1/usage', { params: { query: { by, since } } }))).data;

@@ -4,6 +4,7 @@ import { StrictMode, useEffect, useMemo, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { Admin } from './admin';
+import { Announced } from './announcement';
 import { makeApi } from './api';
 import { Desktops } from './desktops';
 import { readPage, type Page } from './page';
@@ -57,6 +58,7 @@ function Pages({ page }: { page: Page }) {
           </button>
         </p>
       )}
+      <Announced at={hash} />
       <main id="content" tabIndex={-1}>
         {showsAdmin ? <Admin /> : <Desktops />}
       </main>

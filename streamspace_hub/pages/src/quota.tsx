@@ -6,20 +6,28 @@ import type { QuotaLimit } from './api';
 import { shownTime, useAttempt, useShared } from './shared';
 import type { Language } from './strings';
 
-/** `at` is other whenever the use may be. Where there are no limits, nothing is shown. */
-export function Quota({ user, at }: { user: string; at: string }) {
+interface Props {
+  user: string;
+  /** Other whenever the use may be. */
+  at: string;
+  /** Shown also where there are no limits; without it the user's own are, where there are some. */
+  title?: string;
+}
+
+export function Quota({ user, at, title }: Props) {
   const { api, strings, language } = useShared();
   const attempt = useAttempt();
-  const [limits, setLimits] = useState<QuotaLimit[]>([]);
+  const [limits, setLimits] = useState<QuotaLimit[] | null>(null);
   const heading = useId();
   // `attempt` is another function at each render.
   useEffect(() => attempt(async () => setLimits(await api.quota(user))), [api, user, at]);
-  if (limits.length === 0) {
+  if (limits === null || (limits.length === 0 && title === undefined)) {
     return null;
   }
   return (
     <section aria-labelledby={heading}>
-      <h1 id={heading}>{strings.quota}</h1>
+      <h1 id={heading}>{title ?? strings.quota}</h1>
+      {limits.length === 0 && <p className="hint">{strings.noLimits}</p>}
       <ul className="limits">
         {limits.map(one => {
           const used = strings.quotaUsed(

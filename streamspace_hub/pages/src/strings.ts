@@ -76,6 +76,14 @@ export interface Strings {
   together: string;
   saveCsv: string;
   noUsage: string;
+  limits: string;
+  limitsOf: string;
+  noLimits: string;
+  quotaOfUser: (user: string) => string;
+  announcement: string;
+  announcementHint: string;
+  announce: string;
+  announced: string;
   audit: string;
   actor: string;
   action: string;
@@ -207,6 +215,14 @@ const en: Strings = {
   together: 'Together',
   saveCsv: 'Save as CSV',
   noUsage: 'Nothing was used.',
+  limits: 'Limits and policies',
+  limitsOf: 'Limits of user …',
+  noLimits: 'There are no limits.',
+  quotaOfUser: user => `Limits of ${user}`,
+  announcement: 'Announcement',
+  announcementHint: 'Everybody sees this on top of the page; empty: nothing',
+  announce: 'Announce',
+  announced: 'Everybody sees it from now on.',
   audit: 'Audit log',
   actor: 'Who',
   action: 'What',
@@ -338,6 +354,14 @@ const de: Strings = {
   together: 'Zusammen',
   saveCsv: 'Als CSV speichern',
   noUsage: 'Nichts wurde benutzt.',
+  limits: 'Grenzen und Regeln',
+  limitsOf: 'Grenzen von Benutzer …',
+  noLimits: 'Es gibt keine Grenzen.',
+  quotaOfUser: user => `Grenzen von ${user}`,
+  announcement: 'Ankündigung',
+  announcementHint: 'Alle sehen dies oben auf der Seite; leer: nichts',
+  announce: 'Ankündigen',
+  announced: 'Alle sehen es von jetzt an.',
   audit: 'Prüfprotokoll',
   actor: 'Wer',
   action: 'Was',

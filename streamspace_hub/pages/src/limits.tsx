@@ -1,0 +1,48 @@
+/** What a user may take, and what the sessions of each app may do, for administrators to look up. */
+
+import { useEffect, useId, useState } from 'react';
+
+import type { App } from './api';
+import { PolicyButton } from './policy';
+import { Quota } from './quota';
+import { useAttempt, useShared } from './shared';
+
+export function Limits() {
+  const { api, strings } = useShared();
+  const attempt = useAttempt();
+  const heading = useId();
+  const [typed, setTyped] = useState('');
+  const [user, setUser] = useState<string | null>(null);
+  const [apps, setApps] = useState<App[]>([]);
+  // `attempt` is another function at each render.
+  useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
+  return (
+    <section aria-labelledby={heading}>
+      <h1 id={heading}>{strings.limits}</h1>
+      <form
+        className="filters"
+        onSubmit={event => {
+          event.preventDefault();
+          setUser(typed.trim() === '' ? null : typed.trim());
+        }}
+      >
+        <input
+          type="search"
+          placeholder={strings.limitsOf}
+          aria-label={strings.limitsOf}
+          value={typed}
+          onChange={event => setTyped(event.target.value)}
+        />
+        <button type="submit">{strings.find}</button>
+      </form>
+      {user !== null && <Quota key={user} user={user} at="" title={strings.quotaOfUser(user)} />}
+      <ul className="policies">
+        {apps.map(app => (
+          <li key={app.name}>
+            <img src={app.icon} alt="" /> {app.title} <PolicyButton app={app} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
