@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ PROGRAMS = {
     "pulseaudio": ("sound server", "apt-get install pulseaudio"),
     "setxkbmap": ("keyboard layouts", "apt-get install x11-xkb-utils xkb-data"),
 }
+LEAST_STORAGE = 2**30
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -55,6 +57,7 @@ def check_all() -> list[Check]:
     lines = [hub]
     if hub.status == "green":
         lines += _service(place)
+        lines += _hub_side(place)
     return [*lines, *_machine(required=urlsplit(place.url).hostname in LOOPBACK)]
 
 
@@ -95,9 +98,60 @@ def _service(place: Place) -> Iterator[Check]:
         yield Check("catalog", "green" if apps else "red", f"{len(apps)} apps")
 
 
+def _hub_side(place: Place) -> Iterator[Check]:
+    """Look at what `install` has set up in the hub, as far as this token shows it."""
+    headers = {"Authorization": f"token {place.token}"}
+    with httpx.Client(base_url=f"{place.url}/hub/api/", headers=headers, timeout=10) as hub:
+        try:
+            me = hub.get("user")
+            turn, changes = (hub.get(f"streamspace/{name}").status_code for name in ("turn", "changes"))
+        except httpx.HTTPError as error:
+            yield Check("rights", "red", f"the hub does not answer ({type(error).__name__})", "Its log says more.")
+            return
+        if me.status_code == 200 and me.json().get("kind") == "user":
+            yield _rights(place, me.json())
+    match turn:
+        case 404:
+            found = "none; WebRTC goes where it finds a direct way, everything else by WebSocket"
+            yield Check(
+                "TURN", "grey", found, "Give the hub one, where WebRTC shall pass firewalls: install(c, turn=...)."
+            )
+        case 503:
+            yield Check("TURN", "red", "the hub cannot make credentials", "Its log says why: turn_secret_file.")
+        case _:
+            yield Check("TURN", "green", "the hub makes credentials")
+    if changes == 404:
+        advice = "Call streamspace_hub.install(c, service=...) in the hub's configuration too."
+        yield Check("changes", "grey", "the hub does not tell of them; the service finds them seconds later", advice)
+    else:
+        yield Check("changes", "green", "the hub tells the service at once")
+
+
+def _rights(place: Place, me: Mapping[str, Any]) -> Check:
+    held, name = set(me.get("scopes", [])), me["name"]
+    wanted = ("servers", "access:servers", "custom:streamspace:control")
+    missing = [scope for scope in wanted if held.isdisjoint({scope, f"{scope}!user={name}"})]
+    if missing:
+        advice = (
+            f"Make a token at {place.url}/hub/token without choosing scopes; if that lacks them too, the hub's "
+            "configuration does not call streamspace_hub.install(c), or takes them from the role `user`."
+        )
+        return Check("rights", "red", f"this token lacks {', '.join(missing)}", advice)
+    return Check("rights", "green", "start, stop and use your own sessions")
+
+
+def _storage(*, required: bool) -> Check:
+    free = shutil.disk_usage(Path.home()).free
+    found = f"{free / 2**30:.1f} GiB free in {Path.home()}"
+    if required and free < LEAST_STORAGE:
+        return Check("storage", "red", found, "Apps keep settings and files there: make room.")
+    return Check("storage", "green" if required else "grey", found)
+
+
 def _machine(*, required: bool) -> Iterator[Check]:
     """Look at this machine, on which sessions run if the hub does."""
     missing: Literal["red", "grey"] = "red" if required else "grey"
+    yield _storage(required=required)
     for program, (name, advice) in PROGRAMS.items():
         path = shutil.which(program)
         if path:

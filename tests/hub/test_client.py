@@ -103,8 +103,24 @@ async def test_apps_are_the_hubs_when_there_is_one(running: ServiceHub) -> None:
 async def test_the_doctor_says_what_is_wrong_and_what_to_do(running: ServiceHub) -> None:
     well = json.loads((await streamspace(running, running.ann, "doctor", "--json")).stdout)["checks"]
     found = {check["name"]: check for check in well}
-    for name in ("hub", "service", "token", "catalog", "X server", "window manager", "H.264 encoder"):
+    for name in (
+        "hub",
+        "service",
+        "token",
+        "catalog",
+        "rights",
+        "changes",
+        "storage",
+        "X server",
+        "window manager",
+        "H.264 encoder",
+    ):
         assert found[name]["status"] == "green", found[name]
+    assert (found["TURN"]["status"], found["TURN"]["found"][:5]) == ("grey", "none;")
+    entry = ["access:services!service=streamspace", f"read:users!user={running.ann}"]
+    poor = await running.token(running.ann, entry)
+    lacking = await streamspace(running, running.ann, "doctor", STREAMSPACE_TOKEN=poor)
+    assert "[FAIL] rights: this token lacks servers, access:servers, custom:streamspace:control" in lacking.stdout
     bad = await streamspace(running, running.ann, "doctor", STREAMSPACE_TOKEN="nonsense")
     assert bad.returncode == 1
     assert "[FAIL] token" in bad.stdout
