@@ -72,6 +72,9 @@ def _tell_changes(c: Any) -> None:
     ours = [(changes.PATH, changes.ChangesHandler), (usage.PATH, usage.UsageHandler)]
     others = [one for one in configured(c.JupyterHub, "extra_handlers", []) if one[0] not in dict(ours)]
     c.JupyterHub.extra_handlers = [*others, *ours]
+    # What handlers and spawners share: tornado gives its handlers another dictionary than the hub gives its users.
+    settings = configured(c.JupyterHub, "tornado_settings", {})
+    c.JupyterHub.tornado_settings = {changes.BOARD: {}, **settings}
 
 
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`GET /hub/api/streamspace/changes`: the service hears at once whose servers have changed, as server-sent events.
 
 It says whose and which, and nothing of them: the service asks the hub's own API. Knows JupyterHub's handlers; spawners
-find what tells them in the hub's settings, under `SETTING`.
+find what tells them on the board that `install` puts into the hub's `tornado_settings`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 PATH = r"/api/streamspace/changes"
-SETTING = "streamspace_changes"
+BOARD, ENTRY = "streamspace", "changes"
 NEEDED = {"list:users", "read:servers"}
 """Scopes with which the caller could find out all of it by asking again and again."""
 KEEPALIVE = 15.0
@@ -62,7 +62,7 @@ class ChangesHandler(APIHandler):
 
     def initialize(self) -> None:
         """Be there for spawners from the first listener on."""
-        self._changes: Changes = self.settings.setdefault(SETTING, Changes())
+        self._changes: Changes = self.settings[BOARD].setdefault(ENTRY, Changes())
 
     async def get(self) -> None:
         """Stream until the listener goes away, or was too slow."""

@@ -1,7 +1,7 @@
 """`PUT /hub/api/streamspace/usage`: the service tells the hub what was used, so that starts can be checked here.
 
-Spawners find it in the hub's settings, under `SETTING`. It is told again after a restart of the hub, within seconds;
-until then nothing counts as used. Knows JupyterHub's handlers.
+Spawners find it on the board that `install` puts into the hub's `tornado_settings`. It is told again after a restart
+of the hub, within seconds; until then nothing counts as used. Knows JupyterHub's handlers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from streamspace_hub.model.explain import explain
 from streamspace_hub.model.quota import Entry
 
 PATH = r"/api/streamspace/usage"
-SETTING = "streamspace_usage"
+BOARD, ENTRY = "streamspace", "usage"
 SERVICE = "streamspace"
 
 
@@ -43,7 +43,7 @@ class UsageHandler(APIHandler):
         except ValidationError as error:
             complaint = explain(error, Told)[0]
             raise web.HTTPError(400, f"{complaint.field}: {complaint.message}") from None
-        known: dict[str, list[Entry]] = self.settings.setdefault(SETTING, {})
+        known: dict[str, list[Entry]] = self.settings[BOARD].setdefault(ENTRY, {})
         for user, entries in told.users.items():
             known[user] = [Entry(*entry) for entry in entries]
         self.set_status(204)

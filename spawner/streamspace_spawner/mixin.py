@@ -130,7 +130,7 @@ class StreamSpaceMixin(_Spawner):
         running = [found for one in others if (found := _running(one, catalog))]
         wanted = Running(plan.template.title, plan.template.resources)
         # Told by the service, which has the ledger.
-        used = self.user.settings.get("streamspace_usage", {}).get(self.user.name, [])
+        used = self._board.get("usage", {}).get(self.user.name, [])
         hours = hours_refusal(hours_of(quotas, self.user.name, groups), used, wanted, time.time())
         if message := refusal_of(limits, running, wanted) or hours:
             raise SessionRefused(message, reason="quota", status=409)
@@ -152,9 +152,14 @@ class StreamSpaceMixin(_Spawner):
         """Tell that the hub sees this server in another state."""
         self._tell("state")
 
+    @property
+    def _board(self) -> Mapping[str, Any]:
+        """What the hub's handlers of ours share with spawners; empty where there is no service."""
+        return self.user.settings.get("streamspace", {}) if self.user else {}
+
     def _tell(self, what: str) -> None:
         # There, and heard by the service, if `install` was called with it.
-        changes = self.user.settings.get("streamspace_changes") if self.user else None
+        changes = self._board.get("changes")
         if changes is not None:
             changes.tell(self.user.name, self.name, what)
 
