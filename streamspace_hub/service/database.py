@@ -21,6 +21,8 @@ MIGRATION_LOCK = 0x53_53_44_42
 """Key of PostgreSQL's advisory lock: replicas that start together migrate one after the other."""
 BUSY_LIMIT = 5_000
 """Milliseconds that SQLite waits for another writer."""
+MIGRATION_LIMIT = 120_000
+"""The same, for a replica that migrates: another one may be at it, which takes as long as the disk does."""
 
 Unreachable = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, OSError)
 """What a database that is away raises."""
@@ -54,11 +56,13 @@ class Database:
 
     async def upgrade(self) -> None:
         """Create the tables, or bring those of an earlier version up to date."""
-        async with self._writer.connect() as connection:
+        async with self._writer.execution_options(streamspace_migrates=True).connect() as connection:
             if not self.is_sqlite:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             await connection.run_sync(_upgrade)
             await connection.commit()
+        # This connection is more patient than those for requests shall be.
+        await self.engine.dispose()
 
     async def ping(self) -> bool:
         """Return whether the database answers."""
@@ -93,5 +97,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("streamspace_writes", False)
+    options = connection.get_execution_options()
+    if options.get("streamspace_migrates", False):
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={MIGRATION_LIMIT}")
+    writes = options.get("streamspace_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -9,6 +9,7 @@ REQUESTS = (
     ("GET", "api/v1/activity"),
     ("GET", "api/v1/stats"),
     ("GET", "api/v1/metrics"),
+    ("GET", "api/v1/thumbnail"),
     ("POST", "api/v1/open"),
     ("POST", "api/v1/app/restart"),
     ("POST", "api/v1/stop"),
