@@ -4,7 +4,8 @@
 #   make test     everything that CI runs
 #   make test-apps  every app of the catalog, installed (some gigabytes), started and looked at
 #   make check    lint, types and unit tests: the everyday loop
-#   make bench    measure; ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming figures
+#   make bench    measure; ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming figures;
+#                 TABLE=build/bench.jsonl measures nothing and prints the table for the docs
 #   make cluster  a Kubernetes for the tests, made here (root, Linux); cluster-down ends it, test-kube tests on it
 #   make docs     the documentation, into docs/_build
 #   make wheel    the wheel, into dist
@@ -141,7 +142,7 @@ test-kube: setup-kube
 
 bench: setup-test
 	@tools/system-packages tools/packages-bench.txt
-	@mkdir -p build && python -m tests.bench $(if $(ONLY),--only $(ONLY),)
+	@mkdir -p build && python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(TABLE),--table $(TABLE))
 
 docs: setup
 	@python -m sphinx -q -W -b html docs docs/_build/html && echo "docs/_build/html/index.html"

@@ -44,10 +44,15 @@ def percentile(samples: Iterable[float], percent: float) -> float:
 
 def write(figures: Iterable[Figure], path: Path) -> None:
     """Append the figures as JSON lines to `path`."""
+    for figure in figures:
+        write_record(figure.row(), path)
+
+
+def write_record(record: dict[str, Any], path: Path) -> None:
+    """Append one JSON line to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        for figure in figures:
-            file.write(json.dumps(figure.row()) + "\n")
+        file.write(json.dumps(record) + "\n")
 
 
 def table(figures: Iterable[Figure]) -> str:

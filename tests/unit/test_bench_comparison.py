@@ -60,3 +60,16 @@ def test_more_frames_than_aimed_at_are_no_miss() -> None:
     for fps, missed in ((60.0, False), (50.0, True)):
         (row,) = rows([Figure("delivered frames", "ours", "fps", value=fps, conditions=conditions)])
         assert ("missed" in row) == missed
+
+
+def test_through_the_hub_the_difference_is_aimed_at_and_not_the_whole() -> None:
+    conditions = {"content": "static", "size": "1280x720"}
+    figures = [
+        Figure("click to photon", name, "ms", samples=[p50, p95], conditions=conditions)
+        for name, p50, p95 in (("ours-webrtc", 7, 10), ("ours-hub-webrtc", 10, 19))
+    ]
+    assert rows(figures) == [
+        "click to photon (ms) | content=static, size=1280x720 | ours-webrtc 7.0 / 10.0 | aim 8.0 / 11.0 | no peer",
+        "click to photon, more by the hub (ms) | content=static, size=1280x720 | ours-hub-webrtc 3.0 / 9.0 | "
+        "aim 4.0 / 8.0 <- missed | no peer",
+    ]

@@ -7,7 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.bench.report import table, write
+from tests.bench.machine import machine
+from tests.bench.report import table, write, write_record
 from tests.bench.streaming import FIGURES
 from tests.bench.streaming.comparison import comparison
 from tests.bench.streaming.options import parse
@@ -21,6 +22,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     names, options = parse(sys.argv[1:], FIGURES)
     figures = []
+    write_record(machine(), OUTPUT)
     try:
         for name in names:
             for figure in importlib.import_module(f"tests.bench.streaming.{name}").measure(options):

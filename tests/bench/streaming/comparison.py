@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.bench.report import Figure
 from tests.bench.streaming.targets import aim
+from tests.bench.streaming.way import added
 
 OURS = "streamspace"
 """How the names of our variants begin."""
@@ -14,61 +15,75 @@ MORE_IS_BETTER = frozenset({"delivered frames"})
 NOT_THE_QUESTION = frozenset({"parts", "viewers", "elsewhere"})
 """Conditions that are findings, and differ between variants."""
 
+Result = Mapping[str, Any]
+"""One measured figure as its JSON line has it: `Figure.row`."""
+
 
 def comparison(figures: Iterable[Figure], ours: str = OURS) -> str:
     """A table: each figure of ours, what it aims at, the best peer's, and ours divided by it.
 
     Marked where that is a loss to the peer, and where the aim is missed.
     """
-    groups: dict[tuple[str, ...], list[Figure]] = {}
-    for figure in figures:
-        groups.setdefault(_question(figure), []).append(figure)
     lines = ["figure | conditions | ours | aim | best peer | ours divided by it"]
-    for (name, *conditions), group in groups.items():
-        peers = [figure for figure in group if not figure.variant.startswith(ours)]
-        best = min(peers, key=lambda figure: _key(figure)[0], default=None)
-        for figure in (figure for figure in group if figure.variant.startswith(ours)):
-            cells = [name, ", ".join(conditions), f"{figure.variant} {_text(_values(figure))}", _beside_aim(figure)]
+    for (name, *conditions), group in questions(figure.row() for figure in figures).items():
+        best = best_of(result for result in group if not result["variant"].startswith(ours))
+        for result in (result for result in group if result["variant"].startswith(ours)):
+            cells = [name, ", ".join(conditions), f"{result['variant']} {text(values(result))}", _beside_aim(result)]
             if any((best, cells[-1])):
-                lines.append(" | ".join([*cells, _beside_peer(figure, best)]))
+                lines.append(" | ".join([*cells, _beside_peer(result, best)]))
     return "\n".join(lines)
 
 
-def _beside_aim(figure: Figure) -> str:
-    values = aim(figure)
-    if values is None:
-        return ""
-    more = figure.figure in MORE_IS_BETTER
-    missed = any((a < b) if more else (a > b) for a, b in zip(_values(figure), values, strict=False))
-    return f"aim {_text(values)}{' <- missed' if missed else ''}"
+def questions(results: Iterable[Result]) -> dict[tuple[str, ...], list[Result]]:
+    """The results by what was asked: figure with unit, and the conditions. What the hub adds is a question as well."""
+    given = list(results)
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for result in (*given, *added(given)):
+        asked = (f"{name}={value}" for name, value in result["conditions"].items() if name not in NOT_THE_QUESTION)
+        groups.setdefault((f"{result['figure']} ({result['unit']})", *asked), []).append(result)
+    return groups
 
 
-def _beside_peer(figure: Figure, best: Figure | None) -> str:
+def best_of(results: Iterable[Result]) -> Result | None:
+    """The best by its first value."""
+    return min(results, key=lambda result: rank(result)[0], default=None)
+
+
+def missed(result: Result) -> bool:
+    """Whether it is worse than what is aimed at."""
+    wanted = aim(result)
+    more = result["figure"] in MORE_IS_BETTER
+    pairs = zip(values(result), () if wanted is None else wanted.values, strict=False)
+    return any((a < b) if more else (a > b) for a, b in pairs)
+
+
+def values(result: Result) -> list[float]:
+    """The value, or p50 and p95."""
+    return [result["value"]] if "value" in result else [result["p50"], result["p95"]]
+
+
+def rank(result: Result) -> list[float]:
+    """Smaller is better."""
+    return [-value for value in values(result)] if result["figure"] in MORE_IS_BETTER else values(result)
+
+
+def text(numbers: Iterable[float]) -> str:
+    """`7.8 / 10.8`."""
+    return " / ".join(f"{number:.1f}" for number in numbers)
+
+
+def _beside_aim(result: Result) -> str:
+    wanted = aim(result)
+    return "" if wanted is None else f"aim {text(wanted.values)}{' <- missed' if missed(result) else ''}"
+
+
+def _beside_peer(result: Result, best: Result | None) -> str:
     if best is None:
         return "no peer"
-    ratios = [_ratio(a, b) for a, b in zip(_values(figure), _values(best), strict=False)]
-    lost = "  <- behind" if _key(figure) > _key(best) else ""
-    return f"{best.variant} {_text(_values(best))} | {' / '.join(ratios)}{lost}"
-
-
-def _question(figure: Figure) -> tuple[str, ...]:
-    asked = (f"{name}={value}" for name, value in figure.conditions.items() if name not in NOT_THE_QUESTION)
-    return (f"{figure.figure} ({figure.unit})", *asked)
-
-
-def _values(figure: Figure) -> list[float]:
-    row: dict[str, Any] = figure.row()
-    return [row["value"]] if "value" in row else [row["p50"], row["p95"]]
-
-
-def _key(figure: Figure) -> list[float]:
-    """Smaller is better."""
-    return [-value for value in _values(figure)] if figure.figure in MORE_IS_BETTER else _values(figure)
-
-
-def _text(values: Iterable[float]) -> str:
-    return " / ".join(f"{value:.1f}" for value in values)
+    ratios = [_ratio(a, b) for a, b in zip(values(result), values(best), strict=False)]
+    lost = "  <- behind" if rank(result) > rank(best) else ""
+    return f"{best['variant']} {text(values(best))} | {' / '.join(ratios)}{lost}"
 
 
 def _ratio(ours: float, theirs: float) -> str:
-    return f"{ours / theirs:.2f}" if theirs else "-"
+    return f"{ours / theirs:.2f}" if theirs > 0 else "-"
