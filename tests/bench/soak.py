@@ -1,5 +1,6 @@
-"""Does the streamer's memory grow? Full motion at 1080p60 for MINUTES (default 30), half of it on each transport.
+"""Does the streamer's memory grow? Full motion at 1080p60 for MINUTES (default 30) on each of TRANSPORTS.
 
+TRANSPORTS is `websocket` or `webrtc`, or both with a comma between (default).
 Memory is read every INTERVAL seconds; the whole course goes to build/soak.jsonl, the growth to the bench's table.
 """
 
@@ -22,6 +23,7 @@ from tests.bench.streaming.variant import Size, Target, Variant
 from tests.bench.streaming.watching import Watcher, watcher
 from tests.support.chromium import chromium
 
+TRANSPORTS = ("websocket", "webrtc")
 MINUTES = float(os.environ.get("MINUTES", "30"))
 SIZE = Size(1920, 1080)
 INTERVAL = 10.0
@@ -45,12 +47,20 @@ class Reading:
 
 def measure() -> Iterator[Figure]:
     """Growth from the first quarter's median to the last quarter's, and the frames that came all the while."""
-    variants = [variant for variant in VARIANTS if not variant.name.endswith("rfb")]
+    variants = chosen(os.environ.get("TRANSPORTS", ",".join(TRANSPORTS)))
     with chromium() as browser:
         for variant in variants:
             with variant.start(SIZE) as target, watcher(browser, target, SIZE, "motion") as watching:
-                readings = list(course(target, watching, variant, 60 * MINUTES / len(variants)))
+                readings = list(course(target, watching, variant, 60 * MINUTES))
             yield from figures(variant, readings)
+
+
+def chosen(transports: str) -> list[Variant]:
+    """The variants of `transports`, names with commas between."""
+    wanted = transports.split(",")
+    if unknown := sorted(set(wanted) - set(TRANSPORTS)):
+        raise SystemExit(f"TRANSPORTS: {', '.join(unknown)} cannot be soaked; choose from {', '.join(TRANSPORTS)}")
+    return [variant for variant in VARIANTS if variant.name.removeprefix("streamspace-") in wanted]
 
 
 def course(target: Target, watching: Watcher, variant: Variant, seconds: float) -> Iterator[Reading]:
@@ -78,7 +88,7 @@ def rss_mb(processes: list[psutil.Process]) -> float:
 
 def figures(variant: Variant, readings: list[Reading]) -> Iterator[Figure]:
     quarter = max(1, len(readings) // 4)
-    conditions = {"size": str(SIZE), "content": "motion", "minutes": round(MINUTES / 2, 1), "readings": len(readings)}
+    conditions = {"size": str(SIZE), "content": "motion", "minutes": round(MINUTES, 1), "readings": len(readings)}
     for name, values in (
         ("streamer PSS", [reading.streamer_pss for reading in readings]),
         ("streamer RSS", [reading.streamer_rss for reading in readings]),

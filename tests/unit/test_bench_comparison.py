@@ -73,3 +73,9 @@ def test_through_the_hub_the_difference_is_aimed_at_and_not_the_whole() -> None:
         "click to photon, more by the hub (ms) | content=static, size=1280x720 | ours-hub-webrtc 3.0 / 9.0 | "
         "aim 4.0 / 8.0 <- missed | no peer",
     ]
+
+
+def test_the_streamers_memory_has_an_aim() -> None:
+    for used, missed in ((150.0, False), (170.0, True)):
+        (row,) = rows([Figure("streamer memory with one viewer", "ours", "MB", value=used)])
+        assert ("missed" in row) == missed

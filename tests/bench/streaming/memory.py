@@ -43,6 +43,9 @@ def measure(options: Options | None = None) -> Iterator[Figure]:
                         value=total,
                         conditions=conditions | {"parts": detail},
                     )
+                    if "streamer" in parts:
+                        name = "streamer memory with one viewer"
+                        yield Figure(name, variant.name, "MB", value=parts["streamer"], conditions=conditions)
                     if target.viewer_socket:
                         growth = _with_deaf_viewer(target, target.viewer_socket)
                         name = "streamer memory for a viewer that stopped reading"

@@ -48,6 +48,7 @@ AIMS = (
     Aim("first picture", {}, (150, 150), (90, 130)),
     Aim("WebRTC takes over", {}, (1000, 1000)),
     Aim("picture back after an outage", {}, (1500,)),
+    Aim("streamer memory with one viewer", {}, (160,), (160,)),
     Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
     Aim("sound/picture skew", {}, (80, 80)),
 )
