@@ -1,4 +1,4 @@
-"""What single parts take: a frame's metrics, the hub's event loop, an idle input client, text until it is crisp."""
+"""What single parts take: metrics, event loop, input client, a display taken again, a hidden tab, crisp text."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from tests.bench.processes import cpu_seconds
 from tests.bench.report import Figure
 from tests.support.crispness import CRISP_DB, crispness_of_text
 from tests.support.hub import temp_hub
+from tests.support.own_streamer import KEY, OwnStreamer
 from tests.support.steps import WATCHED, Steps, steps
+from tests.support.streamer import running_streamer
 from tests.support.xserver import x_server
 
 SESSIONS = 10
 FRAMES, SCRAPES = 20_000, 100
 WATCH = 10.0
+RELEASES = 20
 
 
 def measure() -> Iterator[Figure]:
@@ -29,6 +32,8 @@ def measure() -> Iterator[Figure]:
     yield from _metrics()
     yield from _event_loop()
     yield from asyncio.run(_input_client())
+    yield from asyncio.run(_display_again())
+    yield from asyncio.run(_hidden_tab())
     for geometry in ("1280x720", "1920x1080"):
         found = [asyncio.run(crispness_of_text(geometry)) for _ in range(3)]
         conditions = {"size": geometry, "crisp": f"{CRISP_DB:g} dB"}
@@ -87,6 +92,54 @@ async def _input_client() -> list[Figure]:
         Figure("X server CPU on a busy screen", variant, "% of a core", value=value)
         for variant, value in (("alone", alone), ("with the streamer's input client", connected))
     ]
+
+
+async def _display_again() -> list[Figure]:
+    """After sleep the display is let go of and taken again: how long until the first frame."""
+    with x_server(geometry="1920x1080") as server:
+        server.start("xterm", "-fa", "Monospace", "-geometry", "80x24+50+50", "-e", "sh", "-c", "ls -l /; sleep 1000")
+        streamer = OwnStreamer(server)
+        display = streamer.core.display
+        task = display.start()
+        try:
+            streamer.core.open_sink(KEY, acknowledges=True, hidden=False)
+            display.follow(server.display)
+            await streamer.frame(0)
+            samples = []
+            for _ in range(RELEASES):
+                await asyncio.sleep(0.3)
+                await display.release()
+                samples.append(1000 * await streamer.taken_again(server))
+        finally:
+            streamer.core.close_sink(KEY)
+            await display.close()
+            task.cancel()
+    conditions = {"size": "1920x1080"}
+    return [Figure("display taken again, to the first frame", "streamspace", "ms", None, samples, conditions)]
+
+
+async def _hidden_tab() -> list[Figure]:
+    """What the streamer does for a page that is shown, hidden, and gone, while the screen is busy. Without sound."""
+    figures = []
+    async with running_streamer("1280x720") as running:
+        running.x.start("xterm", "-geometry", "100x40+0+0", "-e", "sh", "-c", "while :; do date +%N; sleep 0.005; done")
+        process = psutil.Process(running.process.pid)
+        viewer = await running.viewer()
+        await viewer.start()
+        for name, hidden in (("shown", False), ("hidden", True)):
+            await viewer.send("visibility", hidden=hidden)
+            await asyncio.sleep(2)
+            share = await _share(process)
+            figures.append(_tab(name, share))
+        await viewer.ws.close()
+        await asyncio.sleep(2)
+        figures.append(_tab("closed", await _share(process)))
+    return figures
+
+
+def _tab(state: str, share: float) -> Figure:
+    conditions = {"content": "terminal", "size": "1280x720", "tab": state}
+    return Figure("streamer CPU for a tab", "streamspace", "% of a core", share, conditions=conditions)
 
 
 async def _share(process: psutil.Process) -> float:

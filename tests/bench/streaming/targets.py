@@ -50,6 +50,8 @@ AIMS = (
     Aim("picture back after an outage", {}, (1500,)),
     Aim("streamer memory with one viewer", {}, (160,), (160,)),
     Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
+    Aim("display taken again, to the first frame", {}, (50, 50)),
+    Aim("streamer CPU for a tab", {"tab": "hidden"}, (0.5,)),
     Aim("sound/picture skew", {}, (80, 80)),
 )
 """The first that fits counts, so what holds on a link stands before what holds without one."""
