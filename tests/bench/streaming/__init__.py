@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.bench.report import Figure
 
-FIGURES = ("latency", "links", "wire", "first_picture", "viewers", "drop", "memory")
+FIGURES = ("latency", "links", "wire", "first_picture", "viewers", "drop", "transitions", "memory")
 """Each is a module with `measure(options)`."""
 
 

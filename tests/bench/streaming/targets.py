@@ -52,6 +52,11 @@ AIMS = (
     Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
     Aim("display taken again, to the first frame", {}, (50, 50)),
     Aim("streamer CPU for a tab", {"tab": "hidden"}, (0.5,)),
+    Aim("back on the WebSocket after UDP ended", {}, (2000, 2000)),
+    Aim("WebRTC given up after UDP ended, nothing to send", {}, (3000, 3000)),
+    Aim("ICE failure noticed by the streamer", {}, (3000, 3000)),
+    # Six pictures at 60 a second: from there on a still picture is seen.
+    Aim("longest time without a picture while WebRTC takes over", {}, (100, 100)),
     Aim("sound/picture skew", {}, (80, 80)),
 )
 """The first that fits counts, so what holds on a link stands before what holds without one."""
