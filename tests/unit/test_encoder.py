@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from streamspace_proxy.streamer import colour
-from streamspace_proxy.streamer.encoder import Picture
+from streamspace_proxy.streamer.encoder import SNAP, Picture
 from streamspace_proxy.streamer.h264 import FfmpegH264Encoder, H264Encoder, codec_string, level_for
 from streamspace_proxy.streamer.rect import Rect
 
@@ -108,6 +108,23 @@ def test_converting_what_changed_gives_what_converting_everything_gives(convert:
     full.update(after, Rect(0, 0, 641, 481))
     one, other = part.frame().to_ndarray().astype(int), full.frame().to_ndarray().astype(int)
     assert np.abs(one - other).max() <= 1
+
+
+@CONVERTERS
+def test_nothing_but_what_changed_is_converted(convert: colour.Converter) -> None:
+    before, after = noise(641, 481, 1), noise(641, 481, 3)
+    part, other = Picture(641, 481, convert), Picture(641, 481, convert)
+    part.update(before, Rect(0, 0, 641, 481))
+    rect = part.update(after, Rect(50, 100, 303, 211))
+    assert 50 - SNAP < rect.left <= 50
+    assert 100 - SNAP < rect.top <= 100
+    assert 303 <= rect.right < 303 + SNAP
+    assert 211 <= rect.bottom < 211 + SNAP
+    expected = before.copy()
+    expected[rect.top : rect.bottom, rect.left : rect.right] = after[rect.top : rect.bottom, rect.left : rect.right]
+    other.update(expected, Rect(0, 0, 641, 481))
+    one, two = part.frame().to_ndarray().astype(int), other.frame().to_ndarray().astype(int)
+    assert np.abs(one - two).max() <= 1, "pixels beside the rectangle were taken over"
 
 
 @CONVERTERS
