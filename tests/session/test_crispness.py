@@ -13,7 +13,7 @@ pytestmark = pytest.mark.x11
 
 @pytest.mark.parametrize("geometry", ["1280x720", "1920x1080"])
 async def test_text_becomes_crisp_by_itself_after_the_last_change(geometry: str) -> None:
-    found = await crispness_of_text(geometry)
+    (found,) = await crispness_of_text(geometry)
     assert found.decibels >= CRISP_DB
     assert found.seconds is not None
     assert found.seconds < STALL

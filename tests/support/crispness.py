@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import av
 import numpy as np
+import xcffib
+import xcffib.damage
+from streamspace_proxy.streamer import x11
 
 from tests.support.streamer import Pixels, Running, Viewer, running_streamer, screenshot
 from tests.support.waiting import PATIENCE
+from tests.support.xserver import XServer
 
 CRISP_DB = 45.0
-# As many lines as fill the screen come at once when they are asked for; then nothing changes.
-PAGE = (
-    'while ! [ -e "$FOLDER/go" ]; do sleep 0.1; done; '
-    "for i in $(seq 1 60); do echo $i 'The quick brown fox jumps over the lazy dog, 0123456789 times.'; done; "
-    "printf '\\033[?25l'; touch \"$FOLDER/done\"; sleep 100"
+# As many lines as fill the screen come at once when they are asked for, other ones each time; then nothing changes.
+PAGES = (
+    "printf '\\033[?25l'; page=0; while :; do "
+    'while ! [ -e "$FOLDER/go" ]; do sleep 0.1; done; rm "$FOLDER/go"; page=$((page+1)); '
+    "for i in $(seq 1 60); do echo $page.$i 'The quick brown fox jumps over the lazy dog, 0123456789 times.'; done; "
+    'touch "$FOLDER/done"; done'
 )
 
 
@@ -30,7 +35,7 @@ class Crispness:
     decibels: float
     """PSNR of the last picture."""
     seconds: float | None
-    """From the last change until `CRISP_DB` was reached; None if it never was."""
+    """From the last change of the screen until a picture came with `CRISP_DB`; None if none did."""
 
 
 def psnr(one: Pixels, other: Pixels) -> float:
@@ -50,37 +55,71 @@ def pictures(viewer: Viewer) -> list[tuple[float, Pixels]]:
     ]
 
 
-async def crispness_of_text(geometry: str) -> Crispness:
-    """Fill a screen with text, wait until it rests, and look."""
+class LastChange:
+    """When the screen changed last, as the X server tells a client of its own."""
+
+    def __init__(self, server: XServer) -> None:
+        self.at = -math.inf
+        self._connection = x11.connect(server.display, server.xauthority)
+        damage = self._connection(xcffib.damage.key)
+        damage.QueryVersion(1, 1).reply()
+        root = self._connection.get_setup().roots[0].root
+        damage.CreateChecked(self._connection.generate_id(), root, xcffib.damage.ReportLevel.RawRectangles).check()
+        self._descriptor = self._connection.get_file_descriptor()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+
+    def _read(self) -> None:
+        while self._connection.poll_for_event() is not None:
+            self.at = time.monotonic()
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._connection.disconnect()
+
+
+async def crispness_of_text(geometry: str, count: int = 1) -> list[Crispness]:
+    """Fill a screen with black text `count` times, wait each time until it rests, and look."""
     async with running_streamer(geometry) as running:
         running.x.start(
             "env", f"FOLDER={running.x.folder}",
             "xterm", "-fa", "Monospace", "-fs", "11", "-geometry", "110x34+20+20", "-bg", "white", "-fg", "black",
-            "-e", "sh", "-c", PAGE,
+            "-e", "sh", "-c", PAGES,
         )  # fmt: skip
         viewer = await running.viewer()
         await viewer.start()
-        await viewer.settled()
-        count = len(viewer.frames)
-        (running.x.folder / "go").touch()
-        await viewer.until((running.x.folder / "done").exists, "the text to be written")
-        truth = await _at_rest(running)
-        await viewer.until(lambda: len(viewer.frames) > count, "the text to be seen")
-        await viewer.settled()
-        quality = [(at, psnr(picture, truth)) for at, picture in pictures(viewer)]
-    # The last change is the last picture that looks quite different from the one before it.
-    changes = [later for (_, before), (later, now) in pairwise(quality) if abs(now - before) > 8]
-    last_change = changes[-1] if changes else quality[0][0]
-    crisp = next((at for at, decibels in quality if decibels >= CRISP_DB and at >= last_change), None)
-    return Crispness(quality[-1][1], None if crisp is None else crisp - last_change)
+        change = LastChange(running.x)
+        try:
+            return [await _one_page(running, viewer, change) for _ in range(count)]
+        finally:
+            change.close()
+
+
+async def _one_page(running: Running, viewer: Viewer, change: LastChange) -> Crispness:
+    await viewer.settled()
+    # What follows is decoded from here on.
+    keyframes = sum(frame.keyframe for frame in viewer.frames)
+    await viewer.send("keyframe")
+    await viewer.until(lambda: sum(frame.keyframe for frame in viewer.frames) > keyframes, "a keyframe")
+    await viewer.settled()
+    done, count = running.x.folder / "done", len(viewer.frames)
+    (running.x.folder / "go").touch()
+    await viewer.until(done.exists, "the text to be written")
+    done.unlink()
+    truth = await _at_rest(running)
+    await viewer.until(lambda: len(viewer.frames) > count, "the text to be seen")
+    await viewer.settled()
+    quality = [(at, psnr(picture, truth)) for at, picture in pictures(viewer)]
+    crisp = next((at for at, decibels in quality if decibels >= CRISP_DB and at >= change.at), None)
+    return Crispness(quality[-1][1], None if crisp is None else crisp - change.at)
 
 
 async def _at_rest(running: Running) -> Pixels:
     """The screen, once it is the same for a second."""
-    seen = screenshot(running.x)
+    seen: Pixels | None = None
     async with asyncio.timeout(PATIENCE):
         while True:
+            # First: whatever else takes time here would take it from noting when things come.
             await asyncio.sleep(1)
-            before, seen = seen, screenshot(running.x)
-            if np.array_equal(before, seen):
+            before, seen = seen, await asyncio.to_thread(screenshot, running.x)
+            if before is not None and np.array_equal(before, seen):
                 return seen

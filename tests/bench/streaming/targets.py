@@ -51,6 +51,7 @@ AIMS = (
     Aim("streamer memory with one viewer", {}, (160,), (160,)),
     Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
     Aim("display taken again, to the first frame", {}, (50, 50)),
+    Aim("text crisp after its last change", {}, (0.5, 0.5)),
     Aim("streamer CPU for a tab", {"tab": "hidden"}, (0.5,)),
     Aim("back on the WebSocket after UDP ended", {}, (2000, 2000)),
     Aim("WebRTC given up after UDP ended, nothing to send", {}, (3000, 3000)),
