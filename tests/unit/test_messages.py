@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamspace_proxy.streamer import messages
-from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Ack, Message, Refusal, Voice, parse_binary, parse_text, permit
 
 from streamspace_hub.model import ClipboardDirection, Policy, Role
@@ -202,12 +201,6 @@ def test_who_may_be_heard(allowed: bool, role: Role, said: str | None) -> None:
         assert refusal is not None
         assert refusal.code == "forbidden"
         assert said in refusal.message
-
-
-def test_the_header_of_media_is_the_documented_one() -> None:
-    frame = EncodedFrame(b"AU", True, 7, 123_456_789_012, 640, 480)
-    assert messages.pack_video(frame, 9) == struct.pack(">BBHIQ", 1, 1, 7, 9, 123_456_789_012) + b"AU"
-    assert messages.pack_sound(OpusPacket(b"op", 5), 3) == struct.pack(">BBHIQ", 2, 0, 0, 3, 5) + b"op"
 
 
 NEEDS_CONTROL = {

@@ -10,10 +10,11 @@ import { Resizer } from './input/resize';
 import { Media, type Wishes } from './media';
 import { Meter } from './meter';
 import { Microphone } from './microphone';
-import type { ErrorMessage, Hello, ServerMessage, Status, Transport } from './protocol';
+import type { ErrorMessage, Hello, Send, ServerMessage, Status, Transport } from './protocol';
 import { goHome, loadUnforced } from './navigation';
 import { onNetworkChange } from './network';
 import { Quality } from './quality';
+import { Blockage, fallbackSentence, isTold } from './refusals';
 import { pageStatistics, startReporting } from './reporting';
 import { askWhy, socketUrl, stopSession, viewerAddresses } from './server';
 import { ViewerSocket } from './socket';
@@ -23,11 +24,6 @@ import { prepareWorker } from './transports/websocket';
 import { el } from './ui/dom';
 import { newSituation, type OverlayAction, type Situation } from './ui/overlay';
 import { PageView } from './ui/page';
-
-/** So many attempts in a row are no accident. */
-const BLOCKED = 2;
-/** Refusals that the user can do something about. */
-const TOLD: readonly string[] = ['too_large', 'forbidden', 'too_many_viewers'];
 
 export class Viewer {
   private readonly events = new Emitter<PageEvents>();
@@ -45,8 +41,7 @@ export class Viewer {
   private able: Abilities | null = null;
   private hello: Hello | null = null;
   private mediaRunning = false;
-  /** How often in a row the socket did not open while other requests were answered. */
-  private blocked = 0;
+  private readonly blockage = new Blockage();
 
   constructor(
     root: HTMLElement,
@@ -69,20 +64,7 @@ export class Viewer {
       ...wishes,
       wantsSound: () => this.sound.wanted,
     });
-    this.controls = new Controls({
-      title: config.app.title,
-      media: this.media,
-      send,
-      congested: () => this.socket.congested,
-      onInput: () => {
-        this.meter.input();
-        this.socket.busy();
-      },
-      onGesture: () => this.sound.gesture(),
-      onLeave: () => this.page.toolbar.focus(),
-      onText: (text, copied) => this.clipboardChanged(text, copied),
-      onTooLarge: (bytes, limit) => this.page.toast.show(strings.tooLarge(bytes, limit)),
-    });
+    this.controls = this.makeControls(send);
     this.resizer = new Resizer(this.stage, send, () => this.media.layout());
     this.microphone = new Microphone(
       data => this.socket.sendBinary(data),
@@ -90,7 +72,8 @@ export class Viewer {
     );
     this.page = this.makePage(root);
     this.quality = new Quality(send, this.page.quality);
-    this.listen();
+    this.listenToMedia();
+    this.listenToBrowser();
   }
 
   get api(): StreamspaceApi {
@@ -124,6 +107,23 @@ export class Viewer {
     this.page.toast.show(sentence);
   }
 
+  private makeControls(send: Send): Controls {
+    return new Controls({
+      title: this.config.app.title,
+      media: this.media,
+      send,
+      congested: () => this.socket.congested,
+      onInput: () => {
+        this.meter.input();
+        this.socket.busy();
+      },
+      onGesture: () => this.sound.gesture(),
+      onLeave: () => this.page.toolbar.focus(),
+      onText: (text, copied) => this.clipboardChanged(text, copied),
+      onTooLarge: (bytes, limit) => this.page.toast.show(strings.tooLarge(bytes, limit)),
+    });
+  }
+
   private makePage(root: HTMLElement): PageView {
     const stopUrl = window.parent === window ? this.config.hub?.stop_url : undefined;
     const { stage, controls, situation } = this;
@@ -146,14 +146,17 @@ export class Viewer {
     );
   }
 
-  private listen(): void {
+  private listenToMedia(): void {
     this.media.on('transport', () => {
       if (this.media.transport !== null) {
         this.pictureShown();
       }
       // noVNC's picture has the pointer in it: the X server draws it for every client but the one that moves it.
       this.controls.surface.dataset.transport = this.media.transport ?? '';
-      this.announceFallback();
+      const fallback = fallbackSentence(this.media.transport, this.wishes.forced, this.plays('websocket'));
+      if (fallback) {
+        this.page.toast.show(fallback);
+      }
       this.events.emit('transport', this.media.transport);
       this.page.refresh();
     });
@@ -174,6 +177,9 @@ export class Viewer {
       this.situation.giveUp = { reason, sentence: strings.giveUp(reason, forced, able) + advice };
       this.page.refresh();
     });
+  }
+
+  private listenToBrowser(): void {
     document.addEventListener('visibilitychange', () => {
       this.controls.release();
       this.media.hide(document.hidden);
@@ -231,7 +237,7 @@ export class Viewer {
 
   private connected(hello: Hello): void {
     this.hello = hello;
-    this.blocked = 0;
+    this.blockage.opened();
     const mayControl = hello.role !== 'viewer';
     const { policy } = hello;
     Object.assign(this.situation, {
@@ -316,22 +322,13 @@ export class Viewer {
     const reached = await askWhy();
     this.socket.setReachable(reached !== 'unreachable');
     if (!this.situation.connected) {
-      this.blocked = reached === 'fine' ? this.blocked + 1 : 0;
-      const known = reached === 'stopped' || reached === 'forbidden' ? reached : null;
-      this.situation.refusal = this.blocked >= BLOCKED ? this.withoutWebSocket() : known;
+      const { refusal, poll } = this.blockage.notOpened(reached, this.wishes.forced);
+      this.situation.refusal = refusal;
+      if (poll) {
+        this.socket.poll();
+      }
       this.page.refresh();
     }
-  }
-
-  /** Whoever wants a WebSocket, or what needs one, is told; everybody else gets a picture without. */
-  private withoutWebSocket(): Situation['refusal'] {
-    const { forced } = this.wishes;
-    if (forced === 'websocket' || forced === 'rfb') {
-      return 'no_websocket';
-    }
-    this.blocked = 0;
-    this.socket.poll();
-    return null;
   }
 
   /** Whether streamer and browser share a codec on `transport`. */
@@ -340,8 +337,7 @@ export class Viewer {
   }
 
   private refused(error: ErrorMessage): void {
-    const unheard = error.code === 'not_ready' && this.microphone.state === 'on';
-    if ((unheard || TOLD.includes(error.code)) && error.field !== 'width' && error.field !== 'height') {
+    if (isTold(error, this.microphone.state === 'on')) {
       this.page.toast.show(error.message);
     }
     const { code, message, field } = error;
@@ -356,15 +352,6 @@ export class Viewer {
       this.page.toast.show(strings.clipboardWaiting);
     }
     this.events.emit('clipboard', text);
-  }
-
-  private announceFallback(): void {
-    const { transport } = this.media;
-    if (this.wishes.forced === null && transport === 'http') {
-      this.page.toast.show(strings.noWebSocketFallback(location.host));
-    } else if (this.wishes.forced === null && transport === 'rfb' && !this.plays('websocket')) {
-      this.page.toast.show(strings.slowFallback);
-    }
   }
 
   private toggleSound(): void {

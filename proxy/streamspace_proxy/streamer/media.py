@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from streamspace_proxy.streamer import messages
+from streamspace_proxy.streamer import messages, packing
 from streamspace_proxy.streamer.capture import CODECS, Codec
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.messages import Refusal, Transport
@@ -73,7 +73,7 @@ class ViewerMedia:
             self.peers.send_video(frame, frame_id)
             self.left("webrtc", encoded_at)
             return
-        self._outbox.put(messages.pack_video(frame, frame_id), encoded_at=encoded_at)
+        self._outbox.put(packing.pack_video(frame, frame_id), encoded_at=encoded_at)
 
     def left(self, transport: Transport, encoded_at: float | None) -> None:
         """Note that a frame encoded at `encoded_at` (time.monotonic()) is on its way."""
@@ -88,7 +88,7 @@ class ViewerMedia:
             self.peers.send_audio(packet)
         elif self._sound.get(self.inband) or self._sound.get("rfb"):
             self._sound_id += 1
-            self._outbox.put(messages.pack_sound(packet, self._sound_id), sound=True)
+            self._outbox.put(packing.pack_sound(packet, self._sound_id), sound=True)
 
     @property
     def offered(self) -> list[Transport]:

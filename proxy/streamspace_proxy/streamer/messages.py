@@ -1,4 +1,4 @@
-"""The viewer protocol's messages, from bytes to models and back (docs/reference/protocol.md).
+"""The viewer protocol's messages, from bytes to models (docs/reference/protocol.md); `packing` makes bytes of media.
 
 Pure: knows no socket and no session. Whatever a browser sends, `parse_text` and `parse_binary` return either a message
 or a `Refusal`; they never raise.
@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamspace_hub.model import ClipboardDirection, Policy, Role
-from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.quality import Preset
 
 Transport = Literal["websocket", "webrtc", "rfb", "http"]
@@ -33,10 +32,6 @@ ACK_KIND: Final = 1
 VOICE_KIND: Final = 2
 MAX_OPUS: Final = 1275
 """Bytes of the largest Opus packet of one frame (RFC 6716 section 3.4)."""
-VIDEO_KIND: Final = 1
-AUDIO_KIND: Final = 2
-KEYFRAME_FLAG: Final = 1
-HEADER: Final = struct.Struct(">BBHIQ")
 ACK: Final = struct.Struct(">BBHI")
 MESSAGE_TOO_BIG: Final = 1009
 MAX_MILLISECONDS: Final = 3_600_000
@@ -287,17 +282,6 @@ def code_of_close(error: object) -> Code | None:
     if not isinstance(code, int):
         return None
     return "too_large" if code == MESSAGE_TOO_BIG else "bad_message"
-
-
-def pack_video(frame: EncodedFrame, frame_id: int) -> bytes:
-    """Return the binary message of one video frame."""
-    flags = KEYFRAME_FLAG if frame.keyframe else 0
-    return HEADER.pack(VIDEO_KIND, flags, frame.epoch, frame_id, frame.capture_us) + frame.data
-
-
-def pack_sound(packet: OpusPacket, packet_id: int) -> bytes:
-    """Return the binary message of one packet of sound."""
-    return HEADER.pack(AUDIO_KIND, 0, 0, packet_id & 0xFFFF_FFFF, packet.capture_us) + packet.data
 
 
 def permit(message: Message, role: Role, policy: Policy) -> Refusal | None:
