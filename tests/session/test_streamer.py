@@ -191,14 +191,18 @@ async def test_malformed_messages_are_answered_and_disturb_nothing() -> None:
         error = await viewer.message("error")
         assert error["code"] == "too_large"
         assert "1048576" in error["message"]
-        # An acknowledgement of what was never sent is not an error worth an answer, and takes nothing forward.
-        await viewer.ack(4_000_000_000)
+        await viewer.ack(1_000_000_000)
+        error = await viewer.message("error")
+        assert (error["code"], error["field"]) == ("bad_message", "frame_id")
+        # One that comes late is nobody's fault, and takes nothing forward.
+        await viewer.ack(viewer.frames[0].id)
+        await viewer.ack(viewer.frames[0].id)
         await viewer.send("ping", t=7)
         pong = await viewer.message("pong")
         assert pong["t"] == 7
         assert pong["frames"] == len(viewer.frames)
         assert viewer.messages == [] or not viewer.of("error")
-        assert (await running.get("stats"))["refusals"] == 8
+        assert (await running.get("stats"))["refusals"] == 9
 
 
 async def test_a_flood_of_nonsense_gets_few_answers_and_the_others_do_not_notice() -> None:

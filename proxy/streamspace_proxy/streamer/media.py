@@ -48,6 +48,7 @@ class ViewerMedia:
         self._epochs: dict[Transport, int] = {}
         self._codec: Codec = "h264"
         self._next_frame_id = 0
+        self._newest_id: int | None = None
         self._sound_id = 0
         self._sound: dict[Transport, bool] = {}
         self._unsubscribe_sound: Callable[[], None] | None = None
@@ -73,7 +74,12 @@ class ViewerMedia:
             self.peers.send_video(frame, frame_id)
             self.left("webrtc", encoded_at)
             return
+        self._newest_id = frame_id
         self._outbox.put(packing.pack_video(frame, frame_id), encoded_at=encoded_at)
+
+    def has_sent(self, frame_id: int) -> bool:
+        """Whether a frame of this id has been sent on the viewer socket."""
+        return self._newest_id is not None and packing.is_sent(frame_id, self._newest_id)
 
     def left(self, transport: Transport, encoded_at: float | None) -> None:
         """Note that a frame encoded at `encoded_at` (time.monotonic()) is on its way."""

@@ -22,3 +22,8 @@ def pack_video(frame: EncodedFrame, frame_id: int) -> bytes:
 def pack_sound(packet: OpusPacket, packet_id: int) -> bytes:
     """Return the binary message of one packet of sound."""
     return HEADER.pack(AUDIO_KIND, 0, 0, packet_id & 0xFFFF_FFFF, packet.capture_us) + packet.data
+
+
+def is_sent(frame_id: int, newest_id: int) -> bool:
+    """Whether a frame is the newest or an older one; ids wrap at 2^32, so half of them are older."""
+    return (newest_id - frame_id) & 0xFFFF_FFFF < 1 << 31

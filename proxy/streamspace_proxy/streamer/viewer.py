@@ -199,6 +199,9 @@ class Viewer:
             self.refuse(refusal)
 
     def _take_ack(self, ack: messages.Ack) -> None:
+        if not self.media.has_sent(ack.frame_id):
+            self.refuse(Refusal("bad_message", f"No frame {ack.frame_id} has been sent on this socket.", "frame_id"))
+            return
         key: SinkKey = (self.id, self.media.inband)
         arrival = self._core.acknowledge(key, ack.frame_id)
         if arrival is None:
