@@ -16,7 +16,9 @@ import av
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
+from aioice import stun
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpsender, rtp
+from streamspace_proxy.streamer import webrtc_hooks
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.webrtc import WebRtcError, WebRtcPeer
 from streamspace_proxy.streamer.webrtc_hooks import (
@@ -356,6 +358,11 @@ async def test_a_viewer_that_vanishes_is_noticed_within_seconds() -> None:
         started = time.monotonic()
         await until(lambda: session.states[-1] in ("failed", "closed"), 15)  # consent alone would take 30 s (RFC 7675)
         assert time.monotonic() - started > 1.9, "a moment without packets is not the end"
+
+
+def test_the_longest_that_a_lost_way_goes_unnoticed_is_below_three_seconds() -> None:
+    pause = webrtc_hooks.CONSENT_INTERVAL * (1 + webrtc_hooks.CONSENT_SPREAD)
+    assert pause + webrtc_hooks.CONSENT_FAILURES * stun.RETRY_RTO < 2.9
 
 
 async def test_overflow_drops_up_to_the_next_keyframe_and_asks_for_it() -> None:

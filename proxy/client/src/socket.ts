@@ -29,7 +29,8 @@ export interface SocketEvents {
   lost: (opened: boolean) => void;
 }
 
-/** Between pings: while something happens, so that a transport that starves is noticed; and while nothing does. */
+/** Between pings: while a transport may starve by itself, while something happens, and while nothing does. */
+export const CLOSE_PING_MS = 250;
 const BUSY_PING_MS = 500;
 const IDLE_PING_MS = 2000;
 /** At the start a few close together: the quickest there and back tells most about the streamer's clock. */
@@ -37,6 +38,8 @@ const FIRST_PINGS = 5;
 const FIRST_PING_MS = 60;
 /** Something has happened for so long after the last sign of it. */
 const BUSY_MS = 2000;
+/** Timers are not exact: what comes so little early is not left for the next beat. */
+const TIMER_SLACK_MS = 50;
 /** Without any message for so long, the connection is dead whatever TCP believes. */
 const SILENCE_MS = 4000;
 /** After a change of network, an answer must come sooner. */
@@ -68,6 +71,7 @@ export class ViewerSocket {
   private attemptMs = SLOW_ATTEMPT_MS;
   private lastHeard = 0;
   private lastPing = 0;
+  private busyPingMs = BUSY_PING_MS;
   private busyUntil = 0;
   private closed = true;
   private polls: boolean;
@@ -116,6 +120,11 @@ export class ViewerSocket {
     }
   }
 
+  /** The picture comes by a way of its own, which may starve while this one does not. */
+  watchClosely(closely: boolean): void {
+    this.busyPingMs = closely ? CLOSE_PING_MS : BUSY_PING_MS;
+  }
+
   /** The server was asked by other ways. It answered: attempts may take long. It did not: they must be short. */
   setReachable(reachable: boolean): void {
     this.attemptMs = reachable ? SLOW_ATTEMPT_MS : ATTEMPT_MS;
@@ -158,7 +167,7 @@ export class ViewerSocket {
       for (let first = 0; first < FIRST_PINGS; first++) {
         window.setTimeout(() => this.socket === socket && this.ping(), first * FIRST_PING_MS);
       }
-      this.heartbeatTimer = window.setInterval(() => this.heartbeat(), BUSY_PING_MS);
+      this.heartbeatTimer = window.setInterval(() => this.heartbeat(), CLOSE_PING_MS);
     };
     socket.onmessage = event => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = () => {
@@ -206,7 +215,10 @@ export class ViewerSocket {
     const now = performance.now();
     if (now - this.lastHeard > SILENCE_MS) {
       this.reconnectNow();
-    } else if (now < this.busyUntil || now - this.lastPing >= IDLE_PING_MS) {
+    } else if (
+      now - this.lastPing >=
+      (now < this.busyUntil ? this.busyPingMs : IDLE_PING_MS) - TIMER_SLACK_MS
+    ) {
       this.ping();
     }
   }

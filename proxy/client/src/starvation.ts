@@ -7,7 +7,9 @@ export class Starvation {
   private sent = 0;
   private lastFrameAt = 0;
   private lastPongAt = 0;
-  /** Since when frames have surely been on their way and none has come. */
+  /** The streamer was sending in the time before the last answer as well. */
+  private flowing = false;
+  /** Since when frames have been on their way and none has come. */
   private since: number | null = null;
 
   /** A transport's picture is on screen from `now` on. */
@@ -26,10 +28,12 @@ export class Starvation {
   /** The streamer counts `sent` frames for this viewer on this connection. */
   pong(now: number, sent: number): void {
     const grew = sent > this.sent;
-    // A frame may be sent just before a pong: only silence from then on counts.
+    // A lone frame may have been sent just before this answer: only silence from then on counts. In a flow of them some
+    // have been on their way since the answer before.
     if (grew && this.since === null && this.lastFrameAt < this.lastPongAt) {
-      this.since = now;
+      this.since = this.flowing ? this.lastPongAt : now;
     }
+    this.flowing = grew;
     this.sent = sent;
     this.lastPongAt = now;
   }
@@ -37,6 +41,7 @@ export class Starvation {
   /** A new connection counts anew. */
   reset(now: number): void {
     this.sent = 0;
+    this.flowing = false;
     this.lastPongAt = now;
     this.shown(now);
   }

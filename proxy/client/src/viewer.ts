@@ -151,6 +151,7 @@ export class Viewer {
       if (this.media.transport !== null) {
         this.pictureShown();
       }
+      this.socket.watchClosely(this.media.transport === 'webrtc');
       // noVNC's picture has the pointer in it: the X server draws it for every client but the one that moves it.
       this.controls.surface.dataset.transport = this.media.transport ?? '';
       const fallback = fallbackSentence(this.media.transport, this.wishes.forced, this.plays('websocket'));

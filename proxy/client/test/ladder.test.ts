@@ -11,6 +11,8 @@ import {
   type Memory,
 } from '../src/ladder';
 import type { Transport } from '../src/protocol';
+import { CLOSE_PING_MS } from '../src/socket';
+import { Starvation } from '../src/starvation';
 
 const ALL: Transport[] = ['webrtc', 'websocket', 'rfb'];
 const EVERY: Transport[] = [...ALL, 'http'];
@@ -449,6 +451,77 @@ function obey(
     }
   }
 }
+
+/** A way on which frames are sent all the time and arrive until `end`, seen as `media.ts` sees it. */
+interface Way {
+  roundTrip: number;
+  /** Between two frames. */
+  interval: number;
+  /** When the last frame that arrives was sent. */
+  end: number;
+  /** By how much a frame may be late. */
+  jitter: number;
+}
+
+/** As in `media.ts`. */
+const MEASURE_MS = 250;
+
+/** When the ladder leaves WebRTC on such a way, within 20 s from its start; null: it stays. */
+function leaves({ roundTrip, interval, end, jitter }: Way, next: () => number): number | null {
+  let state = run(onWebRtc).state;
+  const starvation = new Starvation();
+  starvation.reset(0);
+  const happens: { at: number; what: 'frame' | 'pong' | 'measure'; sent: number }[] = [];
+  for (let at = next() * interval, sent = 1; at < 20_000; at += interval, sent++) {
+    if (at <= end) {
+      happens.push({ at: at + roundTrip / 2 + next() * jitter, what: 'frame', sent });
+    }
+  }
+  const sentBy = (at: number) => Math.floor(Math.max(at, 0) / interval);
+  for (let at = next() * CLOSE_PING_MS; at < 20_000; at += CLOSE_PING_MS) {
+    happens.push({ at: at + roundTrip, what: 'pong', sent: sentBy(at + roundTrip / 2) });
+  }
+  for (let at = next() * MEASURE_MS; at < 20_000; at += MEASURE_MS) {
+    happens.push({ at, what: 'measure', sent: 0 });
+  }
+  for (const { at, what, sent } of happens.sort((a, b) => a.at - b.at)) {
+    if (what === 'frame') {
+      starvation.frame(at);
+    } else if (what === 'pong') {
+      starvation.pong(at, sent);
+    }
+    const measured = { ...measure({ roundTrip, silence: starvation.silence(at) }), now: T + at };
+    state = ladder(state, measured as LadderEvent).state;
+    if (state.shown !== 'webrtc') {
+      return at;
+    }
+  }
+  return null;
+}
+
+describe('a flow of frames', () => {
+  it('that ends is left so early that the WebSocket has its picture within two seconds', () => {
+    for (let seed = 0; seed < 500; seed++) {
+      const next = random(seed);
+      const end = 3000 + next() * 1000;
+      const way = { roundTrip: next() * 300, interval: 16 + next() * 180, end, jitter: 0 };
+      const left = leaves(way, next);
+      expect(left, JSON.stringify({ seed, way })).not.toBeNull();
+      // From when the first frame that is missed should have been seen.
+      const waited = (left ?? 0) - (end + way.roundTrip / 2);
+      expect(waited, JSON.stringify({ seed, way })).toBeLessThan(1850);
+      expect(waited, JSON.stringify({ seed, way })).toBeGreaterThan(500);
+    }
+  });
+
+  it('that only stutters is not left', () => {
+    for (let seed = 0; seed < 500; seed++) {
+      const next = random(seed);
+      const way = { roundTrip: next() * 300, interval: 16 + next() * 180, end: 20_000, jitter: 300 };
+      expect(leaves(way, next), JSON.stringify({ seed, way })).toBeNull();
+    }
+  });
+});
 
 function walk(seed: number, forced: Transport | null): void {
   const next = random(seed);

@@ -6,6 +6,7 @@ function watching(): Starvation {
   starvation.reset(0);
   starvation.frame(100);
   starvation.pong(500, 10);
+  starvation.pong(750, 10);
   return starvation;
 }
 
@@ -23,9 +24,17 @@ it('counts from the answer that told of frames which nobody saw', () => {
   expect(starvation.silence(1800)).toBe(800);
 });
 
+it('counts a flow that ends from the answer before', () => {
+  const starvation = watching();
+  starvation.frame(900);
+  starvation.pong(1000, 12);
+  starvation.pong(1250, 14);
+  expect(starvation.silence(1800)).toBe(800);
+});
+
 it('is content with frames that come', () => {
   const starvation = watching();
-  starvation.frame(700);
+  starvation.frame(800);
   starvation.pong(1000, 12);
   expect(starvation.silence(1100)).toBe(0);
 });

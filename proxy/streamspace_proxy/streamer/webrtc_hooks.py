@@ -33,7 +33,8 @@ OPUS_SAMPLES: Final = 960
 PICTURE_IDS: Final = 1 << 15
 # Sound that comes later than this is after a pause, and no jitter.
 PAUSE_SAMPLES: Final = 3 * OPUS_SAMPLES
-CONSENT_INTERVAL: Final = 0.8
+CONSENT_INTERVAL: Final = 0.7
+CONSENT_SPREAD: Final = 0.2
 CONSENT_FAILURES: Final = 4
 """In a row; each takes aioice half a second."""
 
@@ -66,7 +67,7 @@ async def _query_consent(connection: Any) -> None:
     failures = 0
     while failures < CONSENT_FAILURES:
         if not failures:
-            await asyncio.sleep(CONSENT_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311  to keep out of step, no secret
+            await asyncio.sleep(CONSENT_INTERVAL * random.uniform(1 - CONSENT_SPREAD, 1 + CONSENT_SPREAD))  # noqa: S311
         for pair in connection._nominated.values():
             request = connection.build_request(pair, nominate=False)
             key = connection.remote_password.encode()

@@ -43,8 +43,11 @@ interface Totals {
 const ALIVE: readonly RTCPeerConnectionState[] = ['connected', 'disconnected'];
 /** "disconnected" heals by itself now and then; longer than this, another transport is better. */
 const DISCONNECTED_MS = 2000;
-/** The streamer checks about once a second whether we are there: no packet at all for so long, and the way is lost. */
-const SILENT_MS = 2500;
+/**
+ * The streamer checks more often than once a second whether we are there: no packet at all for so long, and the way is
+ * lost. Not a multiple of `STATS_MS`, or chance would decide whether it takes a look more.
+ */
+const SILENT_MS = 1500;
 /** A connection on the new network that shows no picture within this is given up; the old one goes on. */
 const RENEWAL_MS = 6000;
 const RENEWAL_POLL_MS = 50;
@@ -286,7 +289,7 @@ export class WebRtcTransport implements PictureTransport {
     const now = performance.now();
     if (this.totals?.heard !== totals.heard) {
       this.heardAt = now;
-    } else if (now - this.heardAt >= SILENT_MS - STATS_MS / 2) {
+    } else if (now - this.heardAt >= SILENT_MS) {
       this.options.failed('nothing comes any more');
       return;
     }
