@@ -40,26 +40,43 @@ const FIRST_PING_MS = 60;
 const BUSY_MS = 2000;
 /** Timers are not exact: what comes so little early is not left for the next beat. */
 const TIMER_SLACK_MS = 50;
-/** Without any message for so long, the connection is dead whatever TCP believes. */
-const SILENCE_MS = 4000;
+/** Asked, and without any message for so long: the connection is dead whatever TCP believes. */
+const SILENCE_MS = 3500;
 /** After a change of network, an answer must come sooner. */
 const PROBE_MS = 1000;
 /**
  * An attempt to connect that has not got through by now is given up for a new one, whose first packet goes at once:
- * TCP itself waits twice as long after each packet that was lost, and would sleep through the network's return.
+ * TCP itself waits twice as long after each packet that was lost, and would sleep through the network's return. With the
+ * pause between, a packet goes each second: the attempt's first, TCP's one repetition, the next attempt's first.
  */
-const ATTEMPT_MS = 2000;
-/** The same while the server answers requests: it is slow, not gone. */
+const ATTEMPT_MS = 1500;
+/**
+ * So many of them, half a minute. Chromium makes a page whose WebSockets have failed a dozen times within minutes wait for
+ * one to five seconds before each further one: from then on an attempt must outlast that.
+ */
+const QUICK_ATTEMPTS = 16;
+const PATIENT_ATTEMPT_MS = 5500;
+/** While the server answers requests: it is slow, not gone. */
 const SLOW_ATTEMPT_MS = 10_000;
 /** Input beyond this backlog is stale when it arrives: pointer motion is dropped. */
 const CONGESTED_BYTES = 64 * 1024;
 
 /** Short and steady: the picture must be back soon after the network is, and nobody knows when that is. */
-const RETRY_MS = [0, 200, 500, 1000] as const;
+const RETRY_MS = [0, 200, 500] as const;
+/** The same where the server answers requests: it says that there is nothing to connect to yet. */
+const ANSWERED_MS = 1000;
 
-/** Milliseconds before the `attempt`-th try (0 = the first) to connect again. */
-export function retryDelay(attempt: number): number {
-  return RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 0;
+/** Milliseconds before the `attempt`-th try (0 = the first) to connect again; `answered`: requests get through. */
+export function retryDelay(attempt: number, answered: boolean): number {
+  return RETRY_MS[attempt] ?? (answered ? ANSWERED_MS : RETRY_MS[2]);
+}
+
+/** Milliseconds that the `attempt`-th try may take. */
+export function attemptLimit(attempt: number, answered: boolean): number {
+  if (answered) {
+    return SLOW_ATTEMPT_MS;
+  }
+  return attempt < QUICK_ATTEMPTS ? ATTEMPT_MS : PATIENT_ATTEMPT_MS;
 }
 
 export class ViewerSocket {
@@ -68,8 +85,10 @@ export class ViewerSocket {
   private retryTimer = 0;
   private heartbeatTimer = 0;
   private attemptTimer = 0;
-  private attemptMs = SLOW_ATTEMPT_MS;
+  private answered = true;
   private lastHeard = 0;
+  /** When the first ping went that nothing has followed; null: something has. */
+  private askedAt: number | null = null;
   private lastPing = 0;
   private busyPingMs = BUSY_PING_MS;
   private busyUntil = 0;
@@ -127,7 +146,9 @@ export class ViewerSocket {
 
   /** The server was asked by other ways. It answered: attempts may take long. It did not: they must be short. */
   setReachable(reachable: boolean): void {
-    this.attemptMs = reachable ? SLOW_ATTEMPT_MS : ATTEMPT_MS;
+    if (!this.isOpen) {
+      this.answered = reachable;
+    }
   }
 
   /** WebSockets do not get through: go by requests, until that connection is lost. */
@@ -158,12 +179,17 @@ export class ViewerSocket {
     this.socket = socket;
     let opened = false;
     window.clearTimeout(this.attemptTimer);
-    this.attemptTimer = window.setTimeout(() => this.abandon(socket), this.attemptMs);
+    this.attemptTimer = window.setTimeout(
+      () => this.abandon(socket),
+      attemptLimit(this.attempt, this.answered),
+    );
     socket.onopen = () => {
       opened = true;
       window.clearTimeout(this.attemptTimer);
-      this.attemptMs = ATTEMPT_MS;
+      // Should it be lost, it is the network's return that must not be missed.
+      this.answered = false;
       this.lastHeard = this.lastPing = performance.now();
+      this.askedAt = null;
       for (let first = 0; first < FIRST_PINGS; first++) {
         window.setTimeout(() => this.socket === socket && this.ping(), first * FIRST_PING_MS);
       }
@@ -182,6 +208,7 @@ export class ViewerSocket {
 
   private receive(data: string | ArrayBuffer): void {
     this.lastHeard = performance.now();
+    this.askedAt = null;
     if (typeof data === 'string') {
       const message = parseServerMessage(data);
       if (message?.type === 'hello') {
@@ -208,12 +235,14 @@ export class ViewerSocket {
 
   private ping(): void {
     this.lastPing = performance.now();
+    this.askedAt ??= this.lastPing;
     this.send({ type: 'ping', t: this.lastPing });
   }
 
   private heartbeat(): void {
     const now = performance.now();
-    if (now - this.lastHeard > SILENCE_MS) {
+    // Nothing is missed that was not asked for: browsers let a page out of sight ask once a minute.
+    if (this.askedAt !== null && now - this.askedAt > SILENCE_MS) {
       this.reconnectNow();
     } else if (
       now - this.lastPing >=
@@ -267,7 +296,7 @@ export class ViewerSocket {
   private scheduleRetry(): void {
     window.clearTimeout(this.retryTimer);
     if (!this.closed) {
-      this.retryTimer = window.setTimeout(() => this.connect(), retryDelay(this.attempt));
+      this.retryTimer = window.setTimeout(() => this.connect(), retryDelay(this.attempt, this.answered));
       this.attempt += 1;
     }
   }

@@ -491,7 +491,7 @@ function leaves({ roundTrip, interval, end, jitter }: Way, next: () => number): 
       starvation.pong(at, sent);
     }
     const measured = { ...measure({ roundTrip, silence: starvation.silence(at) }), now: T + at };
-    state = ladder(state, measured as LadderEvent).state;
+    state = ladder(state, measured).state;
     if (state.shown !== 'webrtc') {
       return at;
     }
