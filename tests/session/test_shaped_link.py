@@ -93,6 +93,15 @@ def test_rate(link: Link) -> None:
     assert free < shaped
 
 
+def test_udp_alone_can_be_lossy(link: Link) -> None:
+    link.set(udp_loss=0.5)
+    before = link.counts()["dropped"]
+    seconds_for(link, 200_000)
+    assert link.counts()["dropped"] == before, "TCP passes"
+    _, came = ping(link, 40, 0.1)
+    assert 1 <= came <= 30
+
+
 def test_queue_adds_delay_and_drops_what_is_too_much(link: Link) -> None:
     link.set(rate_bps=1e6, queue_bytes=10_000)
     with link.server.entered():

@@ -54,6 +54,7 @@ class Direction:
         return (
             not settings["up"]
             or (settings["block_udp"] and packet[9] == UDP)
+            or (packet[9] == UDP and random.random() < settings["udp_loss"])
             or random.random() < settings["loss"]
             or (settings["rate_bps"] > 0 and backlog + len(packet) > settings["queue_bytes"])
         )
