@@ -107,12 +107,13 @@ def test_climbs_to_webrtc_and_falls_back(browser: Firefox, terminal: ViewerSessi
 def test_killed_streamer_is_survived(browser: Firefox) -> None:
     with viewer_session(*XTERM) as session, browser.page() as page:
         page.goto(session.url())
-        page.wait_for("window.streamspace?.connected")
+        wait_for_transport(page, "webrtc")
         streamer = next(p for p in session.running.processes() if "streamspace_proxy.streamer" in _command(p))
         frames = page.evaluate("window.streamspace.stats().frames")
         psutil.Process(streamer).kill()
         page.wait_for("!window.streamspace.connected")
         page.wait_for(f"window.streamspace.connected && window.streamspace.stats().frames > {frames}")
+        wait_for_transport(page, "webrtc")
         check_typing(page, session, "firefox-survived")
 
 

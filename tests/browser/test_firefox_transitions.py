@@ -20,7 +20,7 @@ from tests.support.firefox import Firefox, FirefoxPage, firefox
 from tests.support.no_websockets import blocking_proxy
 from tests.support.shaped_link import SERVER, Link, shaped_link, unavailable
 from tests.support.viewer_session import ViewerSession, viewer_session
-from tests.support.waiting import STALL, eventually
+from tests.support.waiting import PATIENCE, STALL, eventually
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,7 +48,7 @@ def shaped() -> Iterator[tuple[Link, ViewerSession, Firefox]]:
 def link(shaped: tuple[Link, ViewerSession, Firefox]) -> Iterator[Link]:
     link = shaped[0]
     yield link
-    link.set(delay_ms=10, rate_bps=0, loss=0, up=True, block_udp=False)
+    link.set(delay_ms=10, rate_bps=0, loss=0, up=True, block_udp=False, udp_loss=0)
 
 
 @pytest.fixture
@@ -92,6 +92,10 @@ def test_without_udp_the_websocket_stays_and_is_remembered(
     eventually(lambda: failures(page) == 1, "WebRTC to be given up", 30)
     wait_for_more(page)
     assert page.evaluate("window.streamspace.transport") == "websocket"
+    page.goto(address(session))
+    wait_for_transport(page, "websocket")
+    wait_for_more(page, 50)
+    assert page.evaluate("window.peers.length") == 0, "not tried again at once"
     link.set(block_udp=False)
     page.evaluate("dispatchEvent(new Event('online'))")
     wait_for_transport(page, "webrtc")
@@ -116,12 +120,51 @@ def test_without_websockets_the_picture_comes_by_requests(
         wait_for_more(page)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+def test_a_changed_network_gets_a_new_connection(page: FirefoxPage, link: Link, session: ViewerSession) -> None:
+    page.goto(address(session, transport="webrtc"))
+    wait_for_transport(page, "webrtc")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for("window.peers.map(peer => peer.connectionState).join() === 'closed,connected'")
+    wait_for_more(page)
+    assert page.evaluate("window.streamspace.transport") == "webrtc"
+
+
+def test_webrtc_is_back_from_another_address(page: FirefoxPage, link: Link, session: ViewerSession) -> None:
+    page.goto(address(session))
+    wait_for_transport(page, "webrtc")
+    before = page.evaluate("window.peers.length")
+    link.roam()  # neither `online` nor anything else is told to the page
+    page.wait_for(f"window.peers.length > {before} && window.peers.at(-1).connectionState === 'connected'")
+    wait_for_transport(page, "webrtc")
+    wait_for_more(page)
+    assert failures(page) == 0
+
+
+def test_lost_packets_do_not_end_webrtc(page: FirefoxPage, link: Link, session: ViewerSession) -> None:
+    page.goto(address(session, transport="webrtc"))
+    wait_for_transport(page, "webrtc")
+    for loss in (0.01, 0.03, 0.05):
+        link.set(loss=loss)
+        dropped = link.counts()["dropped"]
+        wait_for_more(page, 60, PATIENCE)
+        assert link.counts()["dropped"] > dropped
+    assert page.evaluate("window.streamspace.transport") == "webrtc"
+
+
+def test_udp_that_is_held_down_is_left_for_the_websocket(page: FirefoxPage, link: Link, session: ViewerSession) -> None:
+    page.goto(address(session))
+    wait_for_transport(page, "webrtc")
+    link.set(udp_loss=0.4)
+    wait_for_transport(page, "websocket")
+    assert failures(page) == 1, "it is not tried again at once"
+
+
+@pytest.mark.parametrize("forced", ["websocket", "webrtc", None])
 def test_a_line_that_becomes_thin_keeps_its_picture(
-    page: FirefoxPage, link: Link, session: ViewerSession, transport: str
+    page: FirefoxPage, link: Link, session: ViewerSession, forced: str | None
 ) -> None:
-    page.goto(address(session, transport=transport))
-    wait_for_transport(page, transport)
+    page.goto(address(session, **({} if forced is None else {"transport": forced})))
+    wait_for_transport(page, forced or "webrtc")
     link.set(delay_ms=20, rate_bps=1_000_000)
     for _ in range(4):
         wait_for_more(page)

@@ -57,7 +57,7 @@ def shaped() -> Iterator[tuple[Link, ViewerSession, Browser]]:
 def link(shaped: tuple[Link, ViewerSession, Browser]) -> Iterator[Link]:
     link = shaped[0]
     yield link
-    link.set(delay_ms=10, rate_bps=0, loss=0, up=True, block_udp=False)
+    link.set(delay_ms=10, rate_bps=0, loss=0, up=True, block_udp=False, udp_loss=0)
 
 
 @pytest.fixture
@@ -167,12 +167,22 @@ def test_udp_that_ends_is_left_for_the_websocket(context: BrowserContext, link: 
     assert stats(page)["freezes"] >= 1
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
-def test_a_line_that_becomes_thin_keeps_its_picture(
-    context: BrowserContext, link: Link, session: ViewerSession, transport: str
+def test_udp_that_is_held_down_is_left_for_the_websocket(
+    context: BrowserContext, link: Link, session: ViewerSession
 ) -> None:
-    page = open_page(context, session, transport=transport)
-    wait_for_transport(page, transport)
+    page = open_page(context, session)
+    wait_for_transport(page, "webrtc")
+    link.set(udp_loss=0.4)
+    wait_for_transport(page, "websocket")
+    assert memory(page)["failures"] == 1, "it is not tried again at once"
+
+
+@pytest.mark.parametrize("forced", ["websocket", "webrtc", None])
+def test_a_line_that_becomes_thin_keeps_its_picture(
+    context: BrowserContext, link: Link, session: ViewerSession, forced: str | None
+) -> None:
+    page = open_page(context, session, **({} if forced is None else {"transport": forced}))
+    wait_for_transport(page, forced or "webrtc")
     link.set(delay_ms=20, rate_bps=1_000_000)
     assert gap(page, 6) < STALL * 1000
     frames = stats(page)["frames"]
