@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from streamspace_hub.model.app import AppName, Category
 from streamspace_hub.model.session import Session, SessionState
@@ -18,6 +20,17 @@ OPEN_PATTERN: Final = r"^(\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*/)*\.?[^/.\x00-
 UserName = Annotated[str, StringConstraints(pattern=USER_PATTERN, min_length=1, max_length=255)]
 ServerName = Annotated[str, StringConstraints(pattern=USER_PATTERN, min_length=1, max_length=255)]
 OpenPath = Annotated[str, StringConstraints(pattern=OPEN_PATTERN, min_length=1, max_length=4096)]
+
+
+def _iso(value: Any) -> Any:
+    """Let only ISO 8601 through: a number would be taken for seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and ISO_BEGINNING.match(value)):
+        return value
+    raise ValueError("must be a time with its zone, e.g. `2026-01-31T12:00:00Z`")
+
+
+ISO_BEGINNING: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso)]
 
 
 class _Data(BaseModel):
@@ -79,7 +92,7 @@ class Announcement(_Data):
     """What administrators tell all users on the pages."""
 
     text: str = Field(default="", max_length=1000, description="Plain text; empty: nothing is announced.")
-    until: AwareDatetime | None = Field(default=None, description="Not shown from then on (ISO 8601 with its zone).")
+    until: Moment | None = Field(default=None, description="Not shown from then on (ISO 8601 with its zone).")
 
 
 class Identity(_Data):

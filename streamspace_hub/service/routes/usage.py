@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, and_, case, func, select
 
-from streamspace_hub.model.api import Outcome, UsageReport, UsageTotal, UserName
+from streamspace_hub.model.api import Moment, Outcome, UsageReport, UsageTotal, UserName
 from streamspace_hub.model.app import AppName
 from streamspace_hub.model.prices import Prices, Used
 from streamspace_hub.service.context import Context
@@ -32,10 +31,8 @@ BATCH = 1000
 CSV = "text/csv"
 COLUMNS = ("user", "session", "app", "started", "ended", "seconds", "cores", "memory_gib", "gpus", "cost", "currency")
 
-Since = Annotated[
-    AwareDatetime | None, Query(description="From then on (ISO 8601 with its zone); else 30 days before.")
-]
-Until = Annotated[AwareDatetime | None, Query(description="Until then; else until now.")]
+Since = Annotated[Moment | None, Query(description="From then on (ISO 8601 with its zone); else 30 days before.")]
+Until = Annotated[Moment | None, Query(description="Until then; else until now.")]
 OfUser = Annotated[UserName | None, Query(description="Only of this user; for administrators, else of all.")]
 OfApp = Annotated[AppName | None, Query(description="Only of this app.")]
 
