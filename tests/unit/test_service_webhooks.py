@@ -34,6 +34,7 @@ class Receiver:
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.known: set[str] = set()
         self.answers: list[int] = []
         self.url = ""
 
@@ -46,7 +47,9 @@ class Receiver:
         self.ids.append(message_id)
         if self.answers and (status := self.answers.pop(0)) != 200:
             return web.Response(status=status)
-        self.taken.append(json.loads(body))
+        if message_id not in self.known:  # what was taken while the sender ended comes once more
+            self.known.add(message_id)
+            self.taken.append(json.loads(body))
         return web.Response(status=204)
 
     async def until(self, count: int) -> list[str]:
