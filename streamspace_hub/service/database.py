@@ -56,11 +56,12 @@ class Database:
 
     async def upgrade(self) -> None:
         """Create the tables, or bring those of an earlier version up to date."""
-        async with self._writer.execution_options(streamspace_migrates=True).connect() as connection:
+        migrating = self._writer.execution_options(streamspace_migrates=True)
+        # Begun before alembic looks: else it would take SQLite's for its own, and end it after each migration.
+        async with migrating.connect() as connection, connection.begin():
             if not self.is_sqlite:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             await connection.run_sync(_upgrade)
-            await connection.commit()
         # This connection is more patient than those for requests shall be.
         await self.engine.dispose()
 
