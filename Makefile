@@ -35,6 +35,7 @@ demo: setup
 
 setup: $(VENV)/stamps/install $(NODE_TOOLS)/stamp
 	@tools/system-packages tools/packages-demo.txt
+	@tools/criu $(VENV)
 
 setup-test: setup
 	@tools/system-packages tools/packages-test.txt

@@ -42,6 +42,12 @@ class Running:
     marker: str
     process: subprocess.Popen[str]
     user: str | None
+    start: Callable[[Mapping[str, str]], subprocess.Popen[str]]
+
+    def start_again(self, **env: str) -> None:
+        """Start it once more, after its end, with `env` in its environment."""
+        assert self.process.poll() is not None
+        self.process = self.start(env)
 
     async def request(self, op: str, **arguments: object) -> dict[str, Any]:
         """Ask the desktop's control socket; returns the answer."""
@@ -184,19 +190,22 @@ async def run_desktop(
         for path in (folder, runtime_dir, home):
             os.chown(path, account.pw_uid, account.pw_gid)
         options = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    with (folder / "stderr.log").open("wb") as log:
-        process = subprocess.Popen(
-            program,
-            env={name: value for name, value in environment.items() if value is not None},
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
-    running = Running(runtime_dir, home, marker, process, user)
+
+    def start(more: Mapping[str, str]) -> subprocess.Popen[str]:
+        with (folder / "stderr.log").open("ab") as log:
+            return subprocess.Popen(
+                program,
+                env={name: value for name, value in {**environment, **more}.items() if value is not None},
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                **options,
+            )
+
+    running = Running(runtime_dir, home, marker, start({}), user, start)
     try:
         yield running
     finally:

@@ -173,7 +173,12 @@ def decode(units: list[bytes], matrix: int = 6) -> Pixels:
 
 def screenshot(server: XServer) -> Pixels:
     """What X itself says is on the screen: height x width x RGB."""
-    connection = x11.connect(server.display, server.xauthority)
+    return picture(server.display, server.xauthority)
+
+
+def picture(display: str, xauthority: Path) -> Pixels:
+    """What is on the screen of `display`."""
+    connection = x11.connect(display, xauthority)
     root = connection.get_setup().roots[0].root
     size = connection.core.GetGeometry(root).reply()
     image = connection.core.GetImage(

@@ -2,6 +2,6 @@
 
 import sys
 
-from streamspace_proxy.desktop.init import main
+from streamspace_proxy.desktop.start import main
 
 sys.exit(main())

@@ -6,10 +6,11 @@ Described in docs/reference/environment.md, "Desktop control socket".
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,10 @@ LINE_LIMIT = 1 << 16
 """Longest line in bytes."""
 _BACKLOG_LIMIT = 1 << 18
 """Bytes that may wait for a subscriber that does not read; beyond it the subscriber is dropped."""
+
+_ARGUMENTS = {"open": "path", "hibernate": "folder"}
+_Fields = dict[str, Any]
+_Operation = Callable[[asyncio.StreamWriter, _Fields], _Fields | Awaitable[_Fields]]
 
 
 class RefusedError(Exception):
@@ -26,20 +31,36 @@ class RefusedError(Exception):
 class Controlled(Protocol):
     """What the socket gives access to."""
 
-    def status_object(self) -> dict[str, Any]:
+    def status_object(self) -> _Fields:
         """Return the status object of now."""
 
-    def restart_app(self) -> None:
+    def restart_app(self) -> Awaitable[None] | None:
         """Start the app again; raises RefusedError."""
 
-    def open_file(self, path: str) -> None:
+    def open_file(self, path: str) -> Awaitable[None] | None:
         """Run the app's command with a file; raises RefusedError."""
 
     def request_stop(self) -> None:
         """End the app, then the desktop."""
 
 
-def parse_request(line: bytes) -> dict[str, Any]:
+class Sleeper(Protocol):
+    """What can be put to sleep; each operation returns the fields of its answer, or raises RefusedError."""
+
+    async def check(self) -> _Fields:
+        """Say whether memory can be kept."""
+
+    async def freeze(self) -> _Fields:
+        """Stop all processes."""
+
+    async def thaw(self) -> _Fields:
+        """Let them go on."""
+
+    async def hibernate(self, folder: str) -> _Fields:
+        """Put memory into an image and end all processes."""
+
+
+def parse_request(line: bytes) -> _Fields:
     """Decode one line into a request with an integer `id`; raises RefusedError with a sentence."""
     try:
         request = json.loads(line)
@@ -53,13 +74,13 @@ def parse_request(line: bytes) -> dict[str, Any]:
     return request
 
 
-def check_fields(request: dict[str, Any]) -> None:
+def check_fields(request: _Fields) -> None:
     """Check everything but `op`; raises RefusedError with a sentence that names the field."""
     fields = {"id", "op"}
-    if request.get("op") == "open":
-        fields.add("path")
-        if not isinstance(request.get("path"), str):
-            raise RefusedError("`path` must be a string.")
+    if argument := _ARGUMENTS.get(request["op"]) if isinstance(request.get("op"), str) else None:
+        fields.add(argument)
+        if not isinstance(request.get(argument), str):
+            raise RefusedError(f"`{argument}` must be a string.")
     if unknown := sorted(set(request) - fields):
         raise RefusedError(f"Unknown field `{unknown[0][:40]}`; known are {', '.join(sorted(fields))}.")
 
@@ -67,18 +88,25 @@ def check_fields(request: dict[str, Any]) -> None:
 class ControlServer:
     """Answers requests and tells subscribers of every change."""
 
-    def __init__(self, desktop: Controlled) -> None:
+    def __init__(self, desktop: Controlled, sleeper: Sleeper | None = None) -> None:
         self._desktop = desktop
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self._operations: dict[str, Callable[[asyncio.StreamWriter, dict[str, Any]], dict[str, Any]]] = {
+        self._operations: dict[str, _Operation] = {
             "status": self._status,
             "subscribe": self._subscribe,
             "restart_app": self._restart_app,
             "open": self._open,
             "stop": self._stop,
         }
+        if sleeper is not None:
+            self._operations |= {
+                "check": lambda _, request: sleeper.check(),
+                "freeze": lambda _, request: sleeper.freeze(),
+                "thaw": lambda _, request: sleeper.thaw(),
+                "hibernate": lambda _, request: sleeper.hibernate(request["folder"]),
+            }
 
     async def start(self, path: Path, *, for_group: bool = False) -> None:
         """Listen on `path`, for its owner only or also for the owner's group."""
@@ -105,7 +133,7 @@ class ControlServer:
         self._connections.add(writer)
         try:
             while line := await reader.readline():
-                writer.write(_line(self._answer(writer, line)))
+                writer.write(_line(await self._answer(writer, line)))
                 await writer.drain()
         except ValueError:  # readline: no end of line within the limit
             writer.write(_line(_error(None, f"The line is longer than {LINE_LIMIT} bytes.")))
@@ -116,7 +144,7 @@ class ControlServer:
             self._connections.discard(writer)
             writer.close()
 
-    def _answer(self, writer: asyncio.StreamWriter, line: bytes) -> dict[str, Any]:
+    async def _answer(self, writer: asyncio.StreamWriter, line: bytes) -> _Fields:
         number: int | None = None
         try:
             request = parse_request(line)
@@ -125,26 +153,29 @@ class ControlServer:
             operation = self._operations.get(request["op"]) if isinstance(request.get("op"), str) else None
             if operation is None:
                 raise RefusedError(f"`op` must be one of {', '.join(sorted(self._operations))}.")
-            return {"id": number, "ok": True, **operation(writer, request)}
+            fields = operation(writer, request)
+            return {"id": number, "ok": True, **(await fields if inspect.isawaitable(fields) else fields)}
         except RefusedError as refusal:
             return _error(number, str(refusal))
 
-    def _status(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, writer: asyncio.StreamWriter, request: _Fields) -> _Fields:
         return {"status": self._desktop.status_object()}
 
-    def _subscribe(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> dict[str, Any]:
+    def _subscribe(self, writer: asyncio.StreamWriter, request: _Fields) -> _Fields:
         self._subscribers.add(writer)
         return self._status(writer, request)
 
-    def _restart_app(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> dict[str, Any]:
-        self._desktop.restart_app()
+    async def _restart_app(self, writer: asyncio.StreamWriter, request: _Fields) -> _Fields:
+        if (done := self._desktop.restart_app()) is not None:
+            await done
         return {}
 
-    def _open(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> dict[str, Any]:
-        self._desktop.open_file(request["path"])
+    async def _open(self, writer: asyncio.StreamWriter, request: _Fields) -> _Fields:
+        if (done := self._desktop.open_file(request["path"])) is not None:
+            await done
         return {}
 
-    def _stop(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> dict[str, Any]:
+    def _stop(self, writer: asyncio.StreamWriter, request: _Fields) -> _Fields:
         self._desktop.request_stop()
         return {}
 
@@ -160,9 +191,9 @@ def _listen(path: Path, umask: int) -> socket.socket:
     return listener
 
 
-def _line(message: dict[str, Any]) -> bytes:
+def _line(message: _Fields) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def _error(number: int | None, sentence: str) -> dict[str, Any]:
+def _error(number: int | None, sentence: str) -> _Fields:
     return {"id": number, "ok": False, "error": sentence}

@@ -1,4 +1,6 @@
-"""The desktop's life: start its programs in order, keep them, say how they are, end them all.
+"""The root of the desktop's tree: starts its programs in order, keeps them, says how they are, ends them all.
+
+It is put to sleep and woken with its tree, and knows nothing of that: it holds nothing that leads out of the tree.
 
 Everything is started again when the X server dies, since nothing of what it showed can live on. The end of the app
 is not the end of the desktop: the user may start it again.
@@ -11,7 +13,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,17 +23,9 @@ from streamspace_proxy.desktop.announcement import announcement
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.home import make_home_files
 from streamspace_proxy.desktop.logs import CappedLog, keep_capped
-from streamspace_proxy.desktop.processes import Child, ProcessTable, adopt_orphans, die_with_parent
-from streamspace_proxy.desktop.screen import look_after_screen
-from streamspace_proxy.desktop.settings import (
-    Settings,
-    SettingsError,
-    expand,
-    make_shared,
-    program_environment,
-    read_settings,
-    takes_files,
-)
+from streamspace_proxy.desktop.processes import Child, ProcessTable
+from streamspace_proxy.desktop.screen import look_after_screen, rare_display
+from streamspace_proxy.desktop.settings import Settings, expand, program_environment, takes_files
 from streamspace_proxy.desktop.xauth import write_authority
 
 START_LIMIT = 20.0
@@ -49,6 +42,10 @@ APP_GRACE = 3.0
 RESTARTS = 3
 """How often within `RESTART_WINDOW` seconds a program of ours is started again."""
 RESTART_WINDOW = 60.0
+
+
+SOCKET = "tree.sock"
+"""Our control socket, in the runtime folder: the supervisor's way to us."""
 
 
 class ScreenError(Exception):
@@ -137,7 +134,7 @@ class Desktop:
 
     async def run(self) -> None:
         """Live until asked to stop; then nothing of the tree is left."""
-        await self._control.start(self.settings.path("desktop.sock"), for_group=self.settings.shared)
+        await self._control.start(self.settings.path(SOCKET))
         logs = asyncio.create_task(keep_capped(self._log, self._app_log))
         stop = asyncio.create_task(self._stop.wait())
         budget = Budget()
@@ -204,7 +201,8 @@ class Desktop:
         """Start the X server; returns it and its display once it can be connected to."""
         try:
             with announcement() as pipe:
-                argv = programs.x_server(self.settings, pipe.writer)
+                number = rare_display() if self.settings.preload is not None else None
+                argv = programs.x_server(self.settings, pipe.writer, number)
                 screen = self._run("X server", argv, pass_fds=[pipe.writer], death_signal=signal.SIGTERM)
                 self._screen = screen
                 display = await pipe.read(START_LIMIT)
@@ -366,20 +364,3 @@ async def live(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, desktop.request_stop)
     await desktop.run()
-
-
-def main() -> int:
-    """Check the environment, then live. Returns the exit code: 0 ended on request, 2 wrong settings."""
-    parent = os.getppid()
-    adopt_orphans()
-    if os.getpid() != 1:
-        die_with_parent(signal.SIGTERM, parent)
-    try:
-        settings = read_settings(os.environ)
-        if settings.shared:
-            make_shared(settings.runtime_dir)
-        asyncio.run(live(settings))
-    except (SettingsError, OSError) as error:
-        print(f"streamspace desktop: {error}", file=sys.stderr)
-        return 2
-    return 0

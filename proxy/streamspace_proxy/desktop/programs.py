@@ -20,10 +20,11 @@ MICROPHONE = "streamspace_microphone"
 """What the streamer plays to `SPEECH` is what programs record from `MICROPHONE`."""
 
 
-def x_server(settings: Settings, display_fd: int) -> list[str]:
-    """Xtigervnc on a display of its own choice, which it writes to `display_fd` when it can be connected to."""
+def x_server(settings: Settings, display_fd: int, display: int | None = None) -> list[str]:
+    """Xtigervnc on a display, of its own choice unless told, which it writes to `display_fd` when it is up."""
     return [
         X_SERVER,
+        *(() if display is None else (f":{display}",)),
         *("-displayfd", str(display_fd)),
         *("-auth", str(settings.path("Xauthority"))),
         # The abstract socket stays on: binding it is what makes two servers pick different displays. The file alone

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import socket
 import struct
 import time
 from collections import deque
@@ -17,6 +19,7 @@ from streamspace_proxy.desktop import x11
 
 SOCKETS = "\0/tmp/.X11-unix/X"
 """Abstract names, as libxcb tries them first: in that folder, whoever made it can put a socket in another's place."""
+RARE_DISPLAYS = range(1000, 59_000)
 BACKGROUND = 0x23272E
 """Colour of the bare screen, 0xRRGGBB."""
 POKES, POKE_INTERVAL = 100, 0.1
@@ -31,6 +34,18 @@ MANAGER = "_NET_SUPPORTING_WM_CHECK"
 """Window managers set it on the root window once they manage it (EWMH)."""
 ATOMS = (STATE, ACTIVE, MANAGER, UNDECORATED, FULLSCREEN, HIDDEN, TALL, WIDE)
 _ADD, _PAGER = 1, 2
+
+
+def rare_display() -> int:
+    """Return a free display number that nobody will have taken when a desktop that sleeps wants it back.
+
+    X servers choose the lowest that is free: two would get the same one after another.
+    """
+    while True:
+        number = RARE_DISPLAYS.start + secrets.randbelow(len(RARE_DISPLAYS))
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.bind(f"{SOCKETS}{number}")
+            return number
 
 
 async def look_after_screen(

@@ -45,6 +45,12 @@ class Settings:
     microphone: bool = False
     """Whether programs see a microphone, which the streamer speaks into."""
     open: str | None = None
+    restore: Path | None = None
+    """The memory image that the desktop is woken from."""
+    memory_sleep: bool = False
+    """Whether the app is known to live on when its memory was kept."""
+    preload: str | None = None
+    """A library for every program (LD_PRELOAD): where memory can be kept, that without which it could not."""
     shared: bool = False
     """Whether the runtime folder is open to our group: in a pod the streamer is another user of it."""
     inherited: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +78,13 @@ def _text_mapping(template: Mapping[str, Any], key: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(x, str) for x in value.values()):
         raise SettingsError(f"STREAMSPACE_TEMPLATE: `{key}` must map names to strings.")
     return value
+
+
+def _memory_sleep(template: Mapping[str, Any]) -> bool:
+    sleep = template.get("sleep") or {}
+    if not isinstance(sleep, dict) or sleep.get("memory", "untested") not in ("yes", "no", "untested"):
+        raise SettingsError("STREAMSPACE_TEMPLATE: `sleep.memory` must be `yes`, `no` or `untested`.")
+    return sleep.get("memory") == "yes"
 
 
 def _microphone(environ: Mapping[str, str]) -> bool:
@@ -131,8 +144,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     opened = environ.get("STREAMSPACE_OPEN") or None
     if opened is not None and not opened.startswith("/"):
         raise SettingsError("STREAMSPACE_OPEN must be an absolute path.")
+    restore = environ.get("STREAMSPACE_RESTORE") or None
+    if restore is not None and not restore.startswith("/"):
+        raise SettingsError("STREAMSPACE_RESTORE must be the absolute path of a memory image's folder.")
     command = _text_list(template, "command", 1)
     return Settings(
+        restore=None if restore is None else Path(restore),
+        memory_sleep=_memory_sleep(template),
         title=str(template.get("title") or command[0]),
         command=command,
         environment=_text_mapping(template, "environment"),
@@ -187,6 +205,8 @@ def program_environment(settings: Settings, display: str | None) -> dict[str, st
     }
     if display is not None:
         env["DISPLAY"] = display
+    if settings.preload is not None:
+        env["LD_PRELOAD"] = " ".join(filter(None, (settings.preload, env.get("LD_PRELOAD"))))
     # The spawner finds what is left of a session by this marker.
     if marker := settings.inherited.get("STREAMSPACE_SESSION"):
         env["STREAMSPACE_SESSION"] = marker

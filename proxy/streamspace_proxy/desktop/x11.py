@@ -13,6 +13,7 @@ from streamspace_proxy.desktop.xauth import PROTOCOL
 ERROR, REPLY = 0, 1
 MAP_NOTIFY, REPARENT_NOTIFY, PROPERTY_NOTIFY = 19, 21, 28
 """First byte of what the server sends; events have the high bit set when another client sent them."""
+_QUERY_TREE = 15
 _CHANGE_WINDOW_ATTRIBUTES, _INTERN_ATOM, _CHANGE_PROPERTY, _GET_PROPERTY, _SEND_EVENT, _CLEAR_AREA = (
     2,
     16,
@@ -80,6 +81,17 @@ def atoms_reply(reply: bytes) -> set[int]:
         return set()
     count: int = struct.unpack_from("<I", reply, 16)[0]
     return set(struct.unpack_from(f"<{count}I", reply, 32))
+
+
+def query_tree(window: int) -> bytes:
+    """Ask for a window's children."""
+    return struct.pack("<BxHI", _QUERY_TREE, 2, window)
+
+
+def tree_reply(reply: bytes) -> tuple[int, ...]:
+    """Return the children out of the reply to `query_tree`."""
+    count: int = struct.unpack_from("<H", reply, 16)[0]
+    return struct.unpack_from(f"<{count}I", reply, 32)
 
 
 def root_message(root: int, window: int, kind: int, *data: int) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 PROTOCOL = b"MIT-MAGIC-COOKIE-1"
 _FAMILY_WILD = 0xFFFF
+_COOKIE_LENGTH = 16
 
 
 def write_authority(path: Path, *, for_group: bool = False) -> bytes:
@@ -16,7 +17,7 @@ def write_authority(path: Path, *, for_group: bool = False) -> bytes:
 
     The file is its owner's alone, or also for the owner's group to read.
     """
-    cookie = secrets.token_bytes(16)
+    cookie = secrets.token_bytes(_COOKIE_LENGTH)
     entry = struct.pack(">H", _FAMILY_WILD)
     for text in (b"", b"", PROTOCOL, cookie):  # address, display number, name, data
         entry += struct.pack(">H", len(text)) + text
@@ -27,3 +28,8 @@ def write_authority(path: Path, *, for_group: bool = False) -> bytes:
         if for_group:
             os.fchmod(fd, 0o640)
     return cookie
+
+
+def read_cookie(path: Path) -> bytes:
+    """Return the cookie that `write_authority` wrote; raises OSError."""
+    return path.read_bytes()[-_COOKIE_LENGTH:]

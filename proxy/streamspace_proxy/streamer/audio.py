@@ -44,21 +44,32 @@ class AudioSource:
         self._socket = pulse_socket
         self._listeners: dict[object, Listener] = {}
         self._recording: _Recording | None = None
+        self._held = False
+
+    def hold(self, held: bool) -> None:
+        """Have no connection to the sound server until it is called with False."""
+        self._held = held
+        self._record_if_heard()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each packet from now on, until the returned function is called."""
         key = object()
         self._listeners[key] = listener
-        if self._recording is None:
-            self._recording = _Recording(self._socket, asyncio.get_running_loop(), self._deliver)
+        self._record_if_heard()
 
         def unsubscribe() -> None:
             self._listeners.pop(key, None)
-            if not self._listeners and self._recording is not None:
-                self._recording.close()
-                self._recording = None
+            self._record_if_heard()
 
         return unsubscribe
+
+    def _record_if_heard(self) -> None:
+        wanted = bool(self._listeners) and not self._held
+        if wanted and self._recording is None:
+            self._recording = _Recording(self._socket, asyncio.get_running_loop(), self._deliver)
+        elif not wanted and self._recording is not None:
+            self._recording.close()
+            self._recording = None
 
     def _deliver(self, packet: OpusPacket) -> None:
         for listener in list(self._listeners.values()):

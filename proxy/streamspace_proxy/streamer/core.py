@@ -26,6 +26,7 @@ from streamspace_proxy.streamer.messages import Code, Refusal, Transport
 from streamspace_proxy.streamer.metrics import Metrics, Snapshot
 from streamspace_proxy.streamer.microphone import Microphone
 from streamspace_proxy.streamer.quality import Preset
+from streamspace_proxy.streamer.sleeping import Sleeping
 from streamspace_proxy.streamer.stream import VideoFormat
 from streamspace_proxy.streamer.streams import Streams
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
@@ -46,6 +47,7 @@ class Streamer:
         self.viewers: dict[str, Viewer] = {}
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.desktop_path("desktop.sock"), self._on_status)
+        self.sleeping = Sleeping(self.desktop, self.audio.hold, self.microphone.hold)
         rfb, xauthority = config.desktop_path("rfb.sock"), config.desktop_path("Xauthority")
         self.display = Display(rfb, xauthority, config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
@@ -89,6 +91,7 @@ class Streamer:
         """Take a viewer in."""
         viewer.greet()  # `hello` comes before all else
         self.viewers[viewer.id] = viewer
+        self.sleeping.wake()
         self._streams.usual.expect()
         self._announce_viewers()
 
@@ -211,6 +214,7 @@ class Streamer:
 
     def _on_status(self, status: Status) -> None:
         self.display.follow(status.get("display"))
+        self.sleeping.follow(status)
         for viewer in self.viewers.values():
             viewer.send(self.status_message())
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 logger = logging.getLogger(__name__)
-RETRY_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+# A desktop that is woken from its image listens when it is whole, after some tenths of a second.
+RETRY_SECONDS: Final = (*[0.05] * 40, 0.25, 0.5, 1.0)
 REQUEST_SECONDS: Final = 10.0
 LINE_LIMIT: Final = 1 << 16
 

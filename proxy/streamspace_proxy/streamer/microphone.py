@@ -75,10 +75,17 @@ class Microphone:
         self._count = count
         self._floor = Floor()
         self._player: _Player | None = None
+        self._held = False
+
+    def hold(self, held: bool) -> None:
+        """Have no connection to the sound server until it is called with False; what is said meanwhile is lost."""
+        if held and not self._held:
+            self.close()
+        self._held = held
 
     def take(self, speaker: str, voice: Voice, now: float) -> Refusal | None:
         """Take one packet of a viewer who may speak."""
-        if len(voice.data) <= SILENT_BYTES:
+        if len(voice.data) <= SILENT_BYTES or self._held:
             return None
         if not self._floor.claim(speaker, now):
             return Refusal("not_ready", SOMEBODY_ELSE)

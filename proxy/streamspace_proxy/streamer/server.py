@@ -224,13 +224,19 @@ async def rfb_socket(request: web.Request) -> web.StreamResponse:
         core.count_refusal("too_many_viewers")
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many viewers")
         return ws
+    if core.sleeping.lets_go:
+        await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"the session is going to sleep")
+        return ws
     core.rfb_viewers += 1
+    core.sleeping.wake()
+    core.sleeping.bridge(ws)
     try:
         await bridge_rfb(
             ws, core.config.desktop_path("rfb.sock"), lambda size: core.metrics.sent("rfb", size), core.count_refusal
         )
     finally:
         core.rfb_viewers -= 1
+        core.sleeping.unbridge(ws)
     return ws
 
 
@@ -258,7 +264,9 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 async def thumbnail(request: web.Request) -> web.StreamResponse:
     """Send a small picture of the screen, to everybody who may see the screen."""
-    jpeg = await request.app[CORE].display.thumbnail()
+    core = request.app[CORE]
+    # A frozen X server answers nobody, and a glance at a session is no reason to thaw it.
+    jpeg = None if core.sleeping.is_still else await core.display.thumbnail()
     if jpeg is None:
         return _error(503, "There is no picture at the moment.")
     return web.Response(body=jpeg, content_type="image/jpeg")

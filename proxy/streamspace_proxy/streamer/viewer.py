@@ -231,6 +231,7 @@ class Viewer:
     def _obey(self, message: Message) -> None:
         if isinstance(message, messages.ACTIVITY):
             self._core.activity.touch()
+            self._core.sleeping.wake()
         match message:
             case messages.Pointer() | messages.PointerRelative() | messages.Wheel() | messages.Key():
                 self._inject(message)

@@ -1,0 +1,105 @@
+"""Runs CRIU (criu(8), 4.1 or later, `--unprivileged`). Knows processes and folders, no desktops."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+OLDEST = (4, 1)
+"""Debian bookworm's 3.17 does not know `--unprivileged` as it is needed."""
+DUMP_LIMIT, RESTORE_LIMIT = 120.0, 60.0
+"""Seconds. A restore from a truncated file of pages would never end by itself."""
+_OPTIONS = ("--unprivileged", "--tcp-established", "--network-lock", "skip", "--ext-unix-sk", "--file-locks", "-v2")
+_GHOST_LIMIT = "512M"
+"""Largest file without a name that is kept with the memory."""
+
+
+_PROBING = ("net: Unexpected error", "rlimit: Can't setup")
+"""How errors begin that CRIU logs and goes on, where it has not all of root's rights."""
+
+_KNOWN = (
+    ("ctty inheritance", "a program in a terminal has /dev/tty open, which CRIU cannot keep"),
+    ("inet: ", "a program has a network connection that CRIU cannot keep"),
+    ("No space left on device", "the disk is full"),
+)
+"""What a log that holds the first means, in plain words."""
+
+
+class CriuError(Exception):
+    """CRIU has not done what it was asked for; the text is a part of a sentence that says why."""
+
+
+def find(environ: Mapping[str, str]) -> str | None:
+    """Return the path of the program: the one that the environment names, else beside our Python or on PATH."""
+    if named := environ.get("STREAMSPACE_CRIU"):
+        return named if os.access(named, os.X_OK) else None
+    beside = Path(sys.prefix, "bin", "criu")
+    return str(beside) if os.access(beside, os.X_OK) else shutil.which("criu", path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def version(program: str) -> str | None:
+    """Return its version (`4.1.1`); None when it does not run."""
+    try:
+        done = subprocess.run([program, "--version"], check=False, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"^Version: ([\d.]+)", done.stdout, re.MULTILINE)
+    return match[1] if match else None
+
+
+def is_new_enough(text: str) -> bool:
+    """Whether a version will do."""
+    return tuple(int(part) for part in text.split(".")[:2] if part) >= OLDEST
+
+
+def dump(program: str, root: int, folder: Path) -> None:
+    """Write the tree of `root` into `folder`; all its processes are stopped afterwards. Raises CriuError."""
+    command = [program, "dump", "-D", str(folder), "-t", str(root), "--leave-stopped", "--ghost-limit", _GHOST_LIMIT]
+    _run(command, folder.parent / "dump.log", DUMP_LIMIT)
+
+
+def restore(program: str, folder: Path, log: Path) -> None:
+    """Bring the tree in `folder` back, as children of ours; raises CriuError, and parts of the tree may be there."""
+    _run([program, "restore", "-D", str(folder), "-d"], log, RESTORE_LIMIT)
+
+
+def _run(command: list[str], log: Path, limit: float) -> None:
+    log.unlink(missing_ok=True)
+    try:
+        done = subprocess.run(
+            [*command, *_OPTIONS, "-o", str(log)],
+            check=False,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        raise CriuError(f"it was not done after {limit:.0f} seconds") from None
+    except OSError as error:
+        raise CriuError(f"{command[0]}: {error.strerror}") from error
+    if done.returncode < 0:
+        raise CriuError(f"CRIU was ended by signal {-done.returncode}")
+    if done.returncode != 0:
+        raise CriuError(reason(log))
+
+
+def reason(log: Path) -> str:
+    """Return what CRIU's log gives as its reason: in plain words where we know them, else its first error."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "CRIU does not say why"
+    # "(00.003431) Error (criu/net.c:1253): net: Unexpected error: ..."; those of the probing of features come first.
+    for sign, meaning in _KNOWN:
+        if sign in text:
+            return meaning
+    errors = re.findall(r"^(?:\([\d.]+\))?(?:\s*\d+:)?\s*Error \([^)]*\): (.*)$", text, re.MULTILINE)
+    told = [said for said in errors if not said.startswith(_PROBING)]
+    return f"CRIU says: {told[0]}" if told else "CRIU does not say why"

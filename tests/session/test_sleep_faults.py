@@ -1,0 +1,315 @@
+"""What goes wrong while memory is kept or brought back: the desktop lives on, or starts cold and says why."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import DESKTOP, Running, run_desktop
+from tests.support.sleeping import CARET, USER, YES, changed, failing_criu, hibernate, needs_memory, settled, type_text
+
+pytestmark = [pytest.mark.x11, needs_memory]
+COLD = "Test app has been started anew, because its memory image could not be restored: {}. Files that were saved are "
+SHELL = ("xterm", "-e", "bash", "--norc")
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder of the test's that the desktop's user can look into, as it can't into pytest's."""
+    with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+async def works(running: Running, word: str) -> None:
+    """Check that the shell in the terminal takes input."""
+    before = await settled(running)
+    await type_text(running, f"echo {word}; touch {word}\n")
+    assert changed(before, await settled(running)) > CARET
+    assert (running.home / word).exists()
+
+
+async def refused(running: Running, image: Path, why: str) -> None:
+    """Have a desktop refuse to sleep, and live on."""
+    app = (await running.status())["app"]["pid"]
+    answer = await running.request("hibernate", folder=str(image))
+    assert not answer["ok"]
+    assert why in answer["error"]
+    status = await running.running()
+    assert (status["app"]["pid"], status["sleep"]["state"]) == (app, "awake")
+    assert not image.exists()
+    assert not image.with_name(f"{image.name}.part").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+async def test_a_disk_that_is_too_small_is_seen_before(open_path: Path) -> None:
+    with small_disk(open_path, "70M") as disk:
+        async with run_desktop(*SHELL, user=USER, sleep=YES) as running:
+            await running.running()
+            await refused(running, disk / "image", "MiB left. Delete files that you no longer need, then try again.")
+            await works(running, "alive")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+async def test_a_disk_that_runs_full_meanwhile_costs_nothing(open_path: Path) -> None:
+    with small_disk(open_path, "600M") as disk:
+        script = f'dd if=/dev/zero of={disk}/other bs=1M count=590 2> /dev/null; exec $CRIU "$@"'
+        env = {"STREAMSPACE_CRIU": failing_criu(open_path, script)}
+        async with run_desktop(*SHELL, user=USER, sleep=YES, env=env) as running:
+            await running.running()
+            await refused(running, disk / "image", "Test app could not be kept: ")
+            await works(running, "alive")
+            (disk / "other").unlink()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of this size that everybody may write to."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+KILLED = 'step=$(cat "{0}/step"); "$CRIU" "$@" & pid=$!; sleep "$step"; kill -9 $pid 2> /dev/null; wait $pid'
+
+
+async def test_criu_may_be_killed_at_any_moment_of_a_dump(open_path: Path) -> None:
+    env = {"STREAMSPACE_CRIU": failing_criu(open_path, KILLED.format(open_path))}
+    async with run_desktop(*SHELL, user=USER, sleep=YES, env=env) as running:
+        await running.running()
+        await settled(running)
+        image, unharmed = running.home / "image", 0
+        for step in itertools.count():
+            (open_path / "step").write_text(str(step / 50))
+            pid = (await running.status())["app"]["pid"]
+            answer = await running.request("hibernate", folder=str(image))
+            if answer["ok"]:
+                break
+            assert "CRIU" in answer["error"]
+            assert not image.exists()
+            unharmed += await lives_on(running, pid, f"alive{step}")
+        assert unharmed > 0, "it was never killed"
+        await running.request("stop")
+        await running.ended()
+        running.start_again(STREAMSPACE_RESTORE=str(image), STREAMSPACE_CRIU="")
+        assert (await running.running())["restored"]["ok"]
+        await works(running, "woken")
+
+
+async def lives_on(running: Running, pid: int, word: str) -> bool:
+    """Whether a desktop is as it was; when CRIU has taken a program with it, at least it can be had anew."""
+    with contextlib.suppress(AssertionError, ConnectionError):
+        await works(running, word)
+        if (await running.status())["app"]["pid"] == pid:
+            return True
+    # The X server, and with it the app, is started again by itself; an app alone is its user's to start.
+    status = await running.until(lambda status: status["app"]["pid"] != pid and status["state"] == "running")
+    if status["app"]["state"] == "exited":
+        await running.request("restart_app")
+    await running.running()
+    await works(running, f"again{word}")
+    return False
+
+
+async def test_criu_may_be_killed_at_any_moment_of_a_restore(open_path: Path) -> None:
+    program = failing_criu(open_path, KILLED.format(open_path))
+    async with run_desktop(*SHELL, user=USER, sleep=YES) as running:
+        await running.running()
+        image = running.home / "image"
+        await hibernate(running, image)
+        for step in itertools.count():
+            (open_path / "step").write_text(str(step / 100))
+            running.start_again(STREAMSPACE_RESTORE=str(image), STREAMSPACE_CRIU=program)
+            told = (await running.running())["restored"]
+            await works(running, f"alive{step}")
+            await running.request("stop")
+            assert await running.ended() == 0
+            await running.nothing_left()
+            if told["ok"]:
+                break
+            assert told["said"].startswith("Test app has been started anew, because its memory image could not be")
+        assert step > 0, "it was never killed"
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def swap(path: Path) -> None:
+    """Put another file of the same size in its place."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+DAMAGE: list[tuple[Callable[[Path], None], str]] = [
+    (truncate, "its file {} has another size than when it was made"),
+    (flip, "its file {} is damaged"),
+    (swap, "its file {} is damaged"),
+    (remove, "its file {} is missing"),
+]
+
+
+async def woken_cold(running: Running, image: Path, why: str) -> None:
+    """Start a desktop from an image that is not to be restored; it starts cold, saying `why`, and works."""
+    running.start_again(STREAMSPACE_RESTORE=str(image))
+    told = (await running.running())["restored"]
+    assert told["from"] == str(image)
+    assert told["ok"] is False
+    assert told["said"].startswith(COLD.format(why)), told
+    await running.x("xwininfo", "-root")
+    await running.request("stop")
+    assert await running.ended() == 0
+
+
+async def test_a_damaged_image_is_not_restored() -> None:
+    async with run_desktop("xterm", user=USER, sleep=YES) as running:
+        await running.running()
+        whole, image = running.home / "whole", running.home / "image"
+        await hibernate(running, whole)
+        kinds = ("files.tar*", "memory/pstree.img", "memory/pages-1.img*", "memory/core-*.img")
+        for kind in kinds:
+            there = str(next(whole.glob(kind)).relative_to(whole))
+            for damage, why in DAMAGE:
+                shutil.rmtree(image, ignore_errors=True)
+                subprocess.run(["cp", "-a", whole, image], check=True)
+                damage(image / there)
+                await woken_cold(running, image, why.format(there))
+
+
+async def test_an_image_of_another_machine_or_time_is_not_restored() -> None:
+    async with run_desktop("xterm", user=USER, sleep=YES) as running:
+        await running.running()
+        image = running.home / "image"
+        await hibernate(running, image)
+        text = (image / "manifest.json").read_text()
+        kernel = os.uname().release
+        changes: list[tuple[Callable[[dict[str, object]], object], str]] = [
+            (
+                lambda m: facts(m).update(kernel="2.6"),
+                f"it was made under the kernel 2.6 and this machine runs {kernel}",
+            ),
+            (lambda m: facts(m).update(cpu_flags=["fly"]), "this machine's processor lacks fly"),
+            (lambda m: facts(m).update(machine="pdp11"), "it was made on a pdp11 and this machine is a "),
+            (lambda m: facts(m).update(uptime=1e9), "this machine's clock is behind that of the one where it was made"),
+            (lambda m: facts(m).update(criu="9.1"), "it was made by CRIU 9.1 and this machine has "),
+            (lambda m: m.update(runtime_dir="/elsewhere"), "its runtime folder was /elsewhere"),
+            (lambda m: m.update(command=["gimp"]), "it is one of Test app, started in another way"),
+            (lambda m: m.update(uid=4711), "it belongs to uid 4711"),
+            (lambda m: m.update(format=0), "it was made by another version of StreamSpace"),
+            (lambda m: m.update(files={"../../etc/passwd": [1, "00"]}), "its manifest is damaged"),
+            (lambda m: m.clear(), "its manifest is damaged"),
+        ]
+        for change, why in changes:
+            manifest = json.loads(text)
+            change(manifest)
+            (image / "manifest.json").write_text(json.dumps(manifest))
+            running.start_again(STREAMSPACE_RESTORE=str(image))
+            told = (await running.running())["restored"]
+            assert not told["ok"]
+            assert why in told["said"]
+            await running.request("stop")
+            await running.ended()
+        (image / "manifest.json").unlink()
+        await woken_cold(running, image, "there is none")
+
+
+def facts(manifest: dict[str, object]) -> dict[str, object]:
+    """Return the part about the machine."""
+    found = manifest["facts"]
+    assert isinstance(found, dict)
+    return found
+
+
+CONFINED = """
+import ctypes, time
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+allow_all = ctypes.create_string_buffer(bytes.fromhex("060000000000ff7f"))
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.byref(Filter(1, ctypes.addressof(allow_all)))) == 0
+open("confined", "w").close()
+time.sleep(1000)
+"""
+
+
+async def test_a_program_with_a_seccomp_filter_is_refused_before_criu_is_called(open_path: Path) -> None:
+    env = {"STREAMSPACE_CRIU": failing_criu(open_path, "kill -9 $PPID")}
+    async with run_desktop(
+        "sh", "-c", 'xterm & exec python3 -c "$0"', CONFINED, user=USER, sleep=YES, env=env
+    ) as running:
+        await running.running()
+        while not (running.home / "confined").exists():
+            await settled(running, 0.1)
+        await refused(running, running.home / "image", "has a seccomp filter, as the sandboxes of browsers have.")
+
+
+@pytest.mark.parametrize("folder", ["relative", "/no/such/folder/image", "{home}"])
+async def test_a_folder_that_cannot_be_is_refused(folder: str) -> None:
+    async with run_desktop("xterm", user=USER, sleep=YES) as running:
+        await running.running()
+        answer = await running.request("hibernate", folder=folder.format(home=running.home))
+        assert answer["error"].startswith("`folder`")
+        assert (await running.status())["sleep"]["state"] == "awake"
+
+
+NO_NAMESPACES = (
+    "unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c",
+    'echo 0 > /proc/sys/user/max_pid_namespaces; echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"', *DESKTOP,
+)  # fmt: skip
+
+
+async def test_without_the_right_to_namespaces_it_says_so_and_everything_else_works() -> None:
+    async with run_desktop(*SHELL, user=USER, program=NO_NAMESPACES, sleep=YES) as running:
+        status = await running.running()
+        assert status["sleep"]["memory"] is False
+        told = await running.request("check")
+        assert told["why_not"].startswith("The kernel does not give this user namespaces of its own, which sleep with")
+        assert told["turn_on"] == "sysctl -w user.max_user_namespaces=10000"
+        answer = await running.request("hibernate", folder=str(running.home / "image"))
+        assert answer["error"] == told["why_not"]
+        assert (await running.request("freeze"))["ok"]
+        assert (await running.request("thaw"))["ok"]
+        await works(running, "alive")
+
+
+@pytest.mark.parametrize(
+    ("env", "fields", "why"),
+    [
+        ({}, {}, "It is not known whether Test app lives on when its memory was kept."),
+        ({"STREAMSPACE_MEMORY_SLEEP": "off"}, {"sleep": YES}, "An administrator has turned sleep with memory off"),
+        ({"STREAMSPACE_CRIU": "/no/such/criu"}, {"sleep": YES}, "CRIU 4.1 or later keeps memory, and is not installed"),
+    ],
+)
+async def test_why_memory_cannot_be_kept_is_one_sentence(
+    env: dict[str, str], fields: dict[str, object], why: str
+) -> None:
+    async with run_desktop(user=USER, env={**env, "STREAMSPACE_RESTORE": "/no/such/image"}, **fields) as running:
+        status = await running.running()
+        assert status["sleep"]["why_not"].startswith(why)
+        assert why in status["restored"]["said"]
+        assert (await running.request("hibernate", folder="/tmp/image"))["error"].startswith(why)

@@ -1,0 +1,84 @@
+"""Sleep in tests: the programs that it needs, a look at the screen, the keyboard, and CRIU made to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamspace_proxy.desktop import ability, criu, privileges
+
+from tests.support.running import Running
+from tests.support.streamer import Pixels, picture
+from tests.support.waiting import PATIENCE
+
+USER = "nobody" if os.geteuid() == 0 else None
+"""Whose desktops sleep: never root's."""
+YES = {"memory": "yes"}
+"""The template's `sleep` of an app whose memory can be kept."""
+_PROGRAM = criu.find(os.environ)
+
+
+def why_not() -> str | None:
+    """Return why memory cannot be kept on this machine; None: it can."""
+    version = None if _PROGRAM is None else criu.version(_PROGRAM)
+    if version is None:
+        return "CRIU 4.1 or later can be had neither from this Debian nor from Debian 13 (`make setup` tried)"
+    if not ability.SHIM.exists():
+        return "there is no C compiler"
+    reason = privileges.try_namespaces()
+    return None if reason is None else f"no namespaces for ordinary users here: {reason}"
+
+
+needs_memory = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+async def settled(running: Running, still: float = 0.5) -> Pixels:
+    """Return the picture once it has not changed for `still` seconds."""
+    environment = await running.environment()
+    where = environment["DISPLAY"], running.runtime_dir / "Xauthority"
+    last, since, deadline = picture(*where), time.monotonic(), time.monotonic() + PATIENCE
+    while time.monotonic() - since < still:
+        assert time.monotonic() < deadline, "the picture does not come to rest"
+        await asyncio.sleep(0.05)
+        now = picture(*where)
+        if now.shape != last.shape or changed(now, last) > CARET:
+            last, since = now, time.monotonic()
+    return picture(*where)
+
+
+CARET = 400
+"""Pixels that a blinking caret has at most."""
+
+
+def changed(one: Pixels, other: Pixels) -> int:
+    """Return how many pixels differ."""
+    assert one.shape == other.shape
+    return int(np.any(one != other, axis=2).sum())
+
+
+async def type_text(running: Running, text: str) -> None:
+    """Type on the desktop's keyboard."""
+    await running.x("xdotool", "type", "--delay", "20", text)
+
+
+async def hibernate(running: Running, folder: Path) -> dict[str, object]:
+    """Put a desktop to sleep and end what is left of it; returns the answer."""
+    answer = await running.request("hibernate", folder=str(folder))
+    assert answer["ok"], answer
+    await running.request("stop")
+    assert await running.ended() == 0
+    await running.nothing_left()
+    return answer
+
+
+def failing_criu(folder: Path, body: str) -> str:
+    """Return a program that stands for CRIU: a shell script that finds the real one in $CRIU and the verb in $1."""
+    assert _PROGRAM is not None
+    script = folder / "criu"
+    script.write_text(f'#!/bin/sh\nCRIU="{_PROGRAM}"\n[ "$1" = --version ] && exec "$CRIU" "$@"\n{body}\n')
+    script.chmod(0o755)
+    return str(script)
