@@ -11,6 +11,12 @@ from typing import Any
 
 SPAWNER = "streamspace_spawner.LocalStreamSpaceSpawner"
 MIXIN = "StreamSpaceMixin"
+PROXY = "streamspace_spawner.proxy.SessionProxy"
+DEFAULT_PROXIES = (
+    "jupyterhub.proxy.ConfigurableHTTPProxy",
+    "configurable-http-proxy",
+    "default",
+)
 DEFAULT_SPAWNERS = (
     "jupyterhub.spawner.LocalProcessSpawner",
     "localprocess",
@@ -26,6 +32,9 @@ CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
     },
 }
 SERVICE_CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
+    "custom:streamspace:sleep": {
+        "description": "Warn sessions of StreamSpace, freeze and thaw them. It shows no screen."
+    },
     "custom:streamspace:admin": {"description": "List and stop all sessions of StreamSpace, read its audit log."},
 }
 USER_SCOPES = ["custom:streamspace:control!user", "custom:streamspace:view!user"]
@@ -43,6 +52,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     default_policy: Mapping[str, Any] | None = None,
     turn: Mapping[str, Any] | None = None,
     quotas: Mapping[str, Any] | None = None,
+    sleep: Mapping[str, Any] | None = None,
     service: bool | Mapping[str, Any] = False,
 ) -> None:
     """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
@@ -52,6 +62,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
         catalog_dirs: folders with your own app templates: `c.StreamSpace.catalog_dirs`, unless that is set.
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
         quotas: how much one user's sessions may take together: `c.StreamSpace.quotas`, unless that is set.
+        sleep: after how long sessions are put to sleep: `c.StreamSpace.sleep`, unless that is set. Needs `service`.
         turn: a TURN server for viewers, `urls`, `secret_file` and `ttl`: `c.StreamSpace.turn_urls` and so on, unless
             those are set.
         service: run the service with the REST API: True, or a mapping of `url` (where it listens), `database_url`,
@@ -62,9 +73,11 @@ def install(  # noqa: PLR0913 - named, and all of them optional
         InstallError: something already set contradicts StreamSpace.
     """
     _use_spawner(c)
+    _use_proxy(c)
     _allow_named_servers(c)
     _define_scopes(c)
     given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy, "quotas": quotas}
+    given["sleep"] = sleep
     given |= {f"turn_{key}": value for key, value in (turn or {}).items()}
     for name, value in given.items():
         if value is not None and name not in c.StreamSpace:
@@ -87,6 +100,12 @@ def _use_spawner(c: Any) -> None:
             f"StreamSpace: JupyterHub.spawner_class is {_dotted_name(configured)}, which cannot start sessions. "
             f'Remove that line, or set it to "{SPAWNER}" or to a class of your own derived from it.'
         )
+
+
+def _use_proxy(c: Any) -> None:
+    """Have the hub believe sessions, and not its proxy, when they were last used. Another proxy class stays."""
+    if _dotted_name(c.JupyterHub.get("proxy_class", DEFAULT_PROXIES[0])) in DEFAULT_PROXIES:
+        c.JupyterHub.proxy_class = PROXY
 
 
 def _dotted_name(spawner: Any) -> str:
@@ -132,8 +151,9 @@ def _check_policy(c: Any) -> None:
     from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.explain import explain
     from streamspace_hub.model.quota import Quotas
+    from streamspace_hub.model.sleep import SleepRules
 
-    for name, model in (("default_policy", PolicyDefaults), ("quotas", Quotas)):
+    for name, model in (("default_policy", PolicyDefaults), ("quotas", Quotas), ("sleep", SleepRules)):
         try:
             model.model_validate(configured(c.StreamSpace, name, {}))
         except ValidationError as error:

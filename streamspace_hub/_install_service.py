@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +15,9 @@ NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
 OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups", "proxy_url", "prices", "webhooks")
 
-SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups"]
-"""Its own token only reads. Whatever it starts or stops, it does with the token of who asks."""
+SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups", "delete:servers", "custom:streamspace:sleep"]
+"""Its own token reads, and puts to sleep and stops what the ladder of sleep says. Whatever somebody asks the hub for is
+done with their own token."""
 PAGE_SCOPES = [
     f"access:services!service={NAME}",
     "custom:streamspace:view",
@@ -83,6 +85,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "STREAMSPACE_QUOTAS": _json(configured(c.StreamSpace, "quotas", {})),
         "STREAMSPACE_PRICES": _json(options.get("prices")),
         "STREAMSPACE_WEBHOOKS": _json(options.get("webhooks")),
+        "STREAMSPACE_SLEEP": _json(configured(c.StreamSpace, "sleep", {})),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),
         "STREAMSPACE_RATE_LIMIT": str(options.get("rate_limit", "")),
@@ -103,6 +106,8 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _proxy_url(c: Any) -> str:
     """Return where the proxy is, as seen by a service on the hub's machine; nothing if it can't be told."""
+    if in_cluster := os.environ.get("PROXY_PUBLIC_SERVICE_HOST"):  # Zero-to-JupyterHub's service of that name
+        return f"http://{in_cluster}:{os.environ.get('PROXY_PUBLIC_SERVICE_PORT', '80')}"
     if configured(c.JupyterHub, "ssl_cert", ""):
         return ""  # its name is in the certificate
     given = urlsplit(str(configured(c.JupyterHub, "bind_url", "") or "http://:8000"))

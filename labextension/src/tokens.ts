@@ -63,6 +63,8 @@ export interface Session {
   /** ISO 8601, UTC. */
   readonly started: string | null;
   readonly last_activity: string | null;
+  /** Since when it has been frozen or asleep. ISO 8601, UTC. */
+  readonly asleep_since?: string | null;
 }
 
 /** One event of a session's start. */

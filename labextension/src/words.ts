@@ -45,7 +45,8 @@ export function transportLabel(transport: string, trans: TranslationBundle): str
 /** "Running since 14:05", with the date when that was another day. */
 export function stateSince(session: Session, now: Date, trans: TranslationBundle): string {
   const label = stateLabel(session.state, trans);
-  const stamp = phase(session.state) === 'asleep' ? session.last_activity : session.started;
+  const asleep = session.state === 'frozen' || phase(session.state) === 'asleep';
+  const stamp = asleep ? (session.asleep_since ?? session.last_activity) : session.started;
   const time = stamp ? new Date(stamp) : null;
   if (!time || Number.isNaN(time.getTime())) {
     return label;

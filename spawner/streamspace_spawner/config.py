@@ -13,6 +13,7 @@ from traitlets.config import LoggingConfigurable
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.quota import Quotas
+from streamspace_hub.model.sleep import SleepRules
 
 
 class StreamSpace(LoggingConfigurable):
@@ -59,6 +60,25 @@ class StreamSpace(LoggingConfigurable):
             }
 
         Cores and memory count by the limits (else the guarantees) of the apps' templates. Checked at each start.
+        """,
+    )
+
+    sleep = Dict(
+        config=True,
+        help="""
+        After how long a session that nobody uses is frozen, hibernated, stopped and taken off the list.
+
+        Times are seconds, 0 for never; what is said nowhere does not happen::
+
+            c.StreamSpace.sleep = {
+                "default": {"freeze_after": 3600, "stop_after": 86400},
+                "groups": {"staff": {"stop_after": 0}},
+                "longest": {"freeze_after": 14400},  # users may choose up to that
+                "timezone": "Europe/Berlin",
+            }
+
+        The service carries it out (`install(c, service=True)`); `streamspace_hub.install(c)` reads it: set it before
+        that call.
         """,
     )
 
@@ -121,6 +141,16 @@ class StreamSpace(LoggingConfigurable):
         except ValidationError as error:
             complaint = explain(error, Quotas)[0]
             raise TraitError(f"StreamSpace.quotas: {complaint.field}: {complaint.message}") from None
+        return fields
+
+    @validate("sleep")
+    def _known_sleep_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        fields: dict[str, Any] = proposal["value"]
+        try:
+            SleepRules.model_validate(fields)
+        except ValidationError as error:
+            complaint = explain(error, SleepRules)[0]
+            raise TraitError(f"StreamSpace.sleep: {complaint.field}: {complaint.message}") from None
         return fields
 
     @property

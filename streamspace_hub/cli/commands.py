@@ -114,7 +114,7 @@ def open_session(
     """Open a running session in a browser."""
     with Client() as client:
         session = client.session(name, user=user)
-        if session.state is not SessionState.RUNNING:
+        if session.state not in (SessionState.RUNNING, SessionState.FROZEN):
             complain(f"{name} is {session.state}; `streamspace launch {session.app}` starts it.")
             return Exit.FAILED
         address = client.place.page(session.url)
@@ -141,6 +141,38 @@ def stop(
     else:
         say(f"{name} is {'removed' if remove else session.state}.")
     return Exit.OK
+
+
+@command(app)
+def freeze(name: Name, user: User = None, as_json: AsJson = False) -> int:
+    """Stop a session's processes. They keep their memory, and go on with the next input, or viewer."""
+    with Client() as client:
+        return _tell_state(client.freeze(name, user=user), as_json)
+
+
+@command(app)
+def resume(
+    name: Name,
+    user: User = None,
+    wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until it runs; 0 does not wait.")] = 300,
+    as_json: AsJson = False,
+) -> int:
+    """Wake a session: a frozen one goes on, one that has ended is started again with its app."""
+    with Client() as client, working(f"Waking {name} ..."):
+        session = client.resume(name, user=user, wait=wait or None)
+    return _tell_state(session, as_json)
+
+
+@command(app)
+def extend(
+    name: Name,
+    seconds: Annotated[int, typer.Argument(min=0, help="For how long from now on; 0 ends it.")],
+    user: User = None,
+    as_json: AsJson = False,
+) -> int:
+    """Keep a session awake for a while, as far as its policy allows."""
+    with Client() as client:
+        return _tell_state(client.extend(name, seconds, user=user), as_json)
 
 
 @command(app)
@@ -247,6 +279,14 @@ def _local_apps(folders: list[Path], as_json: bool) -> int:
 
 def _installed(app: dict[str, Any]) -> str:
     return "yes" if app["installed"] else "apt-get install " + " ".join(app["packages"])
+
+
+def _tell_state(session: UserSession, as_json: bool) -> int:
+    if as_json:
+        show_json(session.model_dump(mode="json"))
+    else:
+        say(f"{session.name or session.title} is {session.state}.")
+    return Exit.OK
 
 
 def _show(session: UserSession, address: str, as_json: bool) -> None:

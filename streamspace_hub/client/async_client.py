@@ -21,6 +21,7 @@ from streamspace_hub.model.api import (
     AppList,
     AuditVerdict,
     CreateSession,
+    ExtendSession,
     Health,
     Identity,
     SessionList,
@@ -30,6 +31,7 @@ from streamspace_hub.model.api import (
 
 M = TypeVar("M", bound=BaseModel)
 RESTING = (SessionState.STOPPED, SessionState.FAILED)
+LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 
 
 class AsyncClient:
@@ -128,7 +130,7 @@ class AsyncClient:
     async def wait_until_running(self, session: UserSession, limit: float = 300.0) -> UserSession:
         """Wait up to `limit` seconds until a session runs; return it. Raises `SessionFailedError`."""
         deadline = time.monotonic() + limit
-        while session.state is not SessionState.RUNNING:
+        while session.state not in LIVE:
             if session.state in RESTING or time.monotonic() >= deadline:
                 raise SessionFailedError(session)
             await asyncio.sleep(exchange.WAIT_STEP)
@@ -144,6 +146,28 @@ class AsyncClient:
             await asyncio.sleep(exchange.WAIT_STEP)
             session = await self._get(path, UserSession)
         return session
+
+    async def freeze(self, name: str, *, user: str | None = None) -> UserSession:
+        """Stop a session's processes; they keep their memory, and go on with the next input, or viewer."""
+        path = await self._path(name, user)
+        return await self._ask(exchange.post(f"{path}/freeze"), UserSession)
+
+    async def thaw(self, name: str, *, user: str | None = None) -> UserSession:
+        """Let a frozen session's processes go on."""
+        path = await self._path(name, user)
+        return await self._ask(exchange.post(f"{path}/thaw"), UserSession)
+
+    async def extend(self, name: str, seconds: int, *, user: str | None = None) -> UserSession:
+        """Keep a session awake for `seconds` from now on, as far as its policy allows; 0 ends that."""
+        path = await self._path(name, user)
+        body = ExtendSession(seconds=seconds).model_dump()
+        return await self._ask(exchange.post(f"{path}/extend", body), UserSession)
+
+    async def resume(self, name: str, *, user: str | None = None, wait: float | None = 300.0) -> UserSession:
+        """Wake a session: thaw a frozen one, start one that has ended again; `wait` as for `launch`."""
+        path = await self._path(name, user)
+        begun = await self._ask(exchange.post(f"{path}/resume"), UserSession)
+        return begun if wait is None else await self.wait_until_running(begun, wait)
 
     async def remove(self, name: str, *, user: str | None = None) -> None:
         """Stop a session and take it off the list; the user's files stay."""

@@ -33,6 +33,8 @@ c.Spawner.environment = {"JUPYTER_CONFIG_PATH": run["jupyter_config"]}
 
 streamspace_hub.install(
     c,
+    # Loses nothing: whoever comes back finds the app as it was.
+    sleep={"default": {"freeze_after": 3600}},
     service={
         "url": f"http://127.0.0.1:{run['service_port']}",
         "database_url": f"sqlite:///{run['folder']}/streamspace.sqlite",

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from streamspace_hub.model.app import AppName, Category
 from streamspace_hub.model.session import Session, SessionState
+from streamspace_hub.model.sleep import SleepChoice, WholeSeconds
 
 # Names that the hub accepts for users are the authenticator's matter; a slash or a control character never are.
 USER_PATTERN: Final = r"^[^/\x00-\x1f\x7f]+$"
@@ -80,11 +81,20 @@ class CreateSession(_Data):
     open: OpenPath | None = Field(default=None, description="File to open, relative to the user's home.")
 
 
+class ExtendSession(_Data):
+    """For how long a session is to be kept awake."""
+
+    seconds: WholeSeconds = Field(ge=0, le=2_592_000, description="From now on; 0 ends it.")
+
+
 class Settings(_Data):
     """What a user has chosen for themselves."""
 
     favorites: list[AppName] = Field(
         default_factory=list, max_length=100, description="Apps to list first, in this order."
+    )
+    sleep: SleepChoice = Field(
+        default_factory=SleepChoice, description="After how long their sessions sleep, as far as they may choose."
     )
 
 
@@ -107,15 +117,27 @@ class PolicyValue(_Data):
     """One value of a policy."""
 
     name: str
-    value: str | int | bool
+    value: str | int | float | bool | list[str]
     source: Literal["built-in", "hub", "app"] = Field(description="Which of them has set it, the last one that did.")
 
 
+class SleepValue(_Data):
+    """One value of a ladder of sleep."""
+
+    name: str
+    value: str | int | list[str] = Field(description="Times are seconds; 0 is never.")
+    source: str = Field(
+        description="Who has set it: `built-in`, `hub`, `app`, `group NAME`, `user`, `own choice` or `override`."
+    )
+    longest: int | None = Field(description="How far the caller may choose it; null: not theirs to choose.")
+
+
 class ResolvedPolicy(_Data):
-    """What the sessions of an app may do, and why."""
+    """What the sessions of an app may do, after how long the caller's ones sleep, and why."""
 
     app: AppName
     values: list[PolicyValue]
+    sleep: list[SleepValue]
 
 
 class QuotaLimit(_Data):
@@ -240,6 +262,7 @@ __all__ = [
     "AuditList",
     "AuditVerdict",
     "CreateSession",
+    "ExtendSession",
     "FieldProblem",
     "Health",
     "Identity",
@@ -253,6 +276,7 @@ __all__ = [
     "SessionList",
     "SessionState",
     "Settings",
+    "SleepValue",
     "UsageReport",
     "UsageTotal",
     "UserName",

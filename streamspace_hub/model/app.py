@@ -10,7 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from streamspace_hub.model.policy import PolicyDefaults
+from streamspace_hub.model.policy import PROCESS_PATTERN, PolicyDefaults
+from streamspace_hub.model.sleep import QUIET_MEANING, QUIET_PATTERN, Ladder
 
 # JupyterHub 6 server names (jupyterhub `slugs.is_valid_safe_slug`): a template's name is its server's name too.
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -37,6 +38,8 @@ PATTERN_MEANINGS = {
     ICON_PATTERN: "the name (not the path) of an SVG file, e.g. `gimp.svg`",
     VARIABLE_PATTERN: "the name of an environment variable: letters, digits and `_`, not beginning with a digit",
     LINE_PATTERN: "a single line without control characters",
+    QUIET_PATTERN: QUIET_MEANING,
+    PROCESS_PATTERN: "the name of a program's process, without a path, e.g. `blender`",
     ARGUMENT_PATTERN: "text without NUL characters",
     HOME_FILE_PATTERN: "a path inside the user's home, such as `.config/gimp/gimprc`",
 }
@@ -144,25 +147,10 @@ class MemorySleep(StrEnum):
     UNTESTED = "untested"
 
 
-class SleepDefaults(BaseModel):
-    """How an app may be put to sleep; the times are seconds without input. Checked, and not in effect yet."""
+class SleepDefaults(Ladder):
+    """How an app is put to sleep, where neither group nor user has other times; they are seconds, 0 for never."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    memory: MemorySleep = Field(
-        default=MemorySleep.UNTESTED,
-        description="Does it survive sleeping with its memory? Not in effect yet.",
-    )
-    freeze_after: int | None = Field(
-        default=None,
-        ge=60,
-        description="Seconds without input until it is frozen. Not in effect yet.",
-    )
-    stop_after: int | None = Field(
-        default=None,
-        ge=60,
-        description="Seconds without input until it is stopped. Not in effect yet.",
-    )
+    memory: MemorySleep = Field(default=MemorySleep.UNTESTED, description="Does it survive sleeping with its memory?")
 
 
 class AppTemplate(BaseModel):
@@ -208,9 +196,7 @@ class AppTemplate(BaseModel):
     )
     packages: list[DebianPackage] = Field(default_factory=list, description="Debian packages that hold the program.")
     resources: Resources = Field(default_factory=Resources, description="CPU, memory and GPU of one session.")
-    sleep: SleepDefaults = Field(
-        default_factory=SleepDefaults, description="Sleep defaults of this app. Not in effect yet."
-    )
+    sleep: SleepDefaults = Field(default_factory=SleepDefaults, description="Sleep defaults of this app.")
     policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="Policy defaults of this app.")
 
     @field_validator("command")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# TASK_COMM_LEN of Linux is 16 with its end: proc_pid_comm(5).
+PROCESS_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
+ProcessName = Annotated[str, StringConstraints(pattern=PROCESS_PATTERN, min_length=1, max_length=15)]
 
 
 class ClipboardDirection(StrEnum):
@@ -43,6 +48,18 @@ class Policy(BaseModel):
         description="Video floor in bit/s: a narrower line gets fewer frames, not worse ones.",
     )
     max_viewers: int = Field(default=10, ge=1, le=200, description="Browser pages connected at once.")
+    busy_cpu: float = Field(
+        default=0.5, ge=0, le=256, description="Cores in use by the app from which on it counts as busy; 0: never."
+    )
+    busy_processes: tuple[ProcessName, ...] = Field(
+        default=(), max_length=100, description="Programs that keep a session awake while they run, by name."
+    )
+    busy_limit: int = Field(
+        default=43_200,
+        ge=0,
+        le=2_592_000,
+        description="Seconds after the last input for which a busy session counts as active.",
+    )
 
 
 class PolicyDefaults(BaseModel):
@@ -64,6 +81,18 @@ class PolicyDefaults(BaseModel):
     max_bitrate: int | None = Field(default=None, ge=100_000, le=100_000_000, description="Video ceiling in bit/s.")
     min_bitrate: int | None = Field(default=None, ge=50_000, le=100_000_000, description="Video floor in bit/s.")
     max_viewers: int | None = Field(default=None, ge=1, le=200, description="Browser pages connected at once.")
+    busy_cpu: float | None = Field(
+        default=None, ge=0, le=256, description="Cores in use by the app from which on it counts as busy; 0: never."
+    )
+    busy_processes: tuple[ProcessName, ...] | None = Field(
+        default=None, max_length=100, description="Programs that keep a session awake while they run, by name."
+    )
+    busy_limit: int | None = Field(
+        default=None,
+        ge=0,
+        le=2_592_000,
+        description="Seconds after the last input for which a busy session counts as active.",
+    )
 
 
 def explain_policy(layers: Sequence[tuple[str, Policy | PolicyDefaults]]) -> dict[str, tuple[object, str]]:

@@ -52,3 +52,6 @@ class Session(BaseModel):
     url: str = Field(description="Path of the viewer page, from the origin's root.")
     started: str | None = Field(default=None, description="ISO 8601 time of the start, UTC.")
     last_activity: str | None = Field(default=None, description="ISO 8601 time, UTC.")
+    asleep_since: str | None = Field(
+        default=None, description="Since when it has been frozen or asleep; ISO 8601, UTC."
+    )

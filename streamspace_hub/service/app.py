@@ -31,6 +31,7 @@ from streamspace_hub.service.routes import (
     pages,
     policies,
     sessions,
+    sleep,
     thumbnails,
     usage,
 )
@@ -71,7 +72,19 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    for module in (apps, sessions, thumbnails, events, user_settings, policies, usage, announcement, audit, health):
+    for module in (
+        apps,
+        sessions,
+        sleep,
+        thumbnails,
+        events,
+        user_settings,
+        policies,
+        usage,
+        announcement,
+        audit,
+        health,
+    ):
         app.include_router(module.router, prefix=settings.api_prefix, dependencies=[Depends(no_unknown_query)])
     for plain in (health.plain, pages.router):
         app.include_router(plain, prefix=settings.prefix.rstrip("/"))

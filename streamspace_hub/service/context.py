@@ -20,7 +20,9 @@ from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.sleeping import Sleeping
 from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.watcher import Watcher
 from streamspace_hub.service.webhooks import Webhooks
@@ -45,6 +47,8 @@ class Context:
     thumbnails: Thumbnails
     webhooks: Webhooks
     hours: HubHours
+    link: SessionLink
+    sleeping: Sleeping
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -54,7 +58,7 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours)
+        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours, self.sleeping)
         loops = (self.watcher.follow(), *(one.run() for one in running))
         return [asyncio.create_task(loop) for loop in loops]
 
@@ -67,6 +71,7 @@ class Context:
                 await task
         await self.webhooks.close()
         await self.thumbnails.close()
+        await self.link.close()
         await self.hub.close()
         await self.database.close()
 
@@ -77,7 +82,8 @@ def make_context(settings: ServiceSettings) -> Context:
     catalog = load_catalog(settings.catalog_dirs)
     templates = {name: entry.template for name, entry in catalog.apps.items()}
     database = Database(settings.database_url.get_secret_value())
-    hub = Hub(settings.api_url, settings.api_token.get_secret_value())
+    token = settings.api_token.get_secret_value()
+    hub, link = Hub(settings.api_url, token), SessionLink(settings.proxy_url, token)
     metrics = Metrics()
     audit = AuditLog(database, metrics)
     feed = EventFeed(database, metrics)
@@ -89,6 +95,18 @@ def make_context(settings: ServiceSettings) -> Context:
 
     mirror = Mirror(database, hub, audit, templates, written)
     watcher = Watcher(database, hub, mirror, worker)
+    sleeping = Sleeping(
+        database=database,
+        hub=hub,
+        mirror=mirror,
+        audit=audit,
+        link=link,
+        catalog=catalog,
+        rules=settings.sleep,
+        token=token,
+        actor=f"service:{settings.service_name}",
+        worker=worker,
+    )
     return Context(
         settings=settings,
         catalog=catalog,
@@ -105,4 +123,6 @@ def make_context(settings: ServiceSettings) -> Context:
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
         hours=hours,
+        link=link,
+        sleeping=sleeping,
     )

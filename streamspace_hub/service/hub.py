@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,21 @@ class HubError(Exception):
         self.status = status
         self.message = message
         self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class User:
+    """A user as the hub knows them."""
+
+    name: str
+    servers: Mapping[str, Mapping[str, Any]]
+    """The hub's models of their servers, stopped ones too, by name."""
+    groups: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any]) -> User:
+        """Read the hub's model."""
+        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []))
 
 
 class Hub:
@@ -56,36 +72,24 @@ class Hub:
             raise
         return model
 
-    async def servers(self, user: str) -> dict[str, dict[str, Any]] | None:
-        """Return a user's servers, stopped ones too, by name; None when there is no such user."""
+    async def user(self, name: str) -> User | None:
+        """Return a user; None when there is none of that name."""
         try:
-            model = await self._ask("GET", f"users/{quote(user, safe='')}?include_stopped_servers=1")
+            model = await self._ask("GET", f"users/{quote(name, safe='')}?include_stopped_servers=1")
         except HubError as error:
             if error.status == 404:
                 return None
             raise
-        servers: dict[str, dict[str, Any]] = model.get("servers") or {}
-        return servers
+        return User.of(model)
 
-    async def groups(self, user: str) -> list[str] | None:
-        """Return the names of a user's groups; None when there is no such user."""
-        try:
-            model = await self._ask("GET", f"users/{quote(user, safe='')}")
-        except HubError as error:
-            if error.status == 404:
-                return None
-            raise
-        groups: list[str] = model.get("groups") or []
-        return groups
-
-    async def active_users(self) -> AsyncIterator[tuple[str, dict[str, dict[str, Any]]]]:
-        """Yield the name and servers (stopped ones too) of each user with an active server."""
+    async def active_users(self) -> AsyncIterator[User]:
+        """Yield each user with an active server."""
         offset: int | None = 0
         while offset is not None:
             query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
             page = await self._ask("GET", query, paginated=True)
             for model in page["items"]:
-                yield model["name"], model.get("servers") or {}
+                yield User.of(model)
             following = page["_pagination"].get("next")
             offset = following["offset"] if following else None
 

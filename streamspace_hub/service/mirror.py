@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -20,14 +19,12 @@ from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
-from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.hub import Hub, User
 from streamspace_hub.service.ledger import End, amounts, reckon
-from streamspace_hub.service.servers import PENDING, Change, changes, failed, merged, sessions_of
-from streamspace_hub.service.tables import EventRow, SessionRow, UsageRow, WatchedRow
+from streamspace_hub.service.servers import PENDING, Change, asleep, changes, failed, merged, sessions_of
+from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, UsageRow, WatchedRow
 
 log = logging.getLogger("streamspace.service")
-
-Servers = Mapping[str, Mapping[str, Any]]
 
 
 class Mirror:
@@ -51,14 +48,14 @@ class Mirror:
     async def refresh(self, user: str) -> dict[str, UserSession]:
         """Ask the hub for one user's sessions, take them up, and return them by name."""
         asked = time.time()
-        servers = await self._hub.servers(user)
-        return await self.take(user, servers or {}, asked)
+        return await self.take(await self._hub.user(user) or User(user, {}), asked)
 
-    async def take(self, user: str, servers: Servers, asked: float) -> dict[str, UserSession]:
+    async def take(self, model: User, asked: float) -> dict[str, UserSession]:
         """Take up what the hub answered at `asked`; return what is now known."""
-        known = await self._known(user)
-        seen = self._seen(user, servers, known)
-        if known == seen:
+        user = model.name
+        known, groups, sleep = await self._known(user)
+        seen = self._seen(model, known, sleep)
+        if known == seen and groups == model.groups:
             return seen
         for name, session in seen.items():
             if session.state is SessionState.FAILED and session.message is None:
@@ -67,14 +64,14 @@ class Mirror:
             lines: list[AuditEvent] = []
             try:
                 async with self._database.writing() as session_:
-                    now = await self._write(session_, user, seen, asked, lines)
+                    now = await self._write(session_, model, seen, asked, lines)
             except IntegrityError:  # another replica has met this user for the first time too
                 continue
             self._on_written(user)
             for line in lines:
                 self._audit.publish(line)
             return now
-        return await self._known(user)
+        return (await self._known(user))[0]
 
     async def pending_users(self) -> list[str]:
         """Return the users with a session that is starting or stopping."""
@@ -89,30 +86,37 @@ class Mirror:
         async with self._database.reading() as session:
             return set((await session.execute(query)).scalars())
 
-    def _seen(self, user: str, servers: Servers, known: Mapping[str, UserSession]) -> dict[str, UserSession]:
-        found = sessions_of(user, servers, self._titles)
-        return {name: merged(known.get(name), session) for name, session in sorted(found.items())}
+    def _seen(
+        self, user: User, known: Mapping[str, UserSession], sleep: Mapping[str, SleepRow]
+    ) -> dict[str, UserSession]:
+        found = sessions_of(user.name, user.servers, self._titles)
+        return {
+            name: merged(known.get(name), asleep(session, sleep.get(name))) for name, session in sorted(found.items())
+        }
 
-    async def _known(self, user: str) -> dict[str, UserSession]:
+    async def _known(self, user: str) -> tuple[dict[str, UserSession], Sequence[str], dict[str, SleepRow]]:
         async with self._database.reading() as session:
-            return await _rows(session, user)
+            watched = await session.get(WatchedRow, user)
+            sleep = (await session.execute(select(SleepRow).where(SleepRow.user == user))).scalars()
+            return await _rows(session, user), watched.groups if watched else (), {row.name: row for row in sleep}
 
     async def _write(
         self,
         session: AsyncSession,
-        user: str,
+        model: User,
         seen: Mapping[str, UserSession],
         asked: float,
         lines: list[AuditEvent],
     ) -> dict[str, UserSession]:
+        user = model.name
         watched = await session.get(WatchedRow, user, with_for_update=True)
         known = await _rows(session, user)
         if watched is not None and watched.asked > asked:
             return known
         if watched is None:
-            session.add(WatchedRow(user=user, asked=asked))
+            session.add(WatchedRow(user=user, asked=asked, groups=list(model.groups)))
         else:
-            watched.asked = asked
+            watched.asked, watched.groups = asked, list(model.groups)
         await session.flush()
         await self._reckon(session, user, known, seen, asked)
         told = changes(known, seen)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import UserSession
@@ -79,6 +80,28 @@ def state_of(server: Mapping[str, Any]) -> SessionState:
         case "stop":
             return SessionState.STOPPING
     return SessionState.RUNNING if server.get("ready") else SessionState.STOPPED
+
+
+class Sleeping(Protocol):
+    """What is known of a session's sleep: a row of the table `sleep`."""
+
+    started: Any
+    frozen: Any
+
+
+def asleep(session: UserSession, row: Sleeping | None) -> UserSession:
+    """Return a running session as frozen, if it was, and has not been active since; the hub does not know of that."""
+    if row is None or row.frozen is None or row.started != session.started:
+        return session
+    if session.state is not SessionState.RUNNING or seconds(session.last_activity) > row.frozen:
+        return session
+    since = datetime.fromtimestamp(row.frozen, UTC).isoformat(timespec="seconds")
+    return session.model_copy(update={"state": SessionState.FROZEN, "asleep_since": since})
+
+
+def seconds(time: str | None) -> float:
+    """Return a time of the hub's in seconds since 1970; 0 for none."""
+    return datetime.fromisoformat(time).timestamp() if time else 0.0
 
 
 def merged(known: UserSession | None, seen: UserSession) -> UserSession:

@@ -15,6 +15,7 @@ from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
+from streamspace_hub.model.sleep import SleepRules
 from streamspace_hub.model.webhook import Webhook
 
 DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
@@ -38,6 +39,7 @@ VARIABLES = {
     "quotas": "STREAMSPACE_QUOTAS",
     "prices": "STREAMSPACE_PRICES",
     "webhooks": "STREAMSPACE_WEBHOOKS",
+    "sleep": "STREAMSPACE_SLEEP",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -68,8 +70,9 @@ class ServiceSettings(BaseModel):
     quotas: Quotas = Field(default_factory=Quotas, description="The hub's, as JSON.")
     prices: Prices = Field(default_factory=Prices, description="What use costs, as JSON.")
     proxy_url: str = Field(
-        default="", pattern=r"^(https?://.+)?$", description="The hub's proxy as seen from here; for thumbnails."
+        default="", pattern=r"^(https?://.+)?$", description="The hub's proxy as seen from here: where sessions are."
     )
+    sleep: SleepRules = Field(default_factory=SleepRules, description="The hub's, as JSON.")
     webhooks: tuple[Webhook, ...] = Field(default=(), description="Who is told of events, as JSON.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
@@ -115,7 +118,7 @@ class ServiceSettings(BaseModel):
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
                 "starts; one that is started otherwise needs both."
             )
-        for field in ("default_policy", "quotas", "prices", "webhooks"):
+        for field in ("default_policy", "quotas", "prices", "webhooks", "sleep"):
             if field in given:
                 try:
                     given[field] = json.loads(str(given[field]))

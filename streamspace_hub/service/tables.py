@@ -30,6 +30,7 @@ class SessionRow(Table):
     started: Mapped[str | None] = mapped_column(String(40))
     last_activity: Mapped[str | None] = mapped_column(String(40))
     message: Mapped[str | None] = mapped_column(Text)
+    asleep_since: Mapped[str | None] = mapped_column(String(40))
 
 
 class WatchedRow(Table):
@@ -40,6 +41,29 @@ class WatchedRow(Table):
     user: Mapped[str] = mapped_column(String(255), primary_key=True)
     asked: Mapped[float] = mapped_column(Float)
     """Seconds since 1970 at which the hub was asked."""
+    groups: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """The user's groups, by which their ladder of sleep is found."""
+
+
+class SleepRow(Table):
+    """How far a session has come down the ladder of sleep. Times are seconds since 1970."""
+
+    __tablename__ = "sleep"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    started: Mapped[str] = mapped_column(String(40))
+    """Of which start all this is; what is of an earlier one counts for nothing."""
+    active: Mapped[float] = mapped_column(Float)
+    """When it was last active, as the session has said itself."""
+    step: Mapped[str | None] = mapped_column(String(16))
+    """Of what its viewers have been warned."""
+    told: Mapped[float | None] = mapped_column(Float)
+    """When they were told that it will happen."""
+    lead: Mapped[float | None] = mapped_column(Float)
+    """Seconds before that at which they were told, at least."""
+    frozen: Mapped[float | None] = mapped_column(Float)
+    """Since when it has been frozen, unless it was active since."""
 
 
 class UsageRow(Table):
@@ -180,6 +204,7 @@ __all__ = [
     "LeaseRow",
     "SessionRow",
     "SettingsRow",
+    "SleepRow",
     "Table",
     "UsageRow",
     "WatchedRow",

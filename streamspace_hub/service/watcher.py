@@ -10,14 +10,14 @@ import asyncio
 import logging
 import time
 
-from sqlalchemy import delete
+from sqlalchemy import delete, exists
 
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
+from streamspace_hub.service.leases import Lease
 from streamspace_hub.service.mirror import Mirror
-from streamspace_hub.service.tables import EventRow, KeyRow, LeaseRow
+from streamspace_hub.service.tables import EventRow, KeyRow, SessionRow, SleepRow
 
-LEASE = 10.0
 TICK = 0.5
 """Seconds between looks at those whose session is starting or stopping."""
 SHORTEST, LONGEST, SHARE = 2.0, 60.0, 20.0
@@ -40,7 +40,7 @@ class Watcher:
         self._database = database
         self._hub = hub
         self._mirror = mirror
-        self._worker = worker
+        self._lease = Lease(database, "watcher", worker)
         self._look_at = 0.0
         self._tidy_at = 0.0
         self._hurried: set[str] = set()
@@ -97,33 +97,19 @@ class Watcher:
     async def _look(self) -> None:
         live = await self._mirror.live_users()
         asked = time.time()
-        async for user, servers in self._hub.active_users():
-            live.discard(user)
-            await self._mirror.take(user, servers, asked)
+        async for model in self._hub.active_users():
+            live.discard(model.name)
+            await self._mirror.take(model, asked)
         for user in sorted(live):
             await self._mirror.refresh(user)
 
     async def leads(self) -> bool:
         """Return whether this replica does what one does for all; take that over when nobody does."""
-        async with self._database.reading() as session:
-            held = await session.get(LeaseRow, "watcher")
-        if held is not None:
-            if held.holder != self._worker and held.until > time.time():
-                return False
-            if held.holder == self._worker and held.until > time.time() + LEASE / 2:
-                return True
-        async with self._database.writing() as session:
-            now = time.time()
-            row = await session.get(LeaseRow, "watcher", with_for_update=True)
-            if row is None:
-                session.add(LeaseRow(name="watcher", holder=self._worker, until=now + LEASE))
-                return True
-            if row.holder != self._worker and row.until > now:
-                return False
-            row.holder, row.until = self._worker, now + LEASE
-            return True
+        return await self._lease.held()
 
     async def _tidy(self) -> None:
         async with self._database.writing() as session:
             await session.execute(delete(EventRow).where(EventRow.at < time.time() - KEEP_EVENTS))
+            of_a_session = exists().where(SessionRow.user == SleepRow.user, SessionRow.name == SleepRow.name)
+            await session.execute(delete(SleepRow).where(~of_a_session))
             await session.execute(delete(KeyRow).where(KeyRow.created < time.time() - KEEP_KEYS))

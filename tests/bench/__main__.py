@@ -18,7 +18,7 @@ from tests.bench.published import markdown, read
 from tests.bench.report import Figure, table, write, write_record
 from tests.bench.streaming.comparison import comparison
 
-FIGURES = ("click", "codecs", "hub_cost", "install_size", "parts", "service", "skew", "sleep", "streaming")
+FIGURES = ("click", "codecs", "hub_cost", "install_size", "ladder", "parts", "service", "skew", "sleep", "streaming")
 LONG = ("soak",)
 """Run only when they are named."""
 PARTS = tuple(f"streaming.{name}" for name in streaming.FIGURES)

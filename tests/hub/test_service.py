@@ -248,7 +248,8 @@ async def test_what_is_known_already_is_not_sent_again(running: ServiceHub) -> N
 async def test_settings_are_changed_only_by_who_has_seen_them(running: ServiceHub) -> None:
     ann, path = await running.api(running.ann), f"/users/{running.ann}/settings"
     seen = await ann("GET", path)
-    assert seen.json() == {"favorites": []}
+    nothing = {"freeze_after": None, "hibernate_after": None, "stop_after": None}
+    assert seen.json() == {"favorites": [], "sleep": nothing}
     blind = await ann("PUT", path, json={"favorites": ["gimp"]})
     assert blind.status_code == 422, "If-Match is required"
     tag = {"If-Match": seen.headers["etag"]}

@@ -45,4 +45,4 @@ async def test_the_service_answers_as_its_document_says(tmp_path: Path) -> None:
         )
         said = (await process.communicate())[0].decode()
         assert process.returncode == 0, f"{said[-8000:]}\n{running.hub.log[-3000:]}"
-        assert "Tested: 21" in said, said[-3000:]
+        assert "Tested: 25" in said, said[-3000:]

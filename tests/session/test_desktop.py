@@ -425,3 +425,16 @@ async def test_the_log_of_a_noisy_app_stays_small() -> None:
         os.kill((await running.status())["app"]["pid"], signal.SIGKILL)
         await asyncio.sleep(3)
         assert (running.runtime_dir / "app.log").stat().st_size <= 1 << 20
+
+
+async def test_usage_is_that_of_the_app_and_all_that_it_started() -> None:
+    async with run_desktop("xterm", "-e", "sh", "-c", "while :; do :; done") as desktop:
+        await desktop.running()
+        first = await desktop.request("usage")
+        assert {"xterm", "sh"} <= set(first["programs"])
+        assert not {"Xtigervnc", "pulseaudio", "openbox"} & set(first["programs"])
+        deadline = time.monotonic() + PATIENCE
+        while (now := await desktop.request("usage"))["cpu"] < first["cpu"] + 0.2:
+            assert time.monotonic() < deadline, (first, now)
+            await asyncio.sleep(0.1)
+        assert now["at"] > first["at"]

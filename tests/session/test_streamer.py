@@ -387,6 +387,93 @@ async def test_only_input_moves_the_activity_clock() -> None:
         assert clock["idle"] < 2
 
 
+async def test_a_job_says_that_it_is_at_work_and_only_who_controls_may_say_so() -> None:
+    async with running_streamer() as running:
+        for body, said in (
+            ({"busy_for": -1}, "busy_for: must be at least 0"),
+            ({}, "busy_for: is missing"),
+            ({"busy_for": 5, "colour": "red"}, "colour: there is no such field"),
+            ({"busy_for": "5"}, "busy_for: must be a whole number"),
+        ):
+            status, answer = await running.post("activity", body)
+            assert (status, said in answer["message"]) == (400, True), answer
+        assert (await running.post("activity", {"busy_for": 50}, role="viewer"))[0] == 403
+        assert (await running.get("activity"))["busy"] is None
+        status, answer = await running.post("activity", {"busy_for": 50, "why": "a render"}, role="controller")
+        assert (status, answer["busy"]) == (200, "a render")
+        await asyncio.sleep(0.2)
+        clock = await running.get("activity")
+        assert clock["last_input"] is None
+        assert clock["last_activity"] > clock["started"]
+        assert clock["idle"] < 0.1
+        assert (await running.post("activity", {"busy_for": 0}))[1]["busy"] is None
+
+
+async def test_viewers_are_warned_and_whoever_uses_the_session_takes_it_back() -> None:
+    async with running_streamer() as running:
+        owner, watcher = await running.viewer(), await running.viewer("viewer")
+        for viewer in (owner, watcher):
+            first = await viewer.until(lambda viewer=viewer: viewer.of("sleep_warning"), "the first word of it")
+            assert [one["step"] for one in first] == [None]
+        assert (await running.post("warn", {"step": "delete"}))[0] == 400
+        assert (await running.post("warn", {"step": "freeze"}, role="controller"))[0] == 403
+        status, answer = await running.post("warn", {"step": "freeze", "seconds": 600, "if_idle": 3600})
+        assert (status, "active" in answer["message"]) == (409, True), "the session knows better"
+        assert (await running.post("warn", {"step": "freeze", "seconds": 600}))[0] == 200
+        for viewer in (owner, watcher):
+            told = (await viewer.until(lambda viewer=viewer: viewer.of("sleep_warning")[1:], "the warning"))[0]
+            assert (told["step"], told["keepable"], 590 < told["seconds"] <= 600) == ("freeze", True, True)
+        late = await running.viewer()
+        first = await late.until(lambda: late.of("sleep_warning"), "the warning that stands")
+        assert first[0]["step"] == "freeze"
+        await watcher.send("keep_awake")
+        await watcher.until(lambda: watcher.of("error"), "a refusal: who watches keeps nothing awake")
+        assert (await running.get("activity"))["last_input"] is None
+        await owner.send("keep_awake")
+        await watcher.until(lambda: watcher.of("sleep_warning")[-1]["step"] is None, "the end of the warning")
+        assert (await running.get("activity"))["last_input"] is not None
+        # Some ends come whatever anybody does.
+        await running.post("warn", {"step": "stop", "seconds": 600, "keepable": False})
+        await owner.until(lambda: owner.of("sleep_warning")[-1]["step"] == "stop", "the warning")
+        await owner.send("pointer", x=1, y=1, buttons=0)
+        await owner.send("ping", t=1)
+        await owner.until(lambda: owner.of("pong"), "an answer after the input")
+        assert owner.of("sleep_warning")[-1]["step"] == "stop"
+
+
+async def test_input_and_whoever_comes_thaw_a_frozen_desktop() -> None:
+    async with running_streamer() as running:
+        assert (await running.post("freeze", role="viewer"))[0] == 403
+        assert (await running.post("freeze", {"if_idle": 3600}))[0] == 409
+        assert running.desktop.requests == []
+        viewer = await running.viewer()
+        await viewer.start()
+        assert (await running.post("freeze", {}))[0] == 200
+        await viewer.until(lambda: viewer.of("status")[-1]["sleep"] == "frozen", "the news")
+        assert (await running.get("activity"))["asleep_since"] == "2026-01-31T12:00:00+00:00"
+        await viewer.send("ping", t=1)
+        await viewer.send("visibility", hidden=True)
+        hidden = await running.viewer()
+        await hidden.send("visibility", hidden=True)
+        await hidden.send("start", transport="websocket", audio=False)
+        await hidden.send("ping", t=1)
+        await hidden.until(lambda: hidden.of("pong"), "an answer")
+        assert running.desktop.requests == ["freeze"], "nobody has looked or typed"
+        await viewer.send("pointer", x=1, y=1, buttons=0)
+        await viewer.until(lambda: viewer.of("status")[-1]["sleep"] == "awake", "the thaw")
+        for wake in ("visibility", "newcomer"):
+            await running.post("freeze", {})
+            await viewer.until(lambda: viewer.of("status")[-1]["sleep"] == "frozen", "the news")
+            if wake == "visibility":
+                await viewer.send("visibility", hidden=False)
+            else:
+                newcomer = await running.viewer("viewer")
+                await newcomer.send("start", transport="websocket", audio=False)
+            await viewer.until(lambda: viewer.of("status")[-1]["sleep"] == "awake", f"the thaw by {wake}")
+        await running.post("freeze", {})
+        assert (await running.post("thaw", {}))[1]["sleep"] == "awake"
+
+
 async def test_what_a_viewer_holds_is_lifted_when_it_leaves() -> None:
     async with running_streamer() as running:
         viewer = await running.viewer()

@@ -20,7 +20,7 @@ async def api(request: web.Request) -> web.StreamResponse:
     if request.path.endswith("/stats"):
         return web.json_response({"sent": sent[0]})
     if request.path.endswith("/activity"):
-        return web.json_response({"last_input": "2030-01-02T03:04:05+00:00", "idle": 1})
+        return web.json_response({"last_activity": "2030-01-02T03:04:05+00:00", "idle": 1})
     reply = {
         "method": request.method,
         "path": request.path,

@@ -111,6 +111,7 @@ class Replica:
 
     def __init__(self, hub: TempHub, token: str, port: int, database: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.token = token
         self.log_file = hub.folder / f"service-{port}.log"
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("JUPYTERHUB_", "STREAMSPACE_"))},

@@ -7,6 +7,10 @@ PAGES = (("GET", ""), ("GET", "?view=1"))
 REQUESTS = (
     ("GET", "api/v1/status"),
     ("GET", "api/v1/activity"),
+    ("POST", "api/v1/activity"),
+    ("POST", "api/v1/warn"),
+    ("POST", "api/v1/freeze"),
+    ("POST", "api/v1/thaw"),
     ("GET", "api/v1/stats"),
     ("GET", "api/v1/metrics"),
     ("GET", "api/v1/thumbnail"),

@@ -43,7 +43,7 @@ class Desktop:
         }  # fmt: skip
         self.requests: list[str] = []
         self.refuse: str | None = None
-        self.control = ControlServer(self)
+        self.control = ControlServer(self, self)
 
     def status_object(self) -> dict[str, Any]:
         return self.status
@@ -51,6 +51,22 @@ class Desktop:
     def publish(self, **changes: Any) -> None:
         self.status = {**self.status, **changes}
         self.control.publish()
+
+    async def check(self) -> dict[str, Any]:
+        return {"memory": False, "why_not": "This is a test.", "turn_on": None}
+
+    async def freeze(self) -> dict[str, Any]:
+        self._note("freeze")
+        self.publish(sleep={"state": "frozen", "since": "2026-01-31T12:00:00+00:00"})
+        return {"seconds": 0.001}
+
+    async def thaw(self) -> dict[str, Any]:
+        self._note("thaw")
+        self.publish(sleep={"state": "awake", "since": "2026-01-31T12:00:01+00:00"})
+        return {"seconds": 0.001}
+
+    async def hibernate(self, folder: str) -> dict[str, Any]:
+        raise RefusedError(f"Nothing of a test is kept in {folder}.")
 
     def restart_app(self) -> None:
         self._note("restart_app")

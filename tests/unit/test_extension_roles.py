@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamspace_proxy.extension.roles import Server, Visitor, lowered, role_for
+from streamspace_proxy.extension.roles import (
+    CONTROL_SCOPE,
+    SLEEP_SCOPE,
+    Server,
+    Visitor,
+    keeps_sleep,
+    lowered,
+    role_for,
+)
 
 from streamspace_hub.model import Role
 
@@ -64,3 +72,16 @@ def test_no_scope_but_ours_gives_a_role(scopes: list[str], name: str) -> None:
 def test_view_only_lowers_every_role(role: Role) -> None:
     assert lowered(role, view_only=True) is Role.VIEWER
     assert lowered(role, view_only=False) is role
+
+
+@pytest.mark.parametrize(
+    ("visitor", "keeps"),
+    [
+        (Visitor("streamspace", "service", {SLEEP_SCOPE}), True),
+        (Visitor("streamspace", "service", {"access:servers", CONTROL_SCOPE}), False),
+        (Visitor("bob", "user", {SLEEP_SCOPE}), False),
+    ],
+)
+def test_only_a_service_with_its_scope_puts_to_sleep_and_it_has_no_role(visitor: Visitor, keeps: bool) -> None:
+    assert keeps_sleep(visitor) is keeps
+    assert not keeps or role_for(visitor, Server("ann", "gimp")) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -215,15 +216,57 @@ def test_without_being_asked_there_is_no_service() -> None:
     assert "custom:streamspace:admin" not in c.JupyterHub.custom_scopes
 
 
-def test_the_services_own_token_only_reads() -> None:
+def test_the_services_own_token_reads_and_puts_to_sleep_and_no_more() -> None:
     c = Config()
     install(c, service=True)
     assert service_of(c)["name"] == "streamspace"
     role = roles_of(c)["streamspace-service"]
     assert role["services"] == ["streamspace"]
-    assert role["scopes"] == ["list:users", "read:servers", "read:users:groups"]
+    reads = ["list:users", "read:servers", "read:users:groups"]
+    assert role["scopes"] == [*reads, "delete:servers", "custom:streamspace:sleep"]
     assert "access:services!service=streamspace" in user_scopes(c)
     assert roles_of(c)["streamspace-admin"]["users"] == [], "nobody administers sessions without being named"
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"bind_url": "http://:8000/hub"}, "http://127.0.0.1:8000"),
+        ({"bind_url": "http://[::1]:99"}, "http://[::1]:99"),
+        ({"ip": "10.1.2.3", "port": 81}, "http://10.1.2.3:81"),
+    ],
+)
+def test_the_service_is_told_where_sessions_are(settings: dict[str, object], url: str) -> None:
+    c = Config()
+    c.JupyterHub.update(settings)
+    install(c, service=True, sleep={"default": {"freeze_after": 600}})
+    environment = service_of(c)["environment"]
+    assert environment["STREAMSPACE_PROXY_URL"] == url
+    assert json.loads(environment["STREAMSPACE_SLEEP"]) == {"default": {"freeze_after": 600}}
+
+
+def test_in_a_cluster_sessions_are_behind_the_proxys_own_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_PUBLIC_SERVICE_HOST", "10.96.0.7")
+    monkeypatch.setenv("PROXY_PUBLIC_SERVICE_PORT", "80")
+    c = Config()
+    install(c, service=True)
+    assert service_of(c)["environment"]["STREAMSPACE_PROXY_URL"] == "http://10.96.0.7:80"
+
+
+def test_a_bad_ladder_is_an_error_of_the_configuration() -> None:
+    c = Config()
+    with pytest.raises(InstallError, match=r"StreamSpace.sleep: default.freeze_after: 5 is not accepted; use 0"):
+        install(c, sleep={"default": {"freeze_after": 5}})
+
+
+def test_the_hubs_own_proxy_leaves_the_activity_of_sessions_to_them() -> None:
+    c = Config()
+    install(c)
+    assert c.JupyterHub.proxy_class == "streamspace_spawner.proxy.SessionProxy"
+    c = Config()
+    c.JupyterHub.proxy_class = "traefik_file"
+    install(c)
+    assert c.JupyterHub.proxy_class == "traefik_file"
 
 
 def test_the_services_options_reach_it() -> None:

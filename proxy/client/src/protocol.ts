@@ -68,6 +68,21 @@ export interface Status {
   state: 'starting' | 'running' | 'failed' | 'stopping';
   message: string;
   app: AppStatus;
+  /** Absent: awake. */
+  sleep?: 'awake' | 'frozen' | 'hibernating' | 'asleep';
+}
+
+export type SleepStep = 'freeze' | 'hibernate' | 'stop';
+
+/** What is going to happen to the session unless somebody uses it. */
+export interface SleepWarningMessage {
+  type: 'sleep_warning';
+  /** Null: nothing, or no longer. */
+  step: SleepStep | null;
+  /** Until it happens. */
+  seconds: number;
+  /** Whether using the session puts it off. */
+  keepable: boolean;
 }
 
 /** Width and height are the picture's: smaller than the screen's where the line is thin. */
@@ -142,6 +157,7 @@ export type ServerMessage =
   | Pong
   | RtcClock
   | { type: 'quality'; preset: Preset }
+  | SleepWarningMessage
   | ErrorMessage
   | { type: 'bye'; reason: string; message: string };
 
@@ -160,6 +176,7 @@ export type ClientMessage =
   | { type: 'keyframe' }
   | { type: 'visibility'; hidden: boolean }
   | { type: 'restart_app' }
+  | { type: 'keep_awake' }
   | { type: 'quality'; preset: Preset }
   | Report
   | { type: 'ping'; t: number };
@@ -178,6 +195,7 @@ const SERVER_TYPES = new Set<string>([
   'pong',
   'rtc_clock',
   'quality',
+  'sleep_warning',
   'error',
   'bye',
 ]);

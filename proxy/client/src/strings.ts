@@ -2,7 +2,7 @@
 
 import type { GiveUpReason } from './ladder';
 import type { MicrophoneState } from './microphone';
-import type { Phase, Preset, Role, Transport } from './protocol';
+import type { Phase, Preset, Role, SleepStep, Transport } from './protocol';
 
 const TRANSPORT_NAMES: Record<Transport, string> = {
   webrtc: 'WebRTC',
@@ -31,6 +31,27 @@ const MICROPHONE_TEXTS: Record<MicrophoneState, string> = {
   refused: 'The browser refused the microphone: try again',
 };
 
+const SLEEP_TEXTS: Record<SleepStep, { what: (title: string) => string; after: string }> = {
+  freeze: {
+    what: title => `${title} is frozen`,
+    after: 'It keeps everything, and goes on with the next input.',
+  },
+  hibernate: {
+    what: title => `${title} goes to sleep`,
+    after: 'It comes back as it was, unsaved work included.',
+  },
+  stop: {
+    what: title => `${title} is stopped`,
+    after: 'Files are kept. What is not saved is lost: save it now.',
+  },
+};
+
+function within(seconds: number): string {
+  return seconds >= 90
+    ? `in ${Math.round(seconds / 60)} minutes`
+    : `in ${count(Math.ceil(seconds), 'second', 'seconds')}`;
+}
+
 function count(n: number, one: string, many: string): string {
   return n === 1 ? `1 ${one}` : `${n} ${many}`;
 }
@@ -47,6 +68,13 @@ export const strings = {
   microphone: (state: MicrophoneState) => MICROPHONE_TEXTS[state],
   role: (role: Role) => (role === 'viewer' ? 'View only' : ''),
   viewers: (n: number) => count(n, 'viewer', 'viewers'),
+
+  sleepWarning: (step: SleepStep, title: string, seconds: number) =>
+    `${SLEEP_TEXTS[step].what(title)} ${within(seconds)}. ${SLEEP_TEXTS[step].after}`,
+  keepAwake: 'Keep awake',
+  frozen: (title: string) => `${title} is frozen`,
+  frozenDetail:
+    'Nobody has used it for a while. Move the mouse or press a key: it goes on at once, as it was.',
 
   connecting: 'Connecting …',
   starting: (title: string) => `${title} is starting`,

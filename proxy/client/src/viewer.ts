@@ -141,6 +141,10 @@ export class Viewer {
         quality: preset => this.quality.choose(preset),
         sound: () => this.toggleSound(),
         microphone: () => this.microphone.toggle(),
+        keepAwake: () => {
+          this.socket.send({ type: 'keep_awake' });
+          this.controls.focus();
+        },
         stop: stopUrl ? () => void this.stop(stopUrl) : null,
       },
     );
@@ -218,6 +222,9 @@ export class Viewer {
       case 'pong':
         this.meter.roundTrip = performance.now() - message.t;
         break;
+      case 'sleep_warning':
+        this.page.warning.show(message);
+        break;
       case 'quality':
         this.quality.changed(message.preset);
         break;
@@ -254,6 +261,7 @@ export class Viewer {
     this.sound.allow(policy.audio);
     this.microphone.allow(mayControl && policy.microphone === true);
     this.quality.greeted(hello);
+    this.page.warning.allow(mayControl);
     this.page.toolbar.setRole(strings.role(hello.role), mayControl);
     if (hello.screen) {
       this.media.setScreen(hello.screen);
@@ -313,6 +321,7 @@ export class Viewer {
     }
     this.stopMedia();
     Object.assign(this.situation, { connected: false, status: null });
+    this.page.warning.show(null);
     this.page.refresh();
     if (!opened) {
       void this.askWhy();

@@ -43,6 +43,12 @@ const cases: [name: string, change: Partial<Situation>, expected: Record<string,
     { state: 'starting', detail: 'Starting the screen.', busy: true },
   ],
   [
+    'a frozen desktop says what wakes it, and lets that through',
+    { status: { ...running, sleep: 'frozen' } },
+    { state: 'frozen', title: 'GIMP is frozen', passive: true },
+  ],
+  ['an awake one says nothing', { status: { ...running, sleep: 'awake' } }, { state: 'connected' }],
+  [
     'a desktop that cannot start says why',
     { status: { ...running, state: 'failed', message: 'Xtigervnc is not installed.' } },
     { state: 'failed', detail: 'Xtigervnc is not installed.' },

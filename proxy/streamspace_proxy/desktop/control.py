@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from streamspace_proxy.desktop.usage import usage
+
 LINE_LIMIT = 1 << 16
 """Longest line in bytes."""
 _BACKLOG_LIMIT = 1 << 18
@@ -96,6 +98,7 @@ class ControlServer:
         self._operations: dict[str, _Operation] = {
             "status": self._status,
             "subscribe": self._subscribe,
+            "usage": lambda _, request: usage(os.getpid()),
             "restart_app": self._restart_app,
             "open": self._open,
             "stop": self._stop,

@@ -17,8 +17,9 @@ from tornado import web
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from streamspace_hub.model import Role
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
-from streamspace_proxy.extension.roles import Viewer, lowered
+from streamspace_proxy.extension.roles import Viewer, keeps_sleep, lowered
 from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 from streamspace_proxy.extension.streamer_link import Request, StreamerDownError
 from streamspace_proxy.extension.turn import IceServers, TurnSource, ice_header
@@ -30,6 +31,7 @@ LARGEST_BATCH = 1024 * 1024
 LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
 """Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
 is the streamer's to refuse, with a sentence."""
+SLEEP_ORDERS = ("api/v1/activity", "api/v1/warn", "api/v1/freeze", "api/v1/thaw")
 CHUNK = 64 * 1024
 PING_INTERVAL = 30.0
 """Seconds between pings, which show that a browser is still there; and how long its answer may take."""
@@ -68,6 +70,14 @@ class ApiBridge(BridgeHandler):
     """`api/v1/...`: one request, one answer, passed on in pieces."""
 
     largest_body = LARGEST_BODY
+
+    async def _role(self) -> Role | None:
+        """Let the service that puts sessions to sleep in, for its orders and nothing else."""
+        role = await super()._role()
+        visitor = self.visitor()
+        if role is None and visitor is not None and keeps_sleep(visitor) and self.path_args[1] in SLEEP_ORDERS:
+            return Role.OWNER
+        return role
 
     @web.authenticated
     async def get(self, name: str, path: str) -> None:

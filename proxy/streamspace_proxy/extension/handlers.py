@@ -64,13 +64,18 @@ class AuthorisedHandler(JupyterHandler):
         raise Refusal(403, SIGN_IN)
 
     async def _role(self) -> Role | None:
-        hub_user = getattr(self.current_user, "hub_user", None)
-        if hub_user is not None:
-            visitor = Visitor(hub_user["name"], hub_user.get("kind", "user"), hub_user["scopes"])
+        if (visitor := self.visitor()) is not None:
             return role_for(visitor, this_server())
         # No hub: whoever may run code on this server owns it. An admin's own authorizer keeps its say.
         may = await ensure_async(self.authorizer.is_authorized(self, self.current_user, "execute", "streamspace"))
         return Role.OWNER if may else None
+
+    def visitor(self) -> Visitor | None:
+        """Return who asks, as the hub knows them; None on a server without a hub."""
+        hub_user = getattr(self.current_user, "hub_user", None)
+        if hub_user is None:
+            return None
+        return Visitor(hub_user["name"], hub_user.get("kind", "user"), hub_user["scopes"])
 
     def _why_not(self, role: Role | None) -> str:
         if role is not None:

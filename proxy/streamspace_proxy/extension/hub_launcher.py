@@ -21,6 +21,8 @@ log = logging.getLogger("streamspace.lab")
 
 VIEWER = "streamspace/"
 SOON = 0.3
+SLEEP_LIMIT = 1.0
+"""Seconds that a session gets to say whether it is frozen, before it counts as running."""
 """Seconds in which the hub has refused a start that it will not even try."""
 
 
@@ -38,7 +40,8 @@ class HubLauncher:
 
     async def sessions(self) -> list[Session]:
         """Return those of the user's servers that are sessions."""
-        return [session for server in (await self._servers()).values() if (session := self._session(server))]
+        found = [session for server in (await self._servers()).values() if (session := self._session(server))]
+        return list(await asyncio.gather(*(self._with_sleep(session) for session in found)))
 
     async def start(self, template: AppTemplate, file: Path | None) -> tuple[Session, bool]:
         """Start the named server, or find it."""
@@ -117,6 +120,20 @@ class HubLauncher:
             await self._hub.request("POST", f"{url}{VIEWER}api/v1/open", {"path": str(file)})
         except HubError as error:
             raise LaunchError(f"{file.name} was not opened: {error.message}", error.status, "open") from error
+
+    async def _with_sleep(self, session: Session) -> Session:
+        """Return a running session as frozen if it is: only the session itself knows at once."""
+        if session.state is not SessionState.RUNNING:
+            return session
+        url = f"{urljoin(self._proxy_url or '', session.url)}api/v1/activity"
+        try:
+            async with asyncio.timeout(SLEEP_LIMIT):
+                seen = await self._hub.request("GET", url) if "://" in url else {}
+        except (HubError, TimeoutError):
+            return session
+        if seen.get("sleep") != "frozen":
+            return session
+        return session.model_copy(update={"state": SessionState.FROZEN, "asleep_since": seen.get("asleep_since")})
 
     async def _servers(self) -> Mapping[str, Any]:
         return (await self._ask("GET", self._user) or {}).get("servers", {})  # type: ignore[no-any-return]

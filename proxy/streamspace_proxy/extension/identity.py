@@ -15,6 +15,8 @@ from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httputil import url_concat
 
+from streamspace_proxy.extension.roles import Visitor, keeps_sleep
+
 
 class HubUser(User):
     """A user as the hub knows it; `hub_user` is the hub's model, with the scopes of the request's token."""
@@ -41,7 +43,9 @@ class HubIdentityProvider(IdentityProvider):
         hub_user = await self.hub_auth.get_user(handler, sync=False)
         if hub_user is None:
             return None
-        if not self.hub_auth.check_scopes(self.hub_auth.access_scopes, hub_user):
+        visitor = Visitor(hub_user["name"], hub_user.get("kind", "user"), hub_user["scopes"])
+        # That service gets as far as the handlers, which give it nothing but its own orders.
+        if not keeps_sleep(visitor) and not self.hub_auth.check_scopes(self.hub_auth.access_scopes, hub_user):
             raise web.HTTPError(
                 403, f"{hub_user['name']} has no access to this session. Its owner can share it with you."
             )

@@ -12,6 +12,7 @@ from streamspace_hub.model import Role
 
 CONTROL_SCOPE = "custom:streamspace:control"
 VIEW_SCOPE = "custom:streamspace:view"
+SLEEP_SCOPE = "custom:streamspace:sleep"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def role_for(visitor: Visitor, server: Server) -> Role | None:
     if _holds(VIEW_SCOPE, visitor, server):
         return Role.VIEWER
     return None
+
+
+def keeps_sleep(visitor: Visitor) -> bool:
+    """Return whether this is the service that puts sessions to sleep. It gives orders, has no role and sees nothing."""
+    return visitor.kind == "service" and SLEEP_SCOPE in visitor.scopes
 
 
 def lowered(role: Role, *, view_only: bool) -> Role:

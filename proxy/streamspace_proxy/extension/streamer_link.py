@@ -50,6 +50,15 @@ class Request:
     """Further ones; none of a browser's."""
 
 
+@dataclass(frozen=True)
+class Activity:
+    """How active a session is."""
+
+    last: datetime
+    awake: bool
+    """False while its desktop's processes are stopped."""
+
+
 class StreamerLink:
     """One session's streamer. Connections are made on demand; `close` ends them."""
 
@@ -109,14 +118,14 @@ class StreamerLink:
                     raise StreamerDownError(str(error)) from error
             await asyncio.sleep(RETRY_INTERVAL)
 
-    async def last_input(self) -> datetime | None:
-        """Return when the streamer last saw input; None before the first, or while it is away."""
+    async def activity(self) -> Activity | None:
+        """Return when the session was last active, as its streamer knows; None while that is away."""
         asker = Viewer(user="jupyter", role=Role.VIEWER)
         try:
             async with await self.request(asker, Request("GET", "api/v1/activity")) as response:
-                seen = (await response.json()).get("last_input") if response.status == 200 else None
-            return datetime.fromisoformat(seen).astimezone(UTC) if seen else None
-        except (StreamerDownError, aiohttp.ClientError, OSError, ValueError):
+                seen = await response.json() if response.status == 200 else {}
+            return Activity(datetime.fromisoformat(seen["last_activity"]).astimezone(UTC), seen.get("sleep") == "awake")
+        except (StreamerDownError, aiohttp.ClientError, OSError, ValueError, KeyError):
             return None
 
     async def close(self) -> None:

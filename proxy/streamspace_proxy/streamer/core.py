@@ -16,6 +16,7 @@ from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.broadcast import Arrival
+from streamspace_proxy.streamer.busyness import BusyWatch
 from streamspace_proxy.streamer.capture import Codec
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
@@ -26,6 +27,7 @@ from streamspace_proxy.streamer.messages import Code, Refusal, Transport
 from streamspace_proxy.streamer.metrics import Metrics, Snapshot
 from streamspace_proxy.streamer.microphone import Microphone
 from streamspace_proxy.streamer.quality import Preset
+from streamspace_proxy.streamer.sleep import Sleep
 from streamspace_proxy.streamer.sleeping import Sleeping
 from streamspace_proxy.streamer.stream import VideoFormat
 from streamspace_proxy.streamer.streams import Streams
@@ -40,7 +42,7 @@ class Streamer:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.activity = ActivityClock()
+        self.activity = ActivityClock(config.policy.busy_limit)
         self.metrics = Metrics()
         self.audio = AudioSource(config.desktop_path("pulse.sock"))
         self.microphone = Microphone(config.desktop_path("pulse.sock"), self.metrics.voice)
@@ -48,6 +50,7 @@ class Streamer:
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.desktop_path("desktop.sock"), self._on_status)
         self.sleeping = Sleeping(self.desktop, self.audio.hold, self.microphone.hold)
+        self.sleep = Sleep(self.activity, self.desktop, self.sleeping.wake, self._tell_all)
         rfb, xauthority = config.desktop_path("rfb.sock"), config.desktop_path("Xauthority")
         self.display = Display(rfb, xauthority, config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
@@ -66,7 +69,9 @@ class Streamer:
 
         Returns what must go on for as long as the streamer is to be of use.
         """
-        return [self.display.start(), self.desktop.start()]
+        watch = BusyWatch(self.desktop.request, self.config.policy, self.activity)
+        busy = asyncio.create_task(watch.run(), name="busy-watch")
+        return [self.display.start(), self.desktop.start(), busy]
 
     async def close(self) -> None:
         """Say goodbye to all viewers and free everything."""
@@ -91,7 +96,6 @@ class Streamer:
         """Take a viewer in."""
         viewer.greet()  # `hello` comes before all else
         self.viewers[viewer.id] = viewer
-        self.sleeping.wake()
         self._streams.usual.expect()
         self._announce_viewers()
 
@@ -107,8 +111,11 @@ class Streamer:
         self.metrics.refused(code)
 
     def _announce_viewers(self) -> None:
+        self._tell_all({"type": "viewers", "count": len(self.viewers)})
+
+    def _tell_all(self, message: dict[str, Any]) -> None:
         for viewer in self.viewers.values():
-            viewer.send({"type": "viewers", "count": len(self.viewers)})
+            viewer.send(message)
 
     # Sinks
 
@@ -226,6 +233,7 @@ class Streamer:
             "state": status.get("state"),
             "message": status.get("message"),
             "app": status.get("app"),
+            "sleep": self.sleep.state,
         }
 
     # For machines
@@ -237,12 +245,17 @@ class Streamer:
             "app": {"name": self.config.app.name, "title": self.config.app.title},
             "screen": None if self.screen is None else {"width": self.screen[0], "height": self.screen[1]},
             "ready": self.display.ready and self.screen is not None,
+            "activity": self.activity_object(),
             "transports": self.transports,
             "viewers": [
                 {"viewer": viewer.id, "user": viewer.user, "role": viewer.role.value}
                 for viewer in self.viewers.values()
             ],
         }
+
+    def activity_object(self) -> dict[str, Any]:
+        """Return the body of `api/v1/activity`."""
+        return {**self.activity.as_json(), "sleep": self.sleep.state, "asleep_since": self.sleep.since}
 
     @property
     def target_bitrate(self) -> int:
@@ -263,6 +276,9 @@ class Streamer:
                 self.target_bitrate,
                 {role: roles[role] for role in Role},
                 {transport: shown[transport] for transport in TRANSPORTS},
+                self.activity.idle,
+                self.activity.busy is not None,
+                self.sleep.frozen,
             )
         )
 

@@ -138,6 +138,12 @@ class Resize(_Message):
     height: int = Field(ge=1, le=65_535)
 
 
+class KeepAwake(_Message):
+    """Somebody is there and wants the session to stay awake."""
+
+    type: Literal["keep_awake"]
+
+
 class Keyframe(_Message):
     """Ask for a picture that needs no other."""
 
@@ -190,10 +196,10 @@ class Report(_Message):
     dropped: Count = 0
 
 
-Input = Pointer | PointerRelative | Wheel | Key | ReleaseKeys | Clipboard | Resize
+Input = Pointer | PointerRelative | Wheel | Key | ReleaseKeys | Clipboard | Resize | KeepAwake
 AnyRole = Start | Stop | RtcOffer | RtcCandidate | Keyframe | Visibility | Ping | Report
 Message = AnyRole | Input | RestartApp | ChooseQuality
-ACTIVITY: Final = (Pointer, PointerRelative, Wheel, Key, Clipboard)
+ACTIVITY: Final = (Pointer, PointerRelative, Wheel, Key, Clipboard, KeepAwake)
 """What shows that somebody is there: pages send the other messages by themselves."""
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])

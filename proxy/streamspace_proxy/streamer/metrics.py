@@ -48,6 +48,12 @@ class Snapshot:
     viewers: dict[Role, int]
     transports: dict[Transport, int]
     """Viewers whose picture comes on each."""
+    idle: float = 0.0
+    """Seconds since the session was last active."""
+    busy: bool = False
+    """Whether it is at work by itself."""
+    frozen: bool = False
+    """Whether its processes are stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,9 @@ class Metrics:
         self._target = self._gauge("target_bitrate_bits_per_second", "Ceiling that the encoder works under now.")
         self._viewers = self._gauge("viewers", "Connected viewers.", "role")
         self._transports = self._gauge("transport_viewers", "Viewers by the transport of their picture.", "transport")
+        self._idle = self._gauge("idle_seconds", "Time since the last input, or sign of work.")
+        self._busy = self._gauge("busy", "1 while the session is at work by itself.")
+        self._asleep = self._gauge("frozen", "1 while the desktop's processes are stopped.")
         self._create_labels()
 
     def frame(self, frame: EncodedFrame) -> None:
@@ -159,6 +168,9 @@ class Metrics:
         self._fps.set(snapshot.fps)
         self._bitrate.set(snapshot.bitrate)
         self._target.set(snapshot.target_bitrate)
+        self._idle.set(snapshot.idle)
+        self._busy.set(snapshot.busy)
+        self._asleep.set(snapshot.frozen)
         for role, count in snapshot.viewers.items():
             self._viewers.labels(role.value).set(count)
         for transport, count in snapshot.transports.items():

@@ -13,12 +13,13 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamspace_hub.model import Role
+from streamspace_hub.model.explain import explain
 from streamspace_hub.model.turn import IceServer
 from streamspace_proxy.streamer import messages
 from streamspace_proxy.streamer.core import Streamer
@@ -28,6 +29,7 @@ from streamspace_proxy.streamer.metrics import CONTENT_TYPE
 from streamspace_proxy.streamer.outbox import Channel
 from streamspace_proxy.streamer.polling import MAX_BATCH, Polled, PolledConnections
 from streamspace_proxy.streamer.rfb_filter import bridge_rfb
+from streamspace_proxy.streamer.sleep import InUseError, Order, Sleep, Warn
 from streamspace_proxy.streamer.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,18 @@ HEARTBEAT: Final = 30.0
 """Seconds between pings that show whether a viewer is still there."""
 ICE_SERVERS: Final = TypeAdapter(tuple[IceServer, ...])
 
+Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Hold(BaseModel):
+    """Body of `POST api/v1/activity`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    busy_for: int = Field(ge=0, le=2_592_000)
+    """Seconds from now on; 0 ends it."""
+    why: str = Field(default="a job says that it is at work", min_length=1, max_length=200)
 
 
 def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
@@ -67,6 +80,10 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
             web.delete("/http/{name}", close_polled),
             web.get("/api/v1/status", status),
             web.get("/api/v1/activity", activity),
+            web.post("/api/v1/activity", hold_awake),
+            web.post("/api/v1/warn", warn),
+            web.post("/api/v1/freeze", freeze),
+            web.post("/api/v1/thaw", thaw),
             web.get("/api/v1/stats", stats),
             web.get("/api/v1/metrics", metrics),
             web.get("/api/v1/thumbnail", thumbnail),
@@ -228,7 +245,7 @@ async def rfb_socket(request: web.Request) -> web.StreamResponse:
         await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"the session is going to sleep")
         return ws
     core.rfb_viewers += 1
-    core.sleeping.wake()
+    core.sleep.looked_at()
     core.sleeping.bridge(ws)
     try:
         await bridge_rfb(
@@ -246,8 +263,62 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 
 async def activity(request: web.Request) -> web.StreamResponse:
-    """When the last input was seen."""
-    return web.json_response(request.app[CORE].activity.as_json())
+    """When the session was last active, and what it is at work on."""
+    return web.json_response(request.app[CORE].activity_object())
+
+
+async def hold_awake(request: web.Request) -> web.StreamResponse:
+    """Take somebody's word that the session is at work for a while."""
+    wanted = await _order(request, Hold)
+    if isinstance(wanted, Hold):
+        request.app[CORE].activity.hold(wanted.busy_for, wanted.why)
+        return await activity(request)
+    return wanted
+
+
+async def warn(request: web.Request) -> web.StreamResponse:
+    """Tell viewers what is to happen to the session."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the owner of the session, or the service, warns its viewers.")
+    wanted = await _order(request, Warn)
+    return await _asleep(request, lambda sleep: _warn(sleep, wanted)) if isinstance(wanted, Warn) else wanted
+
+
+async def _warn(sleep: Sleep, warning: Warn) -> None:
+    sleep.warn(warning)
+
+
+async def freeze(request: web.Request) -> web.StreamResponse:
+    """Stop the desktop's processes."""
+    order = await _order(request, Order)
+    return await _asleep(request, lambda sleep: sleep.freeze(order)) if isinstance(order, Order) else order
+
+
+async def thaw(request: web.Request) -> web.StreamResponse:
+    """Let them go on."""
+    order = await _order(request, Order)
+    return await _asleep(request, lambda sleep: sleep.thaw()) if isinstance(order, Order) else order
+
+
+async def _order(request: web.Request, model: type[Body]) -> Body | web.Response:
+    """Return the body of an order that its sender may give, or why not."""
+    if request[ROLE] is Role.VIEWER:
+        return _error(403, "You are watching: this needs control of the session.")
+    try:
+        return model.model_validate_json(await request.text() or "{}")
+    except ValidationError as error:
+        complaint = explain(error, model)[0]
+        return _error(400, f"{complaint.field or 'The body'}: {complaint.message}")
+
+
+async def _asleep(request: web.Request, work: Callable[[Sleep], Awaitable[None]]) -> web.StreamResponse:
+    """Carry an order out; the answer says how active the session is, whether it was carried out or not."""
+    core = request.app[CORE]
+    try:
+        await work(core.sleep)
+    except (InUseError, DesktopError) as error:
+        return web.json_response({"message": str(error), **core.activity_object()}, status=409)
+    return web.json_response(core.activity_object())
 
 
 async def stats(request: web.Request) -> web.StreamResponse:

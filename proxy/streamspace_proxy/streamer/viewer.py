@@ -137,6 +137,7 @@ class Viewer:
             }
         )
         self.send(core.status_message())
+        self.send(core.sleep.message())
         if core.cursor is not None:
             self.send(cursor_message(core.cursor))
 
@@ -230,8 +231,7 @@ class Viewer:
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, messages.ACTIVITY):
-            self._core.activity.touch()
-            self._core.sleeping.wake()
+            self._core.sleep.used()
         match message:
             case messages.Pointer() | messages.PointerRelative() | messages.Wheel() | messages.Key():
                 self._inject(message)
@@ -268,6 +268,8 @@ class Viewer:
     def _obey_media(self, message: Message) -> None:
         match message:
             case messages.Start():
+                if not self.media.hidden:
+                    self._core.sleep.looked_at()
                 self.media.start(message.transport, message.audio, message.codecs)
             case messages.Stop():
                 self.media.stop(message.transport)
@@ -275,6 +277,8 @@ class Viewer:
                 self.media.ask_keyframe()
             case messages.Visibility():
                 self.media.hide(message.hidden)
+                if not message.hidden:
+                    self._core.sleep.looked_at()
             case messages.RtcOffer():
                 self._spawn(self.media.peers.answer(message.sdp))
             case messages.RtcCandidate():

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 from sqlalchemy import select
 
 from streamspace_hub.model import Policy, PolicyDefaults, Resources
-from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, UserName, UserQuota
+from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, SleepValue, UserName, UserQuota
 from streamspace_hub.model.hours import DAY, HOUR, free_at, used_seconds
 from streamspace_hub.model.policy import explain_policy
 from streamspace_hub.model.quota import Entry, Running, hours_of, limits_of, spans_of, usage_of
+from streamspace_hub.model.sleep import Ladder, Resolved, resolve
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.launching import RESTING
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, tagged
+from streamspace_hub.service.routes.settings import stored_settings
 from streamspace_hub.service.tables import UsageRow
 
 router = APIRouter(tags=["policies"])
@@ -37,7 +40,20 @@ async def get_policy(asked: ByCaller, app: str) -> Response:
         PolicyValue.model_validate({"name": name, "value": value, "source": source})
         for name, (value, source) in explain_policy(layers).items()
     ]
-    return tagged(asked.request, ResolvedPolicy(app=entry.template.name, values=values))
+    ladder = await _ladder_of(asked, entry.template.sleep)
+    sleep = [
+        SleepValue(name=name, value=value, source=ladder.sources[name], longest=ladder.bounds.get(name))
+        for name, value in ladder.ladder.model_dump(mode="json").items()
+    ]
+    return tagged(asked.request, ResolvedPolicy(app=entry.template.name, values=values, sleep=sleep))
+
+
+async def _ladder_of(asked: ByCaller, app: Ladder) -> Resolved:
+    """Return the caller's ladder for an app."""
+    name = asked.caller.name
+    model = await asked.context.hub.user(name) if asked.caller.kind == "user" else None
+    chosen = (await stored_settings(asked.context.database, name)).sleep
+    return resolve(asked.context.settings.sleep, app, name, model.groups if model else (), chosen)
 
 
 @router.get("/users/{user}/quota", response_model=UserQuota, responses=problems(401, 403, 404))
@@ -45,13 +61,13 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     """Show a user's limits, where each comes from, and how much of it is in use."""
     if not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
         raise await asked.denied("quota.read", user, "This is the quota of somebody else.")
-    groups = await asked.context.hub.groups(user)
-    if groups is None:
+    model = await asked.context.hub.user(user)
+    if model is None:
         raise ProblemError("not-found", f"The hub knows no user {user}.")
     known = await asked.context.mirror.refresh(user)
     running = [_running(asked, one.app) for one in known.values() if one.state not in RESTING]
-    limits = limits_of(asked.context.settings.quotas, user, groups)
-    hours = await _hours(asked, user, groups)
+    limits = limits_of(asked.context.settings.quotas, user, model.groups)
+    hours = await _hours(asked, user, model.groups)
     return tagged(
         asked.request,
         UserQuota(
@@ -71,7 +87,7 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     )
 
 
-async def _hours(asked: ByCaller, user: str, groups: list[str]) -> list[QuotaLimit]:
+async def _hours(asked: ByCaller, user: str, groups: Sequence[str]) -> list[QuotaLimit]:
     grants = hours_of(asked.context.settings.quotas, user, groups)
     if not grants:
         return []

@@ -108,10 +108,10 @@ async def create_session(asked: ByCaller, wanted: CreateSession, idempotency_key
         raise ProblemError("not-found", f"There is no app `{wanted.app}`; `GET apps` lists those that there are.")
 
     async def work() -> Answer:
-        return await _create(asked, wanted, user, name, title)
+        return await create(asked, wanted, user, name, title)
 
     body = wanted.model_dump_json()
-    return _response(
+    return response_of(
         await asked.context.keys.once(
             asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, body), work
         )
@@ -124,7 +124,7 @@ async def get_session(asked: ByCaller, user: UserName, server: Server) -> Respon
     name = server_name(server)
     if not asked.caller.may_see(user, name):
         raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
-    return tagged(asked.request, await _known(asked.context, user, name))
+    return tagged(asked.request, await known_session(asked.context, user, name))
 
 
 @router.post(
@@ -140,16 +140,16 @@ async def get_session(asked: ByCaller, user: UserName, server: Server) -> Respon
 async def stop_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
     """Stop a session. Its files stay, what was not saved is lost."""
     name = server_name(server)
-    await _permit(asked, "session.stop", user, name)
+    await permit(asked, "session.stop", user, name)
 
     async def work() -> Answer:
-        known = await _known(asked.context, user, name)
+        known = await known_session(asked.context, user, name)
         if known.state not in launching.RESTING:
             found = await _end(asked, "session.stop", user, name, remove=False)
             known = found or known.model_copy(update={"state": SessionState.STOPPED})
         return Answer(200 if known.state in launching.RESTING else 202, known.model_dump_json())
 
-    return _response(
+    return response_of(
         await asked.context.keys.once(
             asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, ""), work
         )
@@ -165,20 +165,21 @@ async def stop_session(asked: ByCaller, user: UserName, server: Server, idempote
 async def delete_session(asked: ByCaller, user: UserName, server: Server) -> Response:
     """Stop a session and take it off the list. The user's files stay."""
     name = server_name(server)
-    await _permit(asked, "session.delete", user, name)
-    await _known(asked.context, user, name)
+    await permit(asked, "session.delete", user, name)
+    await known_session(asked.context, user, name)
     left = await _end(asked, "session.delete", user, name, remove=True)
     return Response(status_code=204) if left is None else json_answer(left, 202)
 
 
-async def _create(asked: ByCaller, wanted: CreateSession, user: str, name: str, title: str) -> Answer:
+async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, title: str) -> Answer:
+    """Start a session in the caller's name, which may do so, or find it running; return the answer."""
     where = {"Location": f"{asked.context.settings.api_prefix}/sessions/{quote(user, safe='')}/{quote(name, safe='')}"}
     now = time.time()
-    servers = await asked.context.hub.servers(user)
-    if servers is None:
+    model = await asked.context.hub.user(user)
+    if model is None:
         raise ProblemError("not-found", f"The hub knows no user {user}.")
-    known = await asked.context.mirror.take(user, servers, now)
-    obstacle = launching.blocking(wanted, name, known, name in servers)
+    known = await asked.context.mirror.take(model, now)
+    obstacle = launching.blocking(wanted, name, known, name in model.servers)
     if obstacle is not None:
         raise ProblemError("conflict", obstacle)
     if name in known and known[name].state not in launching.RESTING:
@@ -207,12 +208,14 @@ async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bo
         raise
 
 
-async def _permit(asked: ByCaller, action: str, user: str, name: str) -> None:
+async def permit(asked: ByCaller, action: str, user: str, name: str) -> None:
+    """Refuse, and note, what the caller may not do with a session."""
     if not asked.caller.may_manage(user, name):
         raise await asked.denied(action, f"{user}/{name}", "You may not change this session.")
 
 
-async def _known(context: Context, user: str, name: str) -> UserSession:
+async def known_session(context: Context, user: str, name: str) -> UserSession:
+    """Return a session as it is now, or answer that there is none."""
     known = (await context.mirror.refresh(user)).get(name)
     if known is None:
         raise ProblemError("not-found", "There is no such session.")
@@ -235,5 +238,6 @@ def _seen(visible: Visible) -> ColumnElement[bool]:
     return or_(*either) if either else false()
 
 
-def _response(answer: Answer) -> Response:
+def response_of(answer: Answer) -> Response:
+    """Return an answer that may have been given before."""
     return Response(answer.body, answer.status, answer.headers, "application/json")

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from sqlalchemy.exc import IntegrityError
 
-from streamspace_hub.model.api import Outcome, Settings, UserName
+from streamspace_hub.model.api import FieldProblem, Outcome, Settings, UserName
+from streamspace_hub.model.sleep import Ladder, SleepChoice, refusal_of, resolve
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
@@ -42,6 +43,7 @@ async def put_settings(
     """Replace a user's settings, if nobody else has changed them since they were read."""
     if not (asked.caller.is_admin or asked.caller.holds_for_user("control", user)):
         raise await asked.denied("settings.write", user, "These are the settings of somebody else.")
+    await _check_choice(asked, user, settings.sleep)
     values = settings.model_dump(mode="json")
     what = asked.attempt("settings.write", user, Outcome.ALLOWED, **values)
     try:
@@ -58,3 +60,15 @@ async def put_settings(
         raise ProblemError("changed", "They were changed by somebody else meanwhile; read them again.") from None
     asked.context.audit.publish(line)
     return tagged(asked.request, settings)
+
+
+async def _check_choice(asked: ByCaller, user: str, choice: SleepChoice) -> None:
+    """Refuse times of sleep beyond what the user may choose; an app's own may be shorter still, and then holds."""
+    if choice == SleepChoice():
+        return
+    model = await asked.context.hub.user(user)
+    groups = model.groups if model is not None else ()
+    refused = refusal_of(choice, resolve(asked.context.settings.sleep, Ladder(), user, groups))
+    if refused is not None:
+        field, message = f"sleep.{refused[0]}", refused[1]
+        raise ProblemError("invalid", f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])

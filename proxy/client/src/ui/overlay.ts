@@ -8,7 +8,7 @@ import { el } from './dom';
 
 /** How the page stands; also told to the JupyterLab tab around it. */
 export type PageState =
-  'connecting' | 'starting' | 'connected' | 'reconnecting' | 'ended' | 'stopped' | 'failed';
+  'connecting' | 'starting' | 'connected' | 'frozen' | 'reconnecting' | 'ended' | 'stopped' | 'failed';
 
 /** Why the viewer socket does not open, as far as HTTP could tell. */
 export type Refusal = 'stopped' | 'forbidden' | 'no_websocket' | null;
@@ -99,6 +99,10 @@ function whileConnected({ title, status, giveUp, shown, wasShown, mayControl }: 
       return { state: 'stopped', title: strings.stopping, detail: status.message, busy: true };
     case 'running':
       break;
+  }
+  if (status.sleep === 'frozen') {
+    // What wakes it is input: that has to pass.
+    return { state: 'frozen', title: strings.frozen(title), detail: strings.frozenDetail, passive: true };
   }
   if (status.app.state === 'exited') {
     return appEnded(title, status, mayControl);

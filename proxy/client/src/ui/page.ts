@@ -8,6 +8,7 @@ import { ClipboardPanel } from './clipboard_panel';
 import { Notice } from './notice';
 import { Overlay, type OverlayAction, type Situation } from './overlay';
 import { QualityMenu } from './quality_menu';
+import { SleepWarning } from './sleep_warning';
 import { Statistics } from './statistics';
 import { Toast } from './toast';
 import { Toolbar } from './toolbar';
@@ -17,6 +18,7 @@ export interface PageActions {
   quality: (preset: Preset) => void;
   sound: () => void;
   microphone: () => void;
+  keepAwake: () => void;
   /** Null: not from this page. */
   stop: (() => void) | null;
 }
@@ -34,6 +36,7 @@ export class PageView {
   readonly toolbar: Toolbar;
   readonly clipboard: ClipboardPanel;
   readonly quality: QualityMenu;
+  readonly warning: SleepWarning;
   private readonly notice: Notice;
   private refreshTimer = 0;
 
@@ -43,6 +46,7 @@ export class PageView {
     const statistics = new Statistics(sources.statistics);
     this.clipboard = new ClipboardPanel(controls.clipboard, focus);
     this.quality = new QualityMenu(actions.quality, focus);
+    this.warning = new SleepWarning(title, actions.keepAwake);
     this.toolbar = new Toolbar(
       title,
       {
@@ -66,6 +70,7 @@ export class PageView {
       this.clipboard.element,
       this.quality.element,
       this.toast.element,
+      this.warning.element,
       this.toolbar.element,
     );
     document.addEventListener('fullscreenchange', () => {

@@ -1,0 +1,108 @@
+"""`sessions/.../freeze`, `thaw`, `extend`, `resume`: the ladder of sleep by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserName, UserSession
+from streamspace_hub.service.documents import problems
+from streamspace_hub.service.keys import Answer, fingerprint
+from streamspace_hub.service.launching import RESTING
+from streamspace_hub.service.problems import ProblemError, retry_after
+from streamspace_hub.service.requests import ByCaller, json_answer, server_name
+from streamspace_hub.service.routes.sessions import (
+    KEY_HEADER,
+    Key,
+    Server,
+    create,
+    known_session,
+    permit,
+    response_of,
+)
+from streamspace_hub.service.session_link import SessionAwayError
+
+router = APIRouter(tags=["sleep"])
+
+LIVE = (SessionState.RUNNING, SessionState.FROZEN)
+
+
+@router.post("/sessions/{user}/{server}/freeze", response_model=UserSession, responses=problems(401, 403, 404, 409))
+async def freeze_session(asked: ByCaller, user: UserName, server: Server) -> Response:
+    """Stop a session's processes. They keep their memory, and go on with the next input, or viewer."""
+    return await _order(asked, "freeze", user, server_name(server))
+
+
+@router.post("/sessions/{user}/{server}/thaw", response_model=UserSession, responses=problems(401, 403, 404, 409))
+async def thaw_session(asked: ByCaller, user: UserName, server: Server) -> Response:
+    """Let a frozen session's processes go on."""
+    return await _order(asked, "thaw", user, server_name(server))
+
+
+@router.post(
+    "/sessions/{user}/{server}/extend", response_model=UserSession, responses=problems(400, 401, 403, 404, 409, 413)
+)
+async def extend_session(asked: ByCaller, user: UserName, server: Server, wanted: ExtendSession) -> Response:
+    """Keep a session awake for a while, as far as its policy's `busy_limit` allows; 0 seconds end that."""
+    who = f"{asked.caller.name} keeps it awake"
+    return await _order(asked, "activity", user, server_name(server), busy_for=wanted.seconds, why=who)
+
+
+@router.post(
+    "/sessions/{user}/{server}/resume",
+    status_code=202,
+    response_model=UserSession,
+    responses={
+        200: {"model": UserSession, "description": "It is awake", "headers": KEY_HEADER},
+        202: {"description": "It is being started", "headers": KEY_HEADER},
+        **problems(401, 403, 404, 409),
+    },
+)
+async def resume_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
+    """Wake a session: thaw a frozen one, start one that has ended again with the app that it ran."""
+    name = server_name(server)
+    await permit(asked, "session.resume", user, name)
+
+    async def work() -> Answer:
+        session = await known_session(asked.context, user, name)
+        if session.state is SessionState.FROZEN:
+            session = await _carried_out(asked, "thaw", session)
+        elif session.state in RESTING:
+            return await create(asked, CreateSession(app=session.app, user=user), user, name, session.title)
+        return Answer(200, session.model_dump_json())
+
+    return response_of(
+        await asked.context.keys.once(
+            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, ""), work
+        )
+    )
+
+
+async def _order(asked: ByCaller, what: str, user: str, name: str, **body: Any) -> Response:
+    await permit(asked, f"session.{_VERBS.get(what, what)}", user, name)
+    session = await known_session(asked.context, user, name)
+    if session.state not in LIVE:
+        raise ProblemError("conflict", f"{session.title} is {session.state}; `resume` starts it again.")
+    return json_answer(await _carried_out(asked, what, session, **body))
+
+
+_VERBS = {"activity": "extend"}
+"""What an order to a session is called here, where that is something else."""
+
+
+async def _carried_out(asked: ByCaller, what: str, session: UserSession, **body: Any) -> UserSession:
+    """Give a session an order; return it as it is then."""
+    action, target = f"session.{_VERBS.get(what, what)}", f"{session.user}/{session.name}"
+    await asked.note(action, target, Outcome.ALLOWED, **body)
+    try:
+        answer = await asked.context.link.order(session, what, **body)
+    except SessionAwayError as error:
+        await asked.note(action, target, Outcome.FAILED, str(error))
+        raise ProblemError("conflict", f"{error} Try again.", headers=retry_after(2)) from None
+    if not answer.done:
+        await asked.note(action, target, Outcome.FAILED, answer.message)
+        raise ProblemError("conflict", answer.message)
+    await asked.context.sleeping.remember(session, answer)
+    return await known_session(asked.context, session.user, session.name)

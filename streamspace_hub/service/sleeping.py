@@ -1,0 +1,269 @@
+"""Carries the ladder of sleep out: round by round, one replica for all.
+
+What a session is told and how far it has come is in the database, so another replica goes on where one was ended. The
+hub is asked for nothing but to stop a session: what it knows is in the mirror already. Deciding is done in a thread,
+page by page, so that requests are answered meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import and_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from streamspace_hub.catalog import Catalog
+from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned
+from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, plan
+from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import Outcome, Settings, UserSession
+from streamspace_hub.model.sleep import Ladder, SleepRules, Step, resolve
+from streamspace_hub.service.audit import Attempt, AuditLog
+from streamspace_hub.service.database import Database, Unreachable
+from streamspace_hub.service.hub import Hub, HubError
+from streamspace_hub.service.leases import LEASE, Lease
+from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.servers import seconds
+from streamspace_hub.service.session_link import Answer, SessionAwayError, SessionLink
+from streamspace_hub.service.tables import SessionRow, SettingsRow, SleepRow, WatchedRow
+
+PAGE = 200
+PER_ROUND = 100
+"""Sessions to which something is done in one round; a hub that comes back after a night is not flooded."""
+AT_ONCE = 8
+SHORTEST, LONGEST, SHARE = 5.0, 60.0, 20.0
+"""Seconds between rounds: at least, at most, and how many times as long as a round took."""
+AGAIN = 600.0
+"""Seconds until what did not succeed is tried again."""
+SLACK = 2.0
+"""Seconds by which clocks of two machines may differ, and a message may take."""
+SLEEP = (SleepRow.started, SleepRow.active, SleepRow.step, SleepRow.told, SleepRow.lead)
+LIVE = (SessionState.RUNNING, SessionState.FROZEN)
+OVER = (SessionState.STOPPED, SessionState.FAILED)
+
+log = logging.getLogger("streamspace.sleep")
+
+
+@dataclass
+class Sleeping:
+    """One replica's part in it."""
+
+    database: Database
+    hub: Hub
+    mirror: Mirror
+    audit: AuditLog
+    link: SessionLink
+    catalog: Catalog
+    rules: SleepRules
+    token: str
+    actor: str
+    worker: str
+    later: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Sessions with which something did not succeed, and until when they are left alone."""
+
+    async def run(self) -> None:
+        """Go on until cancelled; what fails is logged, and tried again."""
+        lease = Lease(self.database, "sleep", self.worker)
+        keeping = asyncio.create_task(_keep(lease))
+        try:
+            await self._rounds(lease)
+        finally:
+            keeping.cancel()
+
+    async def _rounds(self, lease: Lease) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                if await lease.held():
+                    await self.round()
+            except Unreachable as error:
+                log.warning("the database is away: %s", type(error).__name__)
+            except Exception:
+                log.exception("a round of sleep failed")
+            await asyncio.sleep(min(max(SHARE * (time.monotonic() - begun), SHORTEST), LONGEST))
+
+    async def round(self) -> int:
+        """Look at all sessions, do what is to be done; return with how many something was done."""
+        now = time.time()
+        planned: list[Planned[UserSession]] = []
+        async for page in self._pages():
+            planned += await asyncio.to_thread(self._plan, page, now)
+        self.later = {key: until for key, until in self.later.items() if until > now}
+        todo = most_urgent((what for what in planned if _key(what.session) not in self.later), PER_ROUND)
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(what: Planned[UserSession]) -> None:
+            async with room:
+                await self._carry_out(what)
+
+        for error in await asyncio.gather(*(one(what) for what in todo), return_exceptions=True):
+            if isinstance(error, BaseException):
+                log.error("a session could not be put to sleep: %r", error)
+        return len(todo)
+
+    # --- what is known ---------------------------------------------------------------------------------------------
+
+    async def _pages(self) -> AsyncIterator[Sequence[Any]]:
+        names = [getattr(SessionRow, name) for name in UserSession.model_fields]
+        query = (
+            select(*names, WatchedRow.groups, SettingsRow.values, *SLEEP)
+            .outerjoin(WatchedRow, WatchedRow.user == SessionRow.user)
+            .outerjoin(SettingsRow, SettingsRow.user == SessionRow.user)
+            .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
+            .where(SessionRow.state.in_([str(state) for state in (*LIVE, *OVER)]))
+            .order_by(SessionRow.user, SessionRow.name)
+            .limit(PAGE)
+        )
+        after = ("", "")
+        while True:
+            place = tuple_(SessionRow.user, SessionRow.name) > tuple_(*after)
+            async with self.database.reading() as session:
+                rows = (await session.execute(query.where(place) if any(after) else query)).all()
+            if rows:
+                yield rows
+            if len(rows) < PAGE:
+                return
+            last = rows[-1]._mapping
+            after = (last[SessionRow.user], last[SessionRow.name])
+
+    def _plan(self, page: Sequence[Any], now: float) -> list[Planned[UserSession]]:
+        rows = (row._mapping for row in page)
+        # The hub does not take default servers off its list.
+        left = (row for row in rows if row[SessionRow.name] or row[SessionRow.state] not in OVER)
+        return plan((self._candidate(row) for row in left), now, self.rules.timezone)
+
+    def _candidate(self, row: Mapping[Any, Any]) -> Candidate[UserSession]:
+        session = UserSession.model_construct(
+            **{name: row[getattr(SessionRow, name)] for name in UserSession.model_fields}
+        )
+        choice = Settings.model_validate(row[SettingsRow.values]).sleep if row[SettingsRow.values] else None
+        entry = self.catalog.apps.get(session.app)
+        ladder = resolve(
+            self.rules, entry.template.sleep if entry else Ladder(), session.user, row[WatchedRow.groups] or (), choice
+        )
+        return Candidate(session, _facts(session, row), ladder)
+
+    # --- what is done ----------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, what: Planned[UserSession]) -> None:
+        session, due = what.session, what.verdict.due
+        if what.verdict.act is Act.CALM:
+            await self._tell(session, None, what.facts)
+        elif what.verdict.act is Act.WARN and due is not None:
+            await self._tell(session, due, what.facts)
+        elif due is not None:
+            match due.step:
+                case Step.FREEZE:
+                    await self._freeze(session, due, what.facts)
+                case Step.STOP:
+                    await self._stop(session, due, what.facts)
+                case Step.DELETE:
+                    await self._end(session, "session.delete", due.why, remove=True)
+
+    async def _tell(self, session: UserSession, due: Due | None, facts: Facts) -> None:
+        """Warn a session's viewers, or take a warning back."""
+        order: dict[str, Any] = {"step": None}
+        if due is not None:
+            left = max(0.0, due.at - time.time())
+            order = {"step": str(due.step), "seconds": left, "keepable": due.keepable, "if_idle": _idle(due, facts)}
+        try:
+            answer = await self.link.order(session, "warn", **order)
+        except SessionAwayError as error:
+            # Nobody looks at a session that does not answer; and it must not live for ever because of that.
+            log.warning("%s/%s cannot be warned: %s", session.user, session.name, error)
+            await self.remember(session, None, due)
+            return
+        await self.remember(session, answer, due if answer.done else None)
+
+    async def _freeze(self, session: UserSession, due: Due, facts: Facts) -> None:
+        answer = await self.link.order(session, "freeze", if_idle=_idle(due, facts))
+        await self.remember(session, answer)
+        if answer.done:
+            await self._note(session, "session.freeze", Outcome.ALLOWED, due.why)
+        elif answer.idle >= _idle(due, facts):
+            self.later[_key(session)] = time.time() + AGAIN
+            log.warning("%s/%s was not frozen: %s", session.user, session.name, answer.message)
+        await self.mirror.refresh(session.user)
+
+    async def _stop(self, session: UserSession, due: Due, facts: Facts) -> None:
+        try:
+            answer = await self.link.activity(session)
+            if answer.idle < _idle(due, facts):
+                await self.remember(session, answer)
+                return
+        except SessionAwayError as error:
+            log.warning("%s/%s is stopped unasked: %s", session.user, session.name, error)
+        await self._end(session, "session.stop", due.why, remove=False)
+
+    async def _end(self, session: UserSession, action: str, why: str, *, remove: bool) -> None:
+        await self._note(session, action, Outcome.ALLOWED, why)
+        try:
+            await self.hub.stop(session.user, session.name, self.token, remove=remove)
+        except HubError as error:
+            self.later[_key(session)] = time.time() + AGAIN
+            await self._note(session, action, Outcome.FAILED, error.message)
+        await self.mirror.refresh(session.user)
+
+    async def _note(self, session: UserSession, action: str, outcome: Outcome, reason: str) -> None:
+        target = f"{session.user}/{session.name}"
+        await self.audit.write(Attempt(self.actor, action, target, "sleep", "", outcome, reason, {"app": session.app}))
+
+    async def remember(self, session: UserSession, answer: Answer | None, warned_of: Due | None = None) -> None:
+        """Write down what a session has said, and what its viewers are now warned of."""
+        async with self.database.writing() as transaction:
+            row = await _row(transaction, session)
+            if answer is not None:
+                row.active = time.time() - answer.idle
+                if not answer.frozen:
+                    row.frozen = None
+                elif row.frozen is None:
+                    row.frozen = time.time()
+            told = warned_of
+            row.step, row.told, row.lead = (str(told.step), told.at, told.lead) if told else (None, None, None)
+
+
+async def _row(transaction: AsyncSession, session: UserSession) -> SleepRow:
+    row = await transaction.get(SleepRow, (session.user, session.name), with_for_update=True)
+    started = session.started or ""
+    if row is None:
+        row = SleepRow(user=session.user, name=session.name, started=started, active=0.0)
+        transaction.add(row)
+    elif row.started != started:
+        row.started, row.active, row.frozen = started, 0.0, None
+    return row
+
+
+def _facts(session: UserSession, row: Mapping[Any, Any]) -> Facts:
+    started, last = seconds(session.started), seconds(session.last_activity)
+    if session.state in OVER:
+        # The hub's last word on a server is its end.
+        return Facts(started, last, ended=last)
+    known = row[SLEEP[0]] == session.started
+    warned = None
+    if known and row[SleepRow.step] is not None:
+        warned = Warned(Step(row[SleepRow.step]), row[SleepRow.told], row[SleepRow.lead])
+    active = max(started, last, row[SleepRow.active] if known else 0.0)
+    return Facts(started, active, frozen=session.state == SessionState.FROZEN, warned=warned)
+
+
+def _idle(due: Due, facts: Facts) -> float:
+    """Return for how long a session must have been left alone for a step, by its own clock."""
+    return max(0.0, time.time() - facts.active - SLACK) if due.keepable else 0.0
+
+
+def _key(session: UserSession) -> tuple[str, str]:
+    return session.user, session.name
+
+
+async def _keep(lease: Lease) -> None:
+    """Renew the lease, or take a free one: a round may take longer than it holds."""
+    while True:
+        await asyncio.sleep(LEASE / 4)
+        with suppress(*Unreachable):  # the next round says it
+            await lease.held()

@@ -1,0 +1,154 @@
+"""A round of sleep over the service's own database, with hub and sessions that answer as the test says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from streamspace_hub.model.api import UserSession
+from streamspace_hub.model.sleep import Ladder, SleepRules
+from streamspace_hub.service.context import Context, make_context
+from streamspace_hub.service.hub import HubError, User
+from streamspace_hub.service.session_link import Answer, SessionAwayError
+from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.tables import AuditRow, SessionRow, SleepRow
+
+HOUR = 3600.0
+RULES = SleepRules(default=Ladder(freeze_after=1800, stop_after=7200, delete_after=86_400))
+
+
+class Hub:
+    """Stands for the hub at the moments when the real one is away, or refuses."""
+
+    def __init__(self) -> None:
+        self.stopped: list[tuple[str, str, bool]] = []
+        self.refusal: HubError | None = None
+
+    async def stop(self, user: str, name: str, token: str, *, remove: bool = False) -> None:
+        self.stopped.append((user, name, remove))
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def user(self, name: str) -> User:
+        raise HubError(502, "The hub cannot be reached.")
+
+    async def close(self) -> None:
+        return
+
+
+class Link:
+    """Stands for sessions that have just been used, or do not answer."""
+
+    def __init__(self) -> None:
+        self.idle: float | None = 0.0
+        self.orders: list[str] = []
+
+    async def activity(self, session: UserSession) -> Answer:
+        return await self.order(session, "activity")
+
+    async def order(self, session: UserSession, what: str, **body: Any) -> Answer:
+        self.orders.append(what)
+        if self.idle is None:
+            raise SessionAwayError("The session does not answer.")
+        return Answer(self.idle >= body.get("if_idle", 0), self.idle, frozen=False, message="The session was active.")
+
+    async def close(self) -> None:
+        return
+
+
+def stamp(ago: float) -> str:
+    return datetime.fromtimestamp(time.time() - ago, UTC).isoformat()
+
+
+@asynccontextmanager
+async def service(tmp_path: Path, *rows: SessionRow) -> AsyncIterator[tuple[Context, Hub, Link]]:
+    settings = ServiceSettings(
+        api_url="http://hub",
+        api_token=SecretStr("none"),
+        database_url=SecretStr(f"sqlite:///{tmp_path}/s.sqlite"),
+        sleep=RULES,
+    )
+    context = make_context(settings)
+    await context.database.upgrade()
+    async with context.database.writing() as session:
+        session.add_all(rows)
+    hub, link = Hub(), Link()
+    context.sleeping.hub = context.mirror._hub = hub  # type: ignore[assignment]
+    context.sleeping.link = link  # type: ignore[assignment]
+    try:
+        yield context, hub, link
+    finally:
+        await context.close([])
+
+
+def session(name: str, ago: float, state: str = "running") -> SessionRow:
+    return SessionRow(
+        user="ann", name=name, app="gimp", title="GIMP", state=state, url=f"/user/ann/{name}/streamspace/",
+        started=stamp(ago), last_activity=stamp(ago),
+    )  # fmt: skip
+
+
+async def sleep_rows(context: Context) -> dict[str, SleepRow]:
+    async with context.database.reading() as transaction:
+        return {row.name: row for row in (await transaction.execute(select(SleepRow))).scalars()}
+
+
+async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(tmp_path: Path) -> None:
+    async with service(tmp_path, session("gimp", 1500)) as (context, hub, link):
+        assert await context.sleeping.round() == 1
+        assert link.orders == ["warn"]
+        row = (await sleep_rows(context))["gimp"]
+        assert row.step is None
+        assert time.time() - row.active < 60
+        assert await context.sleeping.round() == 0
+        assert hub.stopped == []
+
+
+async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_warning_time(tmp_path: Path) -> None:
+    async with service(tmp_path, session("gimp", 9000)) as (context, hub, link):
+        link.idle = None
+        assert await context.sleeping.round() == 1
+        row = (await sleep_rows(context))["gimp"]
+        assert (row.step, hub.stopped) == ("stop", [])
+        async with context.database.writing() as transaction:
+            told = await transaction.get(SleepRow, ("ann", "gimp"))
+            assert told is not None
+            told.told = time.time() - 1
+        await context.sleeping.round()
+        assert hub.stopped == [("ann", "gimp", False)]
+
+
+async def test_what_the_hub_refuses_is_not_tried_again_at_once(tmp_path: Path) -> None:
+    async with service(tmp_path, session("gimp", 50 * HOUR, "stopped")) as (context, hub, _):
+        hub.refusal = HubError(503, "The hub is busy.")
+        await context.sleeping.round()
+        assert await context.sleeping.round() == 0
+        assert hub.stopped == [("ann", "gimp", True)]
+        async with context.database.reading() as transaction:
+            lines = list((await transaction.execute(select(AuditRow))).scalars())
+        assert [(line.action, line.outcome, line.reason) for line in lines] == [
+            ("session.delete", "allowed", "it has not been used since its end"),
+            ("session.delete", "failed", "The hub is busy."),
+        ]
+
+
+async def test_a_default_server_stays_on_the_list(tmp_path: Path) -> None:
+    async with service(tmp_path, session("", 50 * HOUR, "stopped")) as (context, hub, _):
+        assert await context.sleeping.round() == 0
+        assert hub.stopped == []
+
+
+async def test_a_hundred_are_dealt_with_in_one_round_and_the_rest_in_the_next(tmp_path: Path) -> None:
+    rows = [session(f"gimp-{number}", 50 * HOUR + number, "stopped") for number in range(120)]
+    async with service(tmp_path, *rows) as (context, hub, _):
+        hub.refusal = HubError(503, "The hub is busy.")
+        assert await context.sleeping.round() == 100
+        assert ("ann", "gimp-119", True) in hub.stopped, "the most overdue comes first"
+        assert await context.sleeping.round() == 20
