@@ -60,7 +60,7 @@ $(VENV)/stamps/deps: pyproject.toml tools/dependencies.py $(VENV)/stamps/venv
 # Not editable: what is tried and tested is the wheel that users install.
 $(VENV)/stamps/install: $(PYTHON_SOURCES) setup.py pyproject.toml build/stamps/client build/stamps/pages build/stamps/labextension $(VENV)/stamps/deps
 	@echo "==> Installing streamspace-hub"
-	@rm -rf build/lib build/bdist.* dist && $(VENV)/bin/pip install -q --no-deps --no-build-isolation --force-reinstall .
+	@rm -rf build/lib* build/bdist.* dist && $(VENV)/bin/pip install -q --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
 # --- the front ends --------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py
 	@echo "==> Making the virtual environment for JupyterHub 5.5"
 	@$$(tools/python) -m venv $(HUB5) && $(HUB5)/bin/pip install -q --upgrade pip 'setuptools>=77' wheel
 	@$(HUB5)/bin/python tools/dependencies.py dev > build/hub5.txt && $(HUB5)/bin/pip install -q 'jupyterhub==5.5.*' -r build/hub5.txt
-	@rm -rf build/lib build/bdist.* && $(HUB5)/bin/pip install -q --no-deps --no-build-isolation --force-reinstall .
+	@rm -rf build/lib* build/bdist.* && $(HUB5)/bin/pip install -q --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
 test-hub5: setup-test $(HUB5)/stamp
@@ -149,7 +149,7 @@ docs: setup
 	@python -m sphinx -q -W -b html docs docs/_build/html && echo "docs/_build/html/index.html"
 
 wheel: build
-	@rm -rf build/lib build/bdist.* && python -m build --wheel --no-isolation . > /dev/null && ls dist/*.whl
+	@rm -rf build/lib* build/bdist.* && python -m build --wheel --no-isolation . > /dev/null && ls dist/*.whl
 
 clean:
 	rm -rf build dist node_modules docs/_build $(VENV) $(HUB5) proxy/streamspace_proxy/static streamspace_hub/service/static \
