@@ -301,7 +301,7 @@ async def test_without_the_right_to_namespaces_it_says_so_and_everything_else_wo
     ("env", "fields", "why"),
     [
         ({}, {}, "It is not known whether Test app lives on when its memory was kept."),
-        ({"STREAMSPACE_MEMORY_SLEEP": "off"}, {"sleep": YES}, "An administrator has turned sleep with memory off"),
+        ({"STREAMSPACE_MEMORY_SLEEP": "off"}, {"sleep": YES}, "Sleep with memory is off here"),
         ({"STREAMSPACE_CRIU": "/no/such/criu"}, {"sleep": YES}, "CRIU 4.1 or later keeps memory, and is not installed"),
     ],
 )

@@ -182,6 +182,7 @@ async def run_desktop(
         "STREAMSPACE_RUNTIME_DIR": str(runtime_dir),
         "STREAMSPACE_TEMPLATE": json.dumps(template(command or ("xterm", "-e", "sleep", "1000"), **fields)),
         "STREAMSPACE_POLICY": "{}",
+        "STREAMSPACE_MEMORY_SLEEP": "on",
         **(env or {}),
     }
     options: dict[str, Any] = {}

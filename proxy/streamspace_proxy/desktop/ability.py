@@ -38,8 +38,11 @@ def assess(settings: Settings, environ: Mapping[str, str]) -> Ability:
     """Look whether memory can be kept, the quickest reasons first."""
     if not settings.memory_sleep:
         return Ability(why_not=f"It is not known whether {settings.title} lives on when its memory was kept.")
-    if environ.get("STREAMSPACE_MEMORY_SLEEP") == "off":
-        return Ability(why_not="An administrator has turned sleep with memory off (STREAMSPACE_MEMORY_SLEEP).")
+    if environ.get("STREAMSPACE_MEMORY_SLEEP") != "on":
+        return Ability(
+            why_not="Sleep with memory is off here, unless an administrator turns it on.",
+            turn_on="c.Spawner.environment = {'STREAMSPACE_MEMORY_SLEEP': 'on'}  # in jupyterhub_config.py",
+        )
     if not SHIM.exists():
         return Ability(
             why_not="StreamSpace was built here without a C compiler, which sleep with memory needs.",
