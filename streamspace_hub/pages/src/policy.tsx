@@ -62,5 +62,8 @@ function shownValue(value: PolicyValue['value'], strings: Strings, language: Lan
   if (typeof value === 'boolean') {
     return value ? strings.yes : strings.no;
   }
+  if (Array.isArray(value)) {
+    return value.length ? value.join(', ') : strings.none;
+  }
   return typeof value === 'number' ? value.toLocaleString(language) : (strings.values[value] ?? value);
 }

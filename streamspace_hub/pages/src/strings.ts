@@ -42,6 +42,7 @@ export interface Strings {
   from: string;
   yes: string;
   no: string;
+  none: string;
   values: Record<string, string>;
   source: Record<Source, string>;
   quota: string;
@@ -142,12 +143,16 @@ const en: Strings = {
     max_bitrate: 'Video, at most (bit/s)',
     min_bitrate: 'Video, at least (bit/s)',
     max_viewers: 'Viewers at once',
+    busy_cpu: 'Counts as busy from (cores)',
+    busy_processes: 'Programs that keep it awake',
+    busy_limit: 'Work keeps it awake for, at most (seconds)',
   },
   value: 'Value',
   setting: 'Setting',
   from: 'Set by',
   yes: 'yes',
   no: 'no',
+  none: 'none',
   values: { both: 'both ways', in: 'into the session', out: 'out of the session', none: 'none' },
   source: { 'built-in': 'built-in', hub: 'this hub', app: 'the app' },
   quota: 'Your limits',
@@ -281,12 +286,16 @@ const de: Strings = {
     max_bitrate: 'Video, höchstens (bit/s)',
     min_bitrate: 'Video, mindestens (bit/s)',
     max_viewers: 'Zuschauer zugleich',
+    busy_cpu: 'Gilt als beschäftigt ab (Kerne)',
+    busy_processes: 'Programme, die sie wach halten',
+    busy_limit: 'Arbeit hält sie wach, höchstens (Sekunden)',
   },
   value: 'Wert',
   setting: 'Einstellung',
   from: 'Gesetzt von',
   yes: 'ja',
   no: 'nein',
+  none: 'keine',
   values: { both: 'in beide Richtungen', in: 'in die Sitzung', out: 'aus der Sitzung', none: 'keine' },
   source: { 'built-in': 'Voreinstellung', hub: 'diesem Hub', app: 'dem Programm' },
   quota: 'Deine Grenzen',
