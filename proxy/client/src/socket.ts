@@ -55,6 +55,8 @@ const ATTEMPT_MS = 1500;
  * one to five seconds before each further one: from then on an attempt must outlast that.
  */
 const QUICK_ATTEMPTS = 16;
+/** Firefox makes nobody wait for whom the page itself gave up. */
+const MAKES_WAIT = !('mozInnerScreenX' in globalThis);
 const PATIENT_ATTEMPT_MS = 5500;
 /** While the server answers requests: it is slow, not gone. */
 const SLOW_ATTEMPT_MS = 10_000;
@@ -72,11 +74,11 @@ export function retryDelay(attempt: number, answered: boolean): number {
 }
 
 /** Milliseconds that the `attempt`-th try may take. */
-export function attemptLimit(attempt: number, answered: boolean): number {
+export function attemptLimit(attempt: number, answered: boolean, makesWait = MAKES_WAIT): number {
   if (answered) {
     return SLOW_ATTEMPT_MS;
   }
-  return attempt < QUICK_ATTEMPTS ? ATTEMPT_MS : PATIENT_ATTEMPT_MS;
+  return makesWait && attempt >= QUICK_ATTEMPTS ? PATIENT_ATTEMPT_MS : ATTEMPT_MS;
 }
 
 export class ViewerSocket {

@@ -71,6 +71,7 @@ describe('attempts', () => {
 
   it('are short for half a minute, then outlast what Chromium holds them back for', () => {
     expect([0, 15, 16, 1000].map(attempt => attemptLimit(attempt, false))).toEqual([1500, 1500, 5500, 5500]);
+    expect(attemptLimit(1000, false, false), 'in Firefox').toBe(1500);
   });
 
   it('may take long while the server answers requests', () => {
