@@ -363,7 +363,7 @@ async def test_files_are_opened_at_the_start_and_later(tmp_path: Path) -> None:
         (b'{"id": true, "op": "status"}', "`id` must be an integer."),
         (
             b'{"id": 1, "op": []}',
-            "`op` must be one of check, freeze, hibernate, open, restart_app, status, stop, subscribe, thaw.",
+            "`op` must be one of check, freeze, hibernate, open, restart_app, status, stop, subscribe, thaw, usage.",
         ),
         (b'{"id": 1, "op": "open"}', "`path` must be a string."),
         (b'{"id": 1, "op": "hibernate", "folder": 7}', "`folder` must be a string."),
