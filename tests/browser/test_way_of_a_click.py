@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page, expect
+from playwright.sync_api import Browser, Error, Frame, Page, expect
 
 from tests.browser.conftest import new_context
 from tests.support.demo import Demo
 from tests.support.lab import desktop, sign_in, tile, wait_for_picture
 from tests.support.viewer import alike, at_rest, colours, picture, stats, wait_for_app
-from tests.support.waiting import eventually
+from tests.support.waiting import STALL, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -63,8 +64,9 @@ def stroke(page: Page, frame: Frame) -> bool:
 def stopped_at_home(page: Page, demo: Demo) -> bool:
     """Click "stop" in the row of GIMP's server until it has gone; without its script, a click does nothing."""
     button = page.locator("tr", has_text="gimp").first.locator("button, a", has_text="top").first
-    if demo.server("gimp") and button.is_visible() and button.is_enabled():
-        button.click()
+    if demo.server("gimp") and button.is_visible() and button.get_attribute("disabled") is None:
+        with contextlib.suppress(Error):  # it hides as soon as it has been heard
+            button.click(timeout=STALL * 1000)
     return not demo.server("gimp")
 
 
