@@ -20,11 +20,11 @@ from typing import Any, Literal
 from streamspace_proxy.desktop import freezing, image, memory, status
 from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
+from streamspace_proxy.desktop.control_link import ControlLink
 from streamspace_proxy.desktop.init import SOCKET
 from streamspace_proxy.desktop.privileges import OuterPids
 from streamspace_proxy.desktop.processes import descendants
 from streamspace_proxy.desktop.settings import Settings
-from streamspace_proxy.desktop.tree_link import TreeLink
 
 END_LIMIT = 8.0
 """Seconds that a tree gets to end by itself; it ends its programs by force long before."""
@@ -46,7 +46,13 @@ class Supervisor:
         self._settings, self._ability, self._root = settings, ability, root
         self._restored, self._outer = restored, outer
         self._control = ControlServer(self, self)
-        self._link = TreeLink(settings.path(SOCKET), self._on_status)
+        self._link = ControlLink(
+            settings.path(SOCKET),
+            self._on_status,
+            away="The desktop is not running yet. Wait until it is, then try again.",
+            # The tree's root listens some milliseconds after its start.
+            pauses=(0.01,),
+        )
         self._tree_status: dict[str, Any] = status.Status().as_json()
         self._sleep: SleepState = "awake"
         self._since: str | None = None
@@ -61,7 +67,7 @@ class Supervisor:
             asyncio.get_running_loop().add_signal_handler(number, self.request_stop)
         self._watch_tree()
         await self._control.start(self._settings.path("desktop.sock"), for_group=self._settings.shared)
-        self._link.open()
+        self._link.start()
         stop = asyncio.create_task(self._stop.wait())
         waiting: list[asyncio.Future[Any]] = [stop, self._tree_ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -151,7 +157,7 @@ class Supervisor:
         try:
             kept = await asyncio.to_thread(memory.keep, program, self._settings, self._root, display, folder)
         except memory.SleepError as error:
-            self._link.open()
+            self._link.start()
             if was == "frozen":
                 self._stopped = freezing.stop(self._root)
             self._set(was)
