@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from traitlets import Dict, Integer, List, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
@@ -14,6 +14,13 @@ from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
+
+MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "default_policy": PolicyDefaults,
+    "quotas": Quotas,
+    "sleep": SleepRules,
+}
+"""What the settings that are mappings must fit."""
 
 
 class StreamSpace(LoggingConfigurable):
@@ -123,34 +130,16 @@ class StreamSpace(LoggingConfigurable):
                 raise TraitError(f"StreamSpace.catalog_dirs: {folder!r} must be an absolute path without ':'")
         return folders
 
-    @validate("default_policy")
-    def _known_policy_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+    @validate("default_policy", "quotas", "sleep")
+    def _known_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = proposal["value"]
+        name: str = proposal["trait"].name
+        model = MODELS[name]
         try:
-            PolicyDefaults.model_validate(fields)
+            model.model_validate(fields)
         except ValidationError as error:
-            complaint = explain(error, PolicyDefaults)[0]
-            raise TraitError(f"StreamSpace.default_policy: {complaint.field}: {complaint.message}") from None
-        return fields
-
-    @validate("quotas")
-    def _known_quota_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = proposal["value"]
-        try:
-            Quotas.model_validate(fields)
-        except ValidationError as error:
-            complaint = explain(error, Quotas)[0]
-            raise TraitError(f"StreamSpace.quotas: {complaint.field}: {complaint.message}") from None
-        return fields
-
-    @validate("sleep")
-    def _known_sleep_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = proposal["value"]
-        try:
-            SleepRules.model_validate(fields)
-        except ValidationError as error:
-            complaint = explain(error, SleepRules)[0]
-            raise TraitError(f"StreamSpace.sleep: {complaint.field}: {complaint.message}") from None
+            complaint = explain(error, model)[0]
+            raise TraitError(f"StreamSpace.{name}: {complaint.field}: {complaint.message}") from None
         return fields
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from functools import partial
+from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamspace_hub.model.app import Memory, Resources, memory_bytes
 from streamspace_hub.model.hours import HOUR, HoursLimit, Span, free_at, used_seconds
+
+L = TypeVar("L")
 
 Kind = Literal["sessions", "cpu", "memory"]
 HoursKind = Literal["session_hours", "gpu_hours"]
@@ -93,49 +96,51 @@ class Running:
 
 
 def limits_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[Kind, Limit]:
-    """Return a user's limits.
-
-    Each is taken by itself from the first of these that sets it: the user's own, the most generous of their groups',
-    the hub's. So a group may give more than the hub's default, and a user more or less than any of both.
-    """
+    """Return a user's limits."""
     found: dict[Kind, Limit] = {}
     for kind in KINDS:
-        own = quotas.users.get(user, Quota()).amount(kind)
-        theirs = [
-            (amount, name)
-            for name in sorted(groups)
-            if name in quotas.groups and (amount := quotas.groups[name].amount(kind)) is not None
-        ]
-        general = quotas.default.amount(kind)
-        if own is not None:
-            found[kind] = Limit(own, "user")
-        elif theirs:
-            amount, name = max(theirs, key=lambda one: one[0])
-            found[kind] = Limit(amount, "group", name)
-        elif general is not None:
-            found[kind] = Limit(general, "hub")
+        if granted := _granted(quotas, user, groups, partial(Quota.amount, kind=kind), float):
+            found[kind] = Limit(*granted)
     return found
 
 
 def hours_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[HoursKind, HoursGrant]:
-    """Return a user's limits of hours, found as `limits_of` does; the most generous has the most hours a day."""
+    """Return a user's limits of hours; the most generous has the most hours a day."""
     found: dict[HoursKind, HoursGrant] = {}
     for kind in HOURS_KINDS:
-        own = quotas.users.get(user, Quota()).hours(kind)
-        theirs = [
-            (limit, name)
-            for name in sorted(groups)
-            if name in quotas.groups and (limit := quotas.groups[name].hours(kind)) is not None
-        ]
-        general = quotas.default.hours(kind)
-        if own is not None:
-            found[kind] = HoursGrant(own, "user")
-        elif theirs:
-            limit, name = max(theirs, key=lambda one: one[0].hours / one[0].days)
-            found[kind] = HoursGrant(limit, "group", name)
-        elif general is not None:
-            found[kind] = HoursGrant(general, "hub")
+        if granted := _granted(quotas, user, groups, partial(Quota.hours, kind=kind), _hours_a_day):
+            found[kind] = HoursGrant(*granted)
     return found
+
+
+def _hours_a_day(limit: HoursLimit) -> float:
+    return limit.hours / limit.days
+
+
+def _granted(
+    quotas: Quotas,
+    user: str,
+    groups: Collection[str],
+    limit_of: Callable[[Quota], L | None],
+    generosity: Callable[[L], float],
+) -> tuple[L, Source, str | None] | None:
+    """Return one limit of a user, who sets it, and for which group.
+
+    Each is taken by itself from the first of these that sets it: the user's own, the most generous of their groups',
+    the hub's. So a group may give more than the hub's default, and a user more or less than any of both.
+    """
+    if (own := limit_of(quotas.users.get(user, Quota()))) is not None:
+        return own, "user", None
+    theirs = [
+        (limit, name)
+        for name in sorted(groups)
+        if name in quotas.groups and (limit := limit_of(quotas.groups[name])) is not None
+    ]
+    if theirs:
+        limit, name = max(theirs, key=lambda one: generosity(one[0]))
+        return limit, "group", name
+    general = limit_of(quotas.default)
+    return None if general is None else (general, "hub", None)
 
 
 def spans_of(kind: HoursKind, entries: Sequence[Entry]) -> list[Span]:
