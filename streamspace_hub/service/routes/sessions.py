@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import quote
 
@@ -110,12 +111,7 @@ async def create_session(asked: ByCaller, wanted: CreateSession, idempotency_key
     async def work() -> Answer:
         return await create(asked, wanted, user, name, title)
 
-    body = wanted.model_dump_json()
-    return response_of(
-        await asked.context.keys.once(
-            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, body), work
-        )
-    )
+    return await once(asked, idempotency_key, work, wanted.model_dump_json())
 
 
 @router.get("/sessions/{user}/{server}", response_model=UserSession, responses=problems(401, 403, 404))
@@ -149,11 +145,7 @@ async def stop_session(asked: ByCaller, user: UserName, server: Server, idempote
             known = found or known.model_copy(update={"state": SessionState.STOPPED})
         return Answer(200 if known.state in launching.RESTING else 202, known.model_dump_json())
 
-    return response_of(
-        await asked.context.keys.once(
-            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, ""), work
-        )
-    )
+    return await once(asked, idempotency_key, work)
 
 
 @router.delete(
@@ -169,6 +161,12 @@ async def delete_session(asked: ByCaller, user: UserName, server: Server) -> Res
     await known_session(asked.context, user, name)
     left = await _end(asked, "session.delete", user, name, remove=True)
     return Response(status_code=204) if left is None else json_answer(left, 202)
+
+
+async def once(asked: ByCaller, key: Key, work: Callable[[], Awaitable[Answer]], body: str = "") -> Response:
+    """Do the work of a POST, or answer as it was answered when it came with this key before."""
+    place = fingerprint("POST", asked.request.url.path, body)
+    return response_of(await asked.context.keys.once(asked.caller.actor, key, place, work))
 
 
 async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, title: str) -> Answer:

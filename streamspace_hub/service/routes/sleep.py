@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserName, UserSession
 from streamspace_hub.service.documents import problems
-from streamspace_hub.service.keys import Answer, fingerprint
+from streamspace_hub.service.keys import Answer
 from streamspace_hub.service.launching import RESTING
 from streamspace_hub.service.problems import ProblemError, retry_after
 from streamspace_hub.service.requests import ByCaller, json_answer, server_name
@@ -19,8 +19,8 @@ from streamspace_hub.service.routes.sessions import (
     Server,
     create,
     known_session,
+    once,
     permit,
-    response_of,
 )
 from streamspace_hub.service.session_link import SessionAwayError
 
@@ -73,11 +73,7 @@ async def resume_session(asked: ByCaller, user: UserName, server: Server, idempo
             return await create(asked, CreateSession(app=session.app, user=user), user, name, session.title)
         return Answer(200, session.model_dump_json())
 
-    return response_of(
-        await asked.context.keys.once(
-            asked.caller.actor, idempotency_key, fingerprint("POST", asked.request.url.path, ""), work
-        )
-    )
+    return await once(asked, idempotency_key, work)
 
 
 async def _order(asked: ByCaller, what: str, user: str, name: str, **body: Any) -> Response:
