@@ -22,6 +22,13 @@ pytestmark = [pytest.mark.kube, pytest.mark.browser, pytest.mark.timeout(900)]
 USER, PASSWORD = "ann", "z2jh"
 START = 150.0
 """Seconds for a server's start, in which the node may have to fetch its image."""
+OPEN_FILE = """async ([app, file]) => {
+  const base = JSON.parse(document.getElementById('jupyter-config-data').textContent).baseUrl;
+  const xsrf = document.cookie.match(/_xsrf=([^;]+)/)[1];
+  const body = JSON.stringify({app, open: file});
+  const told = {method: 'POST', headers: {'X-XSRFToken': xsrf, 'Content-Type': 'application/json'}, body};
+  return (await fetch(`${base}streamspace/api/v1/sessions`, told)).status;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,7 @@ def lab(release: Release) -> Iterator[Page]:
 
 
 def test_a_click_on_gimp_a_drawing_an_upgrade_and_the_end(lab: Page, release: Release) -> None:
+    assert tile(lab, "Krita").count() == 1, "the tile of an app of the hub's own"
     tile(lab, "GIMP").click()
     frame = desktop(lab, "gimp", START)
     wait_for_picture(frame, START)
@@ -64,6 +72,7 @@ def test_a_click_on_gimp_a_drawing_an_upgrade_and_the_end(lab: Page, release: Re
     session, drawn = release.session(), middle(at_rest(lab, frame))
     namespace, pod = release.namespace, session["metadata"]["name"]
     namespace.kubectl("exec", pod, "-c", "desktop", "--", "touch", "/home/jovyan/drawn")
+    assert lab.evaluate(OPEN_FILE, ["gimp", "drawn"]) == 200, "JupyterLab's pod reaches the running session"
     release.install("--set", "hub.extraConfig.after=c.JupyterHub.template_vars = {}")
     assert release.session()["metadata"]["uid"] == session["metadata"]["uid"]
     # By another port of ours: the proxy, to which the first one led, may have been replaced too.
