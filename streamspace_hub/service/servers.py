@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import UserSession
+from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 
-VIEWER = "streamspace/"
-"""The viewer page, relative to a server's URL."""
 PENDING = (SessionState.STARTING, SessionState.STOPPING)
 CANCELLED = "Spawn cancelled"
 """What JupyterHub says of a start that somebody has stopped."""
@@ -43,43 +42,13 @@ def sessions_of(user: str, servers: Mapping[str, Mapping[str, Any]], apps: Mappi
                 user=user,
                 name=name,
                 app=app,
-                title=_title(name, server, apps.get(app, app)),
+                title=title_of(name, server, apps.get(app, app)),
                 state=state_of(server),
                 url=f"{server['url']}{VIEWER}",
                 started=server.get("started"),
                 last_activity=server.get("last_activity"),
             )
     return found
-
-
-def _title(name: str, server: Mapping[str, Any], app_title: str) -> str:
-    """Return what somebody has called it, else the app's title: the hub calls a server by its name until told."""
-    given = server.get("display_name")
-    return str(given) if given and given != name else app_title
-
-
-def app_of(name: str, server: Mapping[str, Any], apps: Collection[str]) -> str | None:
-    """Return the app that a server runs, or None for an ordinary server. The rule is the spawner's own."""
-    options = server.get("user_options") or {}
-    inner = options.get("user_options")
-    if isinstance(inner, Mapping) and set(options) <= {"display_name", "user_options"}:
-        options = inner  # sent to JupyterHub 5 in the form of 6
-    app = options.get("app")
-    if isinstance(app, list) and len(app) == 1:
-        app = app[0]  # from a form
-    if isinstance(app, str) and 0 < len(app) <= 30:
-        return app
-    return name if not options and name in apps else None
-
-
-def state_of(server: Mapping[str, Any]) -> SessionState:
-    """Return the state of a server in our words."""
-    match server.get("pending"):
-        case "spawn":
-            return SessionState.STARTING
-        case "stop":
-            return SessionState.STOPPING
-    return SessionState.RUNNING if server.get("ready") else SessionState.STOPPED
 
 
 class Sleeping(Protocol):

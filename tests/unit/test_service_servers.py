@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from streamspace_hub.model import SessionState
-from streamspace_hub.service.servers import app_of, changes, failed, merged, sessions_of, state_of
+from streamspace_hub.model.hub_server import app_of, state_of
+from streamspace_hub.service.servers import changes, failed, merged, sessions_of
 from streamspace_hub.service.watcher import pause_after
 
 APPS = {"gimp": "GIMP", "terminal": "Terminal"}

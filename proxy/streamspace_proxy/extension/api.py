@@ -63,6 +63,10 @@ class Shelf:
             self._catalog = asyncio.ensure_future(asyncio.to_thread(load_catalog, self._folders))
         return await asyncio.shield(self._catalog)
 
+    async def titles(self) -> dict[str, str]:
+        """Return the titles of its apps by name."""
+        return {name: entry.template.title for name, entry in (await self.catalog()).apps.items()}
+
 
 class LabHandler(AuthorisedHandler):
     """A handler of the tiles' API."""

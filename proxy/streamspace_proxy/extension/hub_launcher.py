@@ -8,31 +8,36 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urljoin
 
 from streamspace_hub.model import AppTemplate, Session, SessionState
+from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 from streamspace_proxy.extension.hub_api import HubApi, HubError
 from streamspace_proxy.extension.launcher import LaunchError, Progress
 
 log = logging.getLogger("streamspace.lab")
 
-VIEWER = "streamspace/"
 SOON = 0.3
+"""Seconds in which the hub has refused a start that it will not even try."""
 SLEEP_LIMIT = 1.0
 """Seconds that a session gets to say whether it is frozen, before it counts as running."""
-"""Seconds in which the hub has refused a start that it will not even try."""
+Titles = Mapping[str, str]
+"""Titles of the catalog's apps by name."""
 
 
 class HubLauncher:
-    """The sessions of one hub user."""
+    """The sessions of one hub user; `titles` returns those of the catalog's apps."""
 
     mode: Literal["hub", "here"] = "hub"
 
-    def __init__(self, hub: HubApi, user: str, proxy_url: str | None, home: Path) -> None:
+    def __init__(
+        self, hub: HubApi, user: str, proxy_url: str | None, home: Path, titles: Callable[[], Awaitable[Titles]]
+    ) -> None:
         self._hub = hub
+        self._titles = titles
         self._user = f"/users/{quote(user, safe='')}"
         self._proxy_url = proxy_url
         self._home = home
@@ -40,14 +45,15 @@ class HubLauncher:
 
     async def sessions(self) -> list[Session]:
         """Return those of the user's servers that are sessions."""
-        found = [session for server in (await self._servers()).values() if (session := self._session(server))]
+        titles = await self._titles()
+        found = [session for server in (await self._servers()).values() if (session := _session(server, titles))]
         return list(await asyncio.gather(*(self._with_sleep(session) for session in found)))
 
     async def start(self, template: AppTemplate, file: Path | None) -> tuple[Session, bool]:
         """Start the named server, or find it."""
         known = (await self._servers()).get(template.name)
         if known is not None and not known.get("stopped"):
-            session = self._session(known)
+            session = _session(known, await self._titles())
             if session is None:
                 raise LaunchError(
                     f"Your server `{template.name}` is not an app session. Stop it on the hub's home page first.", 409
@@ -70,7 +76,7 @@ class HubLauncher:
     async def stop(self, name: str) -> bool:
         """Stop the server. Its files stay; so does its name on the hub's home page."""
         known = (await self._servers()).get(name)
-        if known is None or self._session(known) is None:
+        if known is None or _session(known, await self._titles()) is None:
             raise LaunchError(f"No app called {name} is running.", 404)
         await self._ask("DELETE", self._server(name))
         left = (await self._servers()).get(name)
@@ -95,10 +101,11 @@ class HubLauncher:
         start = asyncio.create_task(self._ask("POST", self._server(template.name), body))
         self._starts.add(start)
         start.add_done_callback(self._start_done)
+        titles = await self._titles()
         while True:
             await asyncio.wait({start}, timeout=SOON)
             server = (await self._servers()).get(template.name)
-            session = self._session(server) if server else None
+            session = _session(server, titles) if server else None
             if start.done():
                 start.result()
             if session is not None:
@@ -153,30 +160,22 @@ class HubLauncher:
             raise LaunchError(f"{file.name} is not below your home folder, so a session cannot see it.", field="open")
         return str(file.relative_to(self._home))
 
-    def _session(self, server: Mapping[str, Any]) -> Session | None:
-        options = server.get("user_options") or {}
-        app = options.get("app") if isinstance(options, dict) else None
-        state = _state(server)
-        if not isinstance(app, str) or state is None:
-            return None
-        return Session(
-            name=server["name"],
-            app=app,
-            title=server.get("display_name") or app,
-            state=state,
-            url=f"{server['url']}{VIEWER}",
-            started=server.get("started"),
-            last_activity=server.get("last_activity"),
-        )
 
-
-def _state(server: Mapping[str, Any]) -> SessionState | None:
-    match server.get("pending"):
-        case "spawn":
-            return SessionState.STARTING
-        case "stop":
-            return SessionState.STOPPING
-    return SessionState.RUNNING if server.get("ready") else None
+def _session(server: Mapping[str, Any], titles: Titles) -> Session | None:
+    """Return the session that a server is; None for an ordinary server and for one that has ended."""
+    name: str = server["name"]
+    app, state = app_of(name, server, titles), state_of(server)
+    if app is None or state is SessionState.STOPPED:
+        return None
+    return Session(
+        name=name,
+        app=app,
+        title=title_of(name, server, titles.get(app, app)),
+        state=state,
+        url=f"{server['url']}{VIEWER}",
+        started=server.get("started"),
+        last_activity=server.get("last_activity"),
+    )
 
 
 def _progress(line: str) -> Progress | None:

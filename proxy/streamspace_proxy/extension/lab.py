@@ -52,19 +52,21 @@ class StreamSpaceExtension(ExtensionApp):
         assert self.serverapp is not None
         base_url = self.serverapp.web_app.settings["base_url"]
         routes: list[tuple[str, Any, dict[str, Any]]] = []
+        shelf = Shelf.from_environment()
         if os.environ.get("STREAMSPACE_LAUNCH") == "hub":
             self.launcher = HubLauncher(
                 HubApi.from_environment(),
                 os.environ["JUPYTERHUB_USER"],
                 os.environ.get("STREAMSPACE_PROXY_URL") or os.environ.get("JUPYTERHUB_PUBLIC_URL"),
                 Path.home().resolve(),
+                shelf.titles,
             )
         else:
             here = HereLauncher(base_url)
             self.launcher = here
             routes += here_routes(base_url, here, self._turn_source())
             self._clock = asyncio.ensure_future(activity.follow(here.all, self._note_activity))
-        given = {"launcher": self.launcher, "shelf": Shelf.from_environment()}
+        given = {"launcher": self.launcher, "shelf": shelf}
         routes += [
             (rf"{_API}/apps", Apps, given),
             (rf"{_API}/sessions", Sessions, given),
