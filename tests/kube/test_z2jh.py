@@ -72,7 +72,6 @@ def test_a_click_on_gimp_a_drawing_an_upgrade_and_the_end(lab: Page, release: Re
     session, drawn = release.session(), middle(at_rest(lab, frame))
     namespace, pod = release.namespace, session["metadata"]["name"]
     namespace.kubectl("exec", pod, "-c", "desktop", "--", "touch", "/home/jovyan/drawn")
-    assert lab.evaluate(OPEN_FILE, ["gimp", "drawn"]) == 200, "JupyterLab's pod reaches the running session"
     release.install("--set", "hub.extraConfig.after=c.JupyterHub.template_vars = {}")
     assert release.session()["metadata"]["uid"] == session["metadata"]["uid"]
     # By another port of ours: the proxy, to which the first one led, may have been replaced too.
@@ -81,6 +80,7 @@ def test_a_click_on_gimp_a_drawing_an_upgrade_and_the_end(lab: Page, release: Re
         frame = desktop(lab, "gimp", START)
         wait_for_picture(frame, START)
         eventually(lambda: alike(drawn, middle(picture(lab, frame))), "the same drawing after the upgrade")
+        assert lab.evaluate(OPEN_FILE, ["gimp", "drawn"]) == 200, "JupyterLab's pod reaches the running session"
 
     others = [one["metadata"]["name"] for one in namespace.pods() if "jupyter-ann" in one["metadata"]["name"]]
     (lab_pod,) = (name for name in others if name != pod)
