@@ -184,7 +184,7 @@ async def test_malformed_messages_are_answered_and_disturb_nothing() -> None:
         assert (await viewer.message("error"))["code"] == "bad_message"
         await viewer.send("key", keysym=97, down=True, extra=1)
         assert (await viewer.message("error"))["field"] == "extra"
-        for raw in (b"", b"\x01", b"\x02" + bytes(7), b"\x01\x01" + bytes(6), bytes(1000)):
+        for raw in (b"", b"\x01", b"\x02" + bytes(7), b"\x02\x01" + bytes(7), bytes(1000)):
             await viewer.ws.send_bytes(raw)
             assert (await viewer.message("error"))["code"] == "bad_message"
         await viewer.send("clipboard", text="a" * 10_000_000)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamspace_proxy.streamer.window import LEAST_FRAMES, Window
+from streamspace_proxy.streamer.window import LEAST_FRAMES, Arrival, Window
 
 
 class Steering(Protocol):
@@ -19,7 +19,7 @@ class Steering(Protocol):
     @property
     def congested(self) -> bool: ...
 
-    def sample(self, delay: float, now: float, fps: int) -> int: ...
+    def sample(self, delay: float, bits: int, now: float, fps: int) -> int: ...
 
 
 @dataclass
@@ -37,6 +37,16 @@ class Link:
         return self.free_at + self.round_trip / 2
 
 
+@dataclass(order=True)
+class Under:
+    """A frame under way."""
+
+    sent: float = 0.0
+    bits: int = 0
+    held: float = 0.0
+    alone: bool = False
+
+
 @dataclass
 class Sender:
     """One session: frames at an even rate, as many unacknowledged as allowed, sizes that vary as a screen's do."""
@@ -45,6 +55,8 @@ class Sender:
     fps: int = 60
     busy: float = 0.0
     """Seconds that the viewer's machine takes for each frame, whatever its size."""
+    says_held: bool = True
+    """Whether the viewer says so."""
     variation: float = 0.3
     seed: int = 0
     delays: list[tuple[float, float]] = field(default_factory=list)
@@ -71,11 +83,9 @@ def simulate(
     link: Link, senders: list[Sender], seconds: float, change: Callable[[float, Link], None] | None = None
 ) -> None:
     """Run; `change` may alter the link as time goes on."""
-    events: list[tuple[float, int, int, float, bool]] = [
-        (0.001 * index, 0, index, 0.0, False) for index in range(len(senders))
-    ]
+    events: list[tuple[float, int, int, Under]] = [(0.001 * index, 0, index, Under()) for index in range(len(senders))]
     while events:
-        now, kind, index, sent, alone = heapq.heappop(events)
+        now, kind, index, under = heapq.heappop(events)
         if now > seconds:
             return
         if change is not None:
@@ -83,9 +93,12 @@ def simulate(
         sender = senders[index]
         if kind == 1:
             sender.outstanding -= 1
-            sender.delays.append((now, now - sent))
-            sender.allowed = sender.window.acknowledged(now - sent, alone, sender.steering.congested, now)
-            sender.rates.append((now, sender.steering.sample(now - sent, now, sender.fps)))
+            delay, congested = now - under.sent, sender.steering.congested
+            sender.delays.append((now, delay))
+            sender.allowed = sender.window.acknowledged(
+                Arrival(delay, under.bits, under.alone), under.held, congested, now, sender.fps
+            )
+            sender.rates.append((now, sender.steering.sample(delay - under.held, under.bits, now, sender.fps)))
         if sender.outstanding < sender.allowed and now >= sender.next_due - 1e-9:
             size = (
                 sender.steering.bitrate / sender.fps * sender.random.uniform(1 - sender.variation, 1 + sender.variation)
@@ -94,8 +107,8 @@ def simulate(
             sender.viewer_free_at = max(sender.viewer_free_at, arrived) + sender.busy
             sender.outstanding += 1
             sender.next_due = max(sender.next_due + 1 / sender.fps, now)
-            heapq.heappush(
-                events, (sender.viewer_free_at + link.round_trip / 2, 1, index, now, sender.outstanding == 1)
-            )
+            held = sender.viewer_free_at - arrived if sender.says_held else 0.0
+            under = Under(now, int(size), held, sender.outstanding == 1)
+            heapq.heappush(events, (sender.viewer_free_at + link.round_trip / 2, 1, index, under))
         if sender.outstanding < sender.allowed:
-            heapq.heappush(events, (max(sender.next_due, now + 1e-4), 0, index, 0.0, False))
+            heapq.heappush(events, (max(sender.next_due, now + 1e-4), 0, index, Under()))

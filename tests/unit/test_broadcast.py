@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from streamspace_proxy.streamer.broadcast import KEYFRAME_INTERVAL, STALLED_SECONDS, Arrival, Broadcast
-from streamspace_proxy.streamer.window import LEAST_FRAMES
+from streamspace_proxy.streamer.broadcast import KEYFRAME_INTERVAL, STALLED_SECONDS, Broadcast
+from streamspace_proxy.streamer.window import LEAST_FRAMES, Arrival
+
+BITS = 80_000
 
 
 def started(*names: str) -> Broadcast[str]:
@@ -24,22 +26,22 @@ def test_a_new_viewer_gets_a_keyframe_at_once_even_right_after_another() -> None
     plan = broadcast.plan(10.0)
     assert plan.frame
     assert plan.keyframe
-    assert broadcast.deliver(True, 10.0) == [("a", 0)]
+    assert broadcast.deliver(True, BITS, 10.0) == [("a", 0)]
     broadcast.add("b", acknowledges=True)
     assert broadcast.plan(10.01).keyframe
 
 
 def test_a_viewer_gets_no_third_frame_unacknowledged_and_keeps_its_chain() -> None:
     broadcast = started("a")
-    assert broadcast.deliver(True, 0) == [("a", 0)]
+    assert broadcast.deliver(True, BITS, 0) == [("a", 0)]
     assert broadcast.plan(0.1).frame
-    assert broadcast.deliver(False, 0.1) == [("a", 1)]
+    assert broadcast.deliver(False, BITS, 0.1) == [("a", 1)]
     assert not broadcast.plan(0.2).frame
-    assert broadcast.acknowledge("a", 0, 0.3) == Arrival(0.3, alone=True)
+    assert broadcast.acknowledge("a", 0, 0.3) == Arrival(0.3, BITS, alone=True)
     plan = broadcast.plan(0.3)
     assert plan.frame
     assert not plan.keyframe
-    assert broadcast.deliver(False, 0.3) == [("a", 2)]
+    assert broadcast.deliver(False, BITS, 0.3) == [("a", 2)]
 
 
 def test_a_long_way_has_room_for_more_frames() -> None:
@@ -47,7 +49,7 @@ def test_a_long_way_has_room_for_more_frames() -> None:
     broadcast.set_window("a", 4)
     for number in range(4):
         assert broadcast.plan(number).frame
-        assert broadcast.deliver(number == 0, number) == [("a", number)]
+        assert broadcast.deliver(number == 0, BITS, number) == [("a", number)]
     assert not broadcast.plan(4).frame
     broadcast.set_window("a", 2)
     broadcast.acknowledge("a", 1, 4)
@@ -59,27 +61,27 @@ def test_a_long_way_has_room_for_more_frames() -> None:
 def test_a_slow_viewer_does_not_slow_another_and_goes_on_with_a_keyframe() -> None:
     broadcast = started("fast", "slow")
     now = 0.0
-    broadcast.deliver(True, now)
+    broadcast.deliver(True, BITS, now)
     broadcast.acknowledge("fast", 0, now)
     for number in range(1, 100):
         now += 0.016
         assert broadcast.plan(now).frame
-        assert "fast" in dict(broadcast.deliver(False, now))
+        assert "fast" in dict(broadcast.deliver(False, BITS, now))
         broadcast.acknowledge("fast", number, now)
     # It has had two frames and says so: a keyframe is made for it, and both go on together.
     assert broadcast.acknowledge("slow", 1, now) is not None
     assert broadcast.plan(now).keyframe
-    assert broadcast.deliver(True, now) == [("fast", 100), ("slow", 2)]
-    assert broadcast.deliver(False, now) == [("fast", 101), ("slow", 3)]
+    assert broadcast.deliver(True, BITS, now) == [("fast", 100), ("slow", 2)]
+    assert broadcast.deliver(False, BITS, now) == [("fast", 101), ("slow", 3)]
 
 
 def test_a_viewer_that_lost_its_chain_gets_no_keyframe_before_it_has_acknowledged_everything() -> None:
     broadcast = started("fast", "slow")
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     broadcast.acknowledge("fast", 0, 0)
-    broadcast.deliver(False, 0.1)
+    broadcast.deliver(False, BITS, 0.1)
     broadcast.acknowledge("fast", 1, 0.1)
-    broadcast.deliver(False, 0.2)
+    broadcast.deliver(False, BITS, 0.2)
     broadcast.acknowledge("slow", 0, 1.0)
     assert not broadcast.plan(1.0).keyframe
     broadcast.acknowledge("slow", 1, 1.0)
@@ -88,7 +90,7 @@ def test_a_viewer_that_lost_its_chain_gets_no_keyframe_before_it_has_acknowledge
 
 def test_keyframes_on_demand_are_throttled_and_come_later_by_themselves() -> None:
     broadcast = started("a")
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     broadcast.acknowledge("a", 0, 0)
     broadcast.ask_keyframe("a")
     plan = broadcast.plan(0.1)
@@ -101,7 +103,7 @@ def test_keyframes_on_demand_are_throttled_and_come_later_by_themselves() -> Non
 
 def test_a_viewer_without_acknowledgements_counts_as_paused_until_the_next_one() -> None:
     broadcast = started("a")
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     assert broadcast.plan(STALLED_SECONDS - 0.1).frame
     assert not broadcast.plan(STALLED_SECONDS).frame
     assert broadcast.stalled(STALLED_SECONDS) == ["a"]
@@ -111,10 +113,10 @@ def test_a_viewer_without_acknowledgements_counts_as_paused_until_the_next_one()
 
 def test_hidden_viewers_get_nothing_and_begin_anew_with_a_keyframe() -> None:
     broadcast = started("a")
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     broadcast.hide("a", True)
     assert not broadcast.plan(1).frame
-    assert broadcast.deliver(False, 1) == []
+    assert broadcast.deliver(False, BITS, 1) == []
     broadcast.hide("a", False)
     assert broadcast.plan(2).keyframe
 
@@ -122,16 +124,16 @@ def test_hidden_viewers_get_nothing_and_begin_anew_with_a_keyframe() -> None:
 def test_webrtc_needs_no_acknowledgements() -> None:
     broadcast: Broadcast[str] = Broadcast()
     broadcast.add("rtc", acknowledges=False)
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     for step in range(1, 50):
         assert broadcast.plan(step).frame
-        assert broadcast.deliver(False, step) == [("rtc", step)]
+        assert broadcast.deliver(False, BITS, step) == [("rtc", step)]
 
 
 def test_an_acknowledgement_that_was_made_up_changes_nothing() -> None:
     broadcast = started("a")
-    broadcast.deliver(True, 0)
-    broadcast.deliver(False, 0)
+    broadcast.deliver(True, BITS, 0)
+    broadcast.deliver(False, BITS, 0)
     for made_up in (2, 99, 2**32 - 1):
         assert broadcast.acknowledge("a", made_up, 1) is None
     assert not broadcast.plan(1).frame
@@ -140,10 +142,10 @@ def test_an_acknowledgement_that_was_made_up_changes_nothing() -> None:
 
 def test_ids_go_on_when_a_sink_is_opened_again() -> None:
     broadcast = started("a")
-    broadcast.deliver(True, 0)
+    broadcast.deliver(True, BITS, 0)
     following = broadcast.remove("a")
     broadcast.add("a", acknowledges=True, first_id=following)
-    assert broadcast.deliver(True, 1) == [("a", 1)]
+    assert broadcast.deliver(True, BITS, 1) == [("a", 1)]
 
 
 STEPS = st.lists(
@@ -176,7 +178,7 @@ def test_a_viewer_only_ever_gets_frames_that_it_can_decode_and_never_more_than_i
             keyframe = what == "keyframe" or epoch_broken
             epoch_broken = False
             frame_number += 1
-            for receiver, frame_id in broadcast.deliver(keyframe, now):
+            for receiver, frame_id in broadcast.deliver(keyframe, BITS, now):
                 assert keyframe or has.get(receiver) == frame_number - 1
                 has[receiver] = frame_number
                 outstanding[receiver].append(frame_id)

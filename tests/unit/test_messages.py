@@ -158,7 +158,7 @@ def test_the_parser_never_raises_on_wrong_values(name: str, fields: dict[str, An
 def test_binary_messages_are_acknowledgements_voices_or_refused(raw: bytes) -> None:
     parsed = parse_binary(raw)
     if isinstance(parsed, Ack):
-        assert raw == struct.pack(">BBHI", 1, 0, parsed.decode_queue, parsed.frame_id)
+        assert raw == struct.pack(">BBHI", 1, round(parsed.held * 1000), parsed.decode_queue, parsed.frame_id)
     elif isinstance(parsed, Voice):
         assert raw == struct.pack(">BBHI", 2, 0, parsed.sequence, 0) + parsed.data
         assert parsed.data
@@ -173,6 +173,7 @@ def test_binary_messages_are_acknowledgements_voices_or_refused(raw: bytes) -> N
         (bytes([1, 0, 0, 0, 0, 0, 0, 0, 9]), "acknowledgement has 8 bytes, this one 9"),
         (bytes([2, 0, 0, 0, 0, 0, 0, 0]), "1 to 1275 bytes, this one 0"),
         (bytes([2, 0, 0, 0, 0, 0, 0, 0]) + bytes(1276), "1 to 1275 bytes, this one 1276"),
+        (bytes([2, 1, 0, 0, 0, 0, 0, 0, 5]), "reserved byte must be 0, not 1"),
         (bytes([2, 0, 0, 0, 0, 0, 0, 1, 5]), "reserved word must be 0, not 1"),
         (bytes([3, 0, 0, 0, 0, 0, 0, 0]), "kind 3 is unknown; 1 is an acknowledgement, 2 the microphone"),
     ],

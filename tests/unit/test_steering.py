@@ -16,7 +16,7 @@ def sender(round_trip: float, seed: int = 0, busy: float = 0.0) -> Sender:
     """One that has known its line at rest: a still desktop, a few small frames."""
     steering = AckSteering(CEILING)
     for step in range(10):
-        steering.sample(round_trip + busy + 0.001, -2 + step / 10, 60)
+        steering.sample(round_trip + busy + 0.001, 4000, -2 + step / 10, 60)
     return Sender(steering, busy=busy, seed=seed)
 
 
@@ -119,9 +119,9 @@ def test_a_line_that_has_recovered_is_used_again() -> None:
 def test_it_never_goes_below_the_least() -> None:
     for least in (MIN_BITRATE, 1_000_000):
         steering = AckSteering(CEILING, least)
-        steering.sample(0.01, 0, 60)
+        steering.sample(0.01, 8000, 0, 60)
         for step in range(1, 1000):
             # What is a queue for longer than the window is the line itself.
-            steering.sample(2.0 + step % 7, float(step), 60)
+            steering.sample(2.0 + step % 7, 8000, float(step), 60)
             assert least <= steering.bitrate <= CEILING
     assert AckSteering(200_000, 300_000).bitrate == 200_000

@@ -251,10 +251,11 @@ export function decodeMedia(data: ArrayBuffer): MediaPacket | null {
   };
 }
 
-/** The acknowledgement of video frame `id`, with `queue` frames waiting in the decoder. */
-export function encodeAck(id: number, queue: number): ArrayBuffer {
+/** The acknowledgement of video frame `id`, `heldMs` after it came, with `queue` frames waiting in the decoder. */
+export function encodeAck(id: number, queue: number, heldMs: number): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(8));
   view.setUint8(0, 1);
+  view.setUint8(1, Math.min(Math.max(0, Math.floor(heldMs)), 0xff));
   view.setUint16(2, Math.min(queue, 0xffff));
   view.setUint32(4, id);
   return view.buffer;

@@ -31,8 +31,9 @@ it.each([
 });
 
 it('writes an acknowledgement as documented', () => {
-  expect([...new Uint8Array(encodeAck(0x01020304, 5))]).toEqual([1, 0, 0, 5, 1, 2, 3, 4]);
-  expect([...new Uint8Array(encodeAck(1, 1_000_000))].slice(2, 4)).toEqual([0xff, 0xff]);
+  expect([...new Uint8Array(encodeAck(0x01020304, 5, 7.9))]).toEqual([1, 7, 0, 5, 1, 2, 3, 4]);
+  expect([...new Uint8Array(encodeAck(1, 1_000_000, 1e6))].slice(1, 4)).toEqual([0xff, 0xff, 0xff]);
+  expect(new Uint8Array(encodeAck(1, 0, -3))[1], 'a clock that was set back').toBe(0);
 });
 
 it.each(['', 'no json', '[]', 'null', '5', '{}', '{"type":"later"}', '{"type":3}'])(

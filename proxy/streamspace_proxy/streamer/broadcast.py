@@ -16,7 +16,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from streamspace_proxy.streamer.window import LEAST_FRAMES
+from streamspace_proxy.streamer.window import LEAST_FRAMES, Arrival
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -29,16 +29,7 @@ KEYFRAME_INTERVAL: Final = 0.3
 class _Sent:
     frame_id: int
     at: float
-    alone: bool
-    """Nothing was under way before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What an acknowledgement says."""
-
-    delay: float
-    """Seconds since the frame was sent."""
+    bits: int
     alone: bool
     """Nothing was under way before it."""
 
@@ -129,13 +120,15 @@ class Broadcast(Generic[Key]):
         sink = self._sinks.get(key)
         if sink is None or all(frame_id != sent.frame_id for sent in sink.unacknowledged):
             return None
+        bits = 0
         while True:
             sent = sink.unacknowledged.popleft()
+            bits += sent.bits
             if sent.frame_id == frame_id:
-                return Arrival(now - sent.at, sent.alone)
+                return Arrival(now - sent.at, bits, sent.alone)
 
-    def deliver(self, keyframe: bool, now: float) -> list[tuple[Key, int]]:
-        """Return who gets the frame that was just made, and under which id."""
+    def deliver(self, keyframe: bool, bits: int, now: float) -> list[tuple[Key, int]]:
+        """Return who gets the frame of so many bits that was just made, and under which id."""
         if keyframe:
             self._last_keyframe = now
             self._keyframe_asked = False
@@ -146,7 +139,7 @@ class Broadcast(Generic[Key]):
                 continue
             receivers.append((key, sink.next_id))
             if sink.acknowledges:
-                sink.unacknowledged.append(_Sent(sink.next_id, now, not sink.unacknowledged))
+                sink.unacknowledged.append(_Sent(sink.next_id, now, bits, not sink.unacknowledged))
             sink.next_id = (sink.next_id + 1) & 0xFFFF_FFFF
             sink.chained, sink.fresh = True, False
         return receivers

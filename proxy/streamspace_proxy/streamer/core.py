@@ -15,7 +15,6 @@ from typing import Any, Final
 from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
-from streamspace_proxy.streamer.broadcast import Arrival
 from streamspace_proxy.streamer.busyness import BusyWatch
 from streamspace_proxy.streamer.capture import Codec
 from streamspace_proxy.streamer.config import Config
@@ -32,6 +31,7 @@ from streamspace_proxy.streamer.sleeping import Sleeping
 from streamspace_proxy.streamer.stream import VideoFormat
 from streamspace_proxy.streamer.streams import Streams
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
+from streamspace_proxy.streamer.window import Arrival
 
 logger = logging.getLogger(__name__)
 TRANSPORTS: Final[tuple[Transport, ...]] = ("webrtc", "websocket", "rfb", "http")

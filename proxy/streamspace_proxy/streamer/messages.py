@@ -226,6 +226,8 @@ class Ack:
 
     frame_id: int
     decode_queue: int
+    held: float = 0.0
+    """Seconds that the viewer had the frame before it said so: no part of the way. 0.255 is this much or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,22 +260,21 @@ def parse_binary(raw: bytes) -> Ack | Voice | Refusal:
     size = len(raw)
     if size < ACK.size:
         return Refusal("bad_message", f"A binary message begins with {ACK.size} bytes, this one has only {size}.")
-    kind, reserved, number, identifier = ACK.unpack_from(raw)
-    if reserved != 0:
-        return Refusal("bad_message", f"The reserved byte must be 0, not {reserved}.", "reserved")
+    kind, held, number, identifier = ACK.unpack_from(raw)
     if kind == VOICE_KIND:
-        return _voice(number, identifier, raw[ACK.size :])
+        return _voice(held, number, identifier, raw[ACK.size :])
     if kind != ACK_KIND:
         known = f"{ACK_KIND} is an acknowledgement, {VOICE_KIND} the microphone"
         return Refusal("bad_message", f"Binary message kind {kind} is unknown; {known}.", "kind")
     if size != ACK.size:
         return Refusal("bad_message", f"An acknowledgement has {ACK.size} bytes, this one {size}.")
-    return Ack(identifier, number)
+    return Ack(identifier, number, held / 1000)
 
 
-def _voice(sequence: int, reserved: int, data: bytes) -> Voice | Refusal:
-    if reserved != 0:
-        return Refusal("bad_message", f"The reserved word must be 0, not {reserved}.", "reserved")
+def _voice(reserved_byte: int, sequence: int, reserved_word: int, data: bytes) -> Voice | Refusal:
+    for name, reserved in (("byte", reserved_byte), ("word", reserved_word)):
+        if reserved != 0:
+            return Refusal("bad_message", f"The reserved {name} must be 0, not {reserved}.", "reserved")
     if not 0 < len(data) <= MAX_OPUS:
         return Refusal("bad_message", f"An Opus packet has 1 to {MAX_OPUS} bytes, this one {len(data)}.")
     return Voice(sequence, data)

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from streamspace_proxy.streamer.line_rate import LineRate
+
 QUEUE_SECONDS: Final = 0.02
 QUEUE_FRAMES: Final = 0.6
 """More than both over the floor is congestion: seconds, and frame intervals. What few frames share is large."""
@@ -25,6 +27,8 @@ GIVES_WAY: Final = 3_000_000
 AIM: Final = 0.75
 """Of that, what a cut is to leave."""
 LEAST_CUT, MOST_CUT = 0.85, 0.5
+SHARE: Final = 0.85
+"""Of what the line is known to carry, which no cut goes below: it has room for that."""
 DRAINED: Final = 0.6
 """A queue that is so much shorter than it was needs time, and nothing else."""
 GROWTH: Final = 200_000
@@ -60,6 +64,7 @@ class AckSteering:
         """The longest that has stood since the last cut."""
         self._last_cut = float("-inf")
         self._last_seen: float | None = None
+        self._line = LineRate()
         self._full = float(ceiling)
         """The rate at which the line was last seen full."""
         self._before: tuple[int, float] | None = None
@@ -70,11 +75,12 @@ class AckSteering:
         """Whether a queue is standing somewhere on the way."""
         return self._standing > self._most
 
-    def sample(self, delay: float, now: float, fps: int) -> int:
-        """Take the delay of one acknowledgement of frames that come at `fps`; returns the rate from now on."""
+    def sample(self, delay: float, bits: int, now: float, fps: int) -> int:
+        """Take the delay of one acknowledgement, of so many bits of frames that come at `fps`; returns the rate."""
         patience = min(1.5, max(0.75, (GIVES_WAY / self.bitrate) ** 0.25))
         self._most = patience * max(QUEUE_SECONDS, QUEUE_FRAMES / fps)
         shortest = self._note_delay(delay, now)
+        self._line.acknowledged(bits, delay, shortest, now)
         self._latest.append((now, delay))
         while len(self._latest) > STANDING and self._latest[0][0] < now - STANDING_SECONDS:
             self._latest.popleft()
@@ -108,7 +114,8 @@ class AckSteering:
             rate, longest = self.bitrate, self._standing
         self._before = (rate, longest)
         self._full = self.bitrate * LEAST_CUT
-        factor = min(LEAST_CUT, max(MOST_CUT, AIM * self._most / max(self._queue, 1e-3)))
+        carried = SHARE * self._line.at_least / self.bitrate
+        factor = min(LEAST_CUT, max(MOST_CUT, carried, AIM * self._most / max(self._queue, 1e-3)))
         self.bitrate = max(self._floor, int(self.bitrate * factor))
         self._last_cut = now
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from streamspace_hub.model import Policy
-from streamspace_proxy.streamer.broadcast import Arrival, Broadcast
+from streamspace_proxy.streamer.broadcast import Broadcast
 from streamspace_proxy.streamer.capture import CaptureBackend, Codec, Quality
 from streamspace_proxy.streamer.frames import EncodedFrame
 from streamspace_proxy.streamer.quality import Preset, QualityControl
+from streamspace_proxy.streamer.window import Arrival
 
 RATE_WINDOW: Final = 2.0
 EXPECT_SECONDS: Final = 2.0
@@ -211,7 +212,7 @@ class VideoStream(Generic[Key]):
         now = time.monotonic()
         self._recent.append((now, len(frame.data)))
         self._count(frame)
-        for key, frame_id in self._broadcast.deliver(frame.keyframe, now):
+        for key, frame_id in self._broadcast.deliver(frame.keyframe, 8 * len(frame.data), now):
             self._deliver(key, frame, frame_id)
         self._control.note(frame)
         self._apply_quality()

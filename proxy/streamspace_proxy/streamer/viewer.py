@@ -209,8 +209,9 @@ class Viewer:
             return
         now = time.monotonic()
         self._ack_ms, self._decode_queue = arrival.delay * 1000, ack.decode_queue
-        self._core.limit_bitrate(key, self._steering.sample(arrival.delay, now, self._core.frame_rate(key)))
-        frames = self._window.acknowledged(arrival.delay, arrival.alone, self._steering.congested, now)
+        delay, held, fps = arrival.delay, min(ack.held, arrival.delay), self._core.frame_rate(key)
+        self._core.limit_bitrate(key, self._steering.sample(delay - held, arrival.bits, now, fps))
+        frames = self._window.acknowledged(arrival, held, self._steering.congested, now, fps)
         self._core.set_window(key, frames)
 
     def _take_text(self, raw: str) -> None:

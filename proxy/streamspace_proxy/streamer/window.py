@@ -1,7 +1,8 @@
 """How many frames may be unacknowledged, so that the length of the way costs no frame rate. Pure.
 
-As many as are under way (Little's law: how long one takes that travels alone, times how many arrive in a second), and
-one more. A longer way needs more of them; a slow viewer, who takes as long for a frame, does not: few arrive.
+As many as are under way (Little's law: how long one takes that travels alone, times how many are to arrive in a
+second), and one more. How many are to arrive is what is wanted, and not much more than do: two that are let out do not
+show how many could have come, but of many that a slow viewer is sent few arrive, and they would wait there.
 
 In unceasing motion no frame travels alone. Then one is made to, from time to time: it costs a frame or two (as BBR
 does it, draft-ietf-ccwg-bbr, ProbeRTT).
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 LEAST_FRAMES, MOST_FRAMES = 2, 8
@@ -18,8 +20,23 @@ LEAST_FRAMES, MOST_FRAMES = 2, 8
 RATE_SECONDS: Final = 0.5
 PROBE_SECONDS: Final = 5.0
 """For so long it is known how long one takes."""
+GROWTH: Final = 1.5
+"""So many times as many as arrive could, perhaps, if they were let."""
+SMOOTHING: Final = 0.2
 SLACK: Final = 0.25
 """Of a frame that the product may be over a whole number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What an acknowledgement says."""
+
+    delay: float
+    """Seconds since the frame was sent."""
+    bits: int
+    """Of it, and of those before it that are acknowledged with it."""
+    alone: bool
+    """Nothing was under way before it."""
 
 
 class Window:
@@ -30,15 +47,20 @@ class Window:
         """So many are allowed."""
         self._way: tuple[float, float] | None = None
         """When one travelled alone, and how long the quickest has taken since."""
+        self._held = 0.0
+        """Seconds that the viewer has a frame before it acknowledges it, smoothed."""
         self._acknowledged: deque[float] = deque()
 
-    def acknowledged(self, delay: float, alone: bool, crowded: bool, now: float) -> int:
-        """Take one acknowledgement; returns `frames`.
+    def acknowledged(self, arrival: Arrival, held: float, crowded: bool, now: float, fps: int) -> int:
+        """Take one acknowledgement, of frames of which `fps` are wanted in a second; returns `frames`.
 
-        `alone`: nothing was under way before that frame. `crowded`: there is a queue, and more would make it longer.
+        `held`: for how much of its delay the viewer had the frame. `crowded`: there is a queue, and more would make it
+        longer.
         """
-        rate = self._rate(now)
-        if alone and (self._way is None or delay <= self._way[1] or self._is_old(now)):
+        delay = arrival.delay
+        self._held += SMOOTHING * (held - self._held)
+        rate = min(fps, GROWTH * self._rate(now), 1 / max(self._held, 1e-3))
+        if arrival.alone and (self._way is None or delay <= self._way[1] or self._is_old(now)):
             self._way = (now, delay)
         elif self._way is not None:
             self._way = (self._way[0], min(self._way[1], delay))

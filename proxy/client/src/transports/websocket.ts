@@ -25,6 +25,8 @@ export class WebSocketTransport implements PictureTransport {
   readonly name: 'websocket' | 'http';
   readonly element: HTMLVideoElement | HTMLCanvasElement;
   private decoding: Decoding | null = null;
+  /** When each frame came that is not acknowledged yet, by id. */
+  private readonly arrivals = new Map<number, number>();
 
   constructor(private readonly options: WebSocketTransportOptions) {
     this.name = options.name;
@@ -34,7 +36,7 @@ export class WebSocketTransport implements PictureTransport {
   start(): void {
     const { options } = this;
     const events: PainterEvents = {
-      acknowledge: (id, queue) => options.sendBinary(encodeAck(id, queue)),
+      acknowledge: (id, queue) => options.sendBinary(encodeAck(id, queue, this.held(id))),
       painted: ({ captureUs, at, width, height }) =>
         options.frame({ captureUs, at: at - performance.timeOrigin, size: { width, height } }),
       askKeyframe: () => options.send({ type: 'keyframe' }),
@@ -63,7 +65,20 @@ export class WebSocketTransport implements PictureTransport {
 
   push(packet: MediaPacket): void {
     this.options.received(packet.payload.byteLength);
+    this.arrivals.set(packet.id, performance.now());
     this.decoding?.push(packet);
+  }
+
+  /** Milliseconds since frame `id` came, which is acknowledged now, and all before it. */
+  private held(id: number): number {
+    const now = performance.now();
+    const arrival = this.arrivals.get(id) ?? now;
+    for (const earlier of this.arrivals.keys()) {
+      if (earlier <= id) {
+        this.arrivals.delete(earlier);
+      }
+    }
+    return now - arrival;
   }
 }
 
