@@ -14,6 +14,8 @@ from streamspace_proxy.streamer.quality import (
     LOW_DATA_BITRATE,
     LOW_DATA_FPS,
     MOTION_FPS,
+    SCALE_GAIN,
+    SHARP_FPS,
     Preset,
     QualityControl,
     decide,
@@ -33,7 +35,7 @@ def run(control: QualityControl, cost: float, seconds: float, start: float = 0.0
     seen: list[Quality] = []
     while now < start + seconds:
         quality = control.quality
-        bits = cost * quality.scale**1.5
+        bits = cost * quality.scale**SCALE_GAIN
         quantiser = 6 * math.log2(max(1.0, bits * quality.fps / quality.bitrate))
         control.note(frame(min(56, max(16, quantiser))))
         if control.update(now) or not seen:
@@ -62,9 +64,11 @@ def test_text_keeps_its_resolution_and_motion_its_frame_rate() -> None:
     assert (smooth.scale < 1, smooth.fps) == (True, 60)
 
 
-def test_text_is_not_slowed_below_motion_before_it_is_very_coarse() -> None:
-    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(53), 30)[-1].fps >= MOTION_FPS
-    assert run(QualityControl(Preset.SHARP, 60, MOST), cost(66), 30)[-1].fps < MOTION_FPS
+def test_a_thin_line_costs_text_its_detail_before_it_costs_motion() -> None:
+    thin, thinner, thinnest = (run(QualityControl(Preset.SHARP, 60, MOST), cost(q), 30)[-1] for q in (57, 66, 90))
+    assert (thin.scale, thin.fps) == (0.75, SHARP_FPS)
+    assert (thinner.scale, thinner.fps) == (0.5, SHARP_FPS)
+    assert (thinnest.scale, thinnest.fps < MOTION_FPS) == (0.5, True)
 
 
 def test_motion_at_the_default_ceiling_keeps_its_frame_rate() -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streamspace_proxy.streamer.rate_control import BEST, SAVED_SECONDS, WORST, Content, RateControl
+from streamspace_proxy.streamer.rate_control import (
+    BEST,
+    FINE,
+    FINE_SHARE,
+    SAVED_SECONDS,
+    WORST,
+    Content,
+    RateControl,
+)
 
 BLOCKS = 3600
 RATE, FPS = 4_000_000, 60
@@ -50,7 +58,8 @@ def test_motion_uses_what_the_line_carries(bits_each: float, count: int) -> None
     control = RateControl(RATE, FPS)
     sizes = [send(control, others(count), bits_each, step / FPS) for step in range(240)]
     used = sum(size for size, _ in sizes[120:]) / 2
-    assert used > 0.75 * RATE or sizes[-1][1] == BEST
+    assert used > 0.75 * RATE or sizes[-1][1] <= FINE
+    assert used > 0.75 * FINE_SHARE * RATE or sizes[-1][1] == BEST
 
 
 def test_a_small_change_on_a_crisp_screen_is_crisp_at_once() -> None:
@@ -69,9 +78,9 @@ def test_a_small_change_does_not_pay_for_the_rest_of_a_coarse_screen() -> None:
 
 def test_a_screen_full_of_new_things_after_motion_is_not_taken_for_more_of_it() -> None:
     control = RateControl(RATE, FPS)
-    send(control, Content(BLOCKS, np.zeros(WORST + 1, np.int64), True), 8000, 0.0)
+    send(control, Content(BLOCKS, np.zeros(WORST + 1, np.int64), True), 100_000, 0.0)
     for step in range(60):
-        send(control, others(BLOCKS), 100, 1 + step / FPS)
+        send(control, others(BLOCKS), 1000, 1 + step / FPS)
     calm = control.choose(others(BLOCKS), 2.02)
     assert control.choose(others(BLOCKS), 3.0) > calm + 3
 

@@ -3,7 +3,7 @@
 The bitrate is given: the narrowest line's. When the picture that fits into it becomes too coarse, something has to
 give way, and the preset says what:
 
-- `sharp` (text): the frame rate falls first, resolution only when even 10 frames per second are too coarse;
+- `sharp` (text): the frame rate falls first, to 30; then resolution, and the rest of the frame rate last;
 - `smooth` (motion): resolution falls first, the frame rate stays;
 - `low_data`: like `smooth`, with 30 frames per second and 1.5 Mbit/s at most.
 
@@ -23,11 +23,15 @@ from streamspace_proxy.streamer.capture import Quality
 from streamspace_proxy.streamer.frames import EncodedFrame
 
 RATES: Final = (60, 40, 30, 25, 20, 15, 10)
+SHARP_FPS: Final = 30
+"""`sharp` gives up no more frames than that while there is resolution to give up."""
 MOTION_FPS: Final = 25
 """Below it motion is none any more: only for pictures that nobody could make out otherwise."""
 PATIENCE: Final = 8.0
 """Quantiser steps by which they may be coarser before that."""
 SCALES: Final = (1.0, 0.75, 0.5)
+SCALE_GAIN: Final = 2.5
+"""Powers of the scale by which a picture takes fewer bits: measured 3 for what a camera sees, less for text."""
 LOW_DATA_BITRATE: Final = 1_500_000
 LOW_DATA_FPS: Final = 30
 DOWN_SECONDS: Final = 0.5
@@ -76,8 +80,8 @@ class Step:
 
     def gain(self, other: Step) -> float:
         """Quantiser steps by which `other` is finer than this at the same bitrate."""
-        # Half the rate leaves twice the bits; of half the pixels each has twice the bits, and some more detail.
-        return 6 * math.log2(self.fps / other.fps) + 6 * 1.5 * math.log2(self.scale / other.scale)
+        # Half the rate leaves twice the bits.
+        return 6 * math.log2(self.fps / other.fps) + 6 * SCALE_GAIN * math.log2(self.scale / other.scale)
 
 
 def ladder(preset: Preset, max_fps: int) -> list[Step]:
@@ -85,9 +89,12 @@ def ladder(preset: Preset, max_fps: int) -> list[Step]:
     rules = _RULES[preset]
     most = min(max_fps, rules.fps)
     rates = [most, *(rate for rate in RATES if rules.least_fps <= rate < most)]
-    if rules.rate_first:
-        return [*(Step(fps, 1.0) for fps in rates), *(Step(rates[-1], scale) for scale in SCALES[1:])]
-    return [*(Step(rates[0], scale) for scale in SCALES), *(Step(fps, SCALES[-1]) for fps in rates[1:])]
+    before = sum(fps >= SHARP_FPS for fps in rates[1:]) + 1 if rules.rate_first else 1
+    return [
+        *(Step(fps, 1.0) for fps in rates[:before]),
+        *(Step(rates[before - 1], scale) for scale in SCALES[1:]),
+        *(Step(fps, SCALES[-1]) for fps in rates[before:]),
+    ]
 
 
 def decide(steps: list[Step], now_at: int, quantiser: float, coarsest: float) -> int:

@@ -26,6 +26,9 @@ MOTION_SECONDS: Final = 0.25
 """Changes that follow within it are motion."""
 REPAYMENT: Final = 0.25
 """Share of what was overspent that the next picture saves."""
+FINE: Final = 30
+"""Motion is made finer only out of `FINE_SHARE` of what it might take: sooner is seen, finer is not."""
+FINE_SHARE: Final = 0.5
 MEMORY: Final = 0.5
 NEW_SHARE: Final = 0.2
 NEW_SECONDS: Final = 0.1
@@ -81,11 +84,13 @@ class RateControl:
 
     def choose(self, content: Content, now: float) -> int:
         """Return the finest quantiser at which a picture is expected to fit."""
-        target = self._target(content.changed > 0 and now - self._last <= MOTION_SECONDS, now)
+        moving = content.changed > 0 and now - self._last <= MOTION_SECONDS
+        target = self._target(moving, now)
         if not self._new:
             return FIRST
-        fits = np.flatnonzero(self._costs(content, now).sum(0) <= target)
-        return int(_CANDIDATES[fits[0]]) if len(fits) else WORST
+        costs = self._costs(content, now).sum(0)
+        quantiser = _finest(costs, target)
+        return max(quantiser, min(FINE, _finest(costs, FINE_SHARE * target))) if moving else quantiser
 
     def too_large(self, size: int) -> bool:
         """Whether a picture of this size is better made again, coarser, than sent."""
@@ -146,3 +151,9 @@ class RateControl:
 
     def _is_new(self, content: Content, now: float) -> bool:
         return content.changed > NEW_SHARE * content.all and now - self._last > NEW_SECONDS
+
+
+def _finest(costs: Any, target: float) -> int:
+    """Return the finest quantiser at which a picture of these costs fits."""
+    fits = np.flatnonzero(costs <= target)
+    return int(_CANDIDATES[fits[0]]) if len(fits) else WORST
