@@ -65,6 +65,12 @@ export interface Session {
   readonly last_activity: string | null;
   /** Since when it has been frozen or asleep. ISO 8601, UTC. */
   readonly asleep_since?: string | null;
+  /** Of one that sleeps with its memory: bytes on disk. */
+  readonly asleep_bytes?: number | null;
+  /** Of a running one: whether its memory can be kept; null: not known (yet). */
+  readonly memory?: boolean | null;
+  /** Why its memory cannot be kept: a sentence. */
+  readonly why_not?: string | null;
 }
 
 /** One event of a session's start. */

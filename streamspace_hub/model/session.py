@@ -55,3 +55,10 @@ class Session(BaseModel):
     asleep_since: str | None = Field(
         default=None, description="Since when it has been frozen or asleep; ISO 8601, UTC."
     )
+    asleep_bytes: int | None = Field(
+        default=None, ge=0, description="Of one that sleeps with its memory: bytes that its image takes on disk."
+    )
+    memory: bool | None = Field(
+        default=None, description="Of a running one: whether its memory can be kept in sleep; null: not known (yet)."
+    )
+    why_not: str | None = Field(default=None, description="Why its memory cannot be kept: a sentence.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite counts by itself only in a column of type INTEGER.
@@ -31,6 +31,9 @@ class SessionRow(Table):
     last_activity: Mapped[str | None] = mapped_column(String(40))
     message: Mapped[str | None] = mapped_column(Text)
     asleep_since: Mapped[str | None] = mapped_column(String(40))
+    asleep_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory: Mapped[bool | None] = mapped_column(Boolean)
+    why_not: Mapped[str | None] = mapped_column(Text)
 
 
 class WatchedRow(Table):
@@ -64,6 +67,11 @@ class SleepRow(Table):
     """Seconds before that at which they were told, at least."""
     frozen: Mapped[float | None] = mapped_column(Float)
     """Since when it has been frozen, unless it was active since."""
+    hibernating: Mapped[float | None] = mapped_column(Float)
+    """Since when it is being put to sleep with its memory."""
+    memory: Mapped[bool | None] = mapped_column(Boolean)
+    """Whether its memory can be kept, once it has said so."""
+    why_not: Mapped[str | None] = mapped_column(Text)
 
 
 class UsageRow(Table):

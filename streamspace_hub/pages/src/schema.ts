@@ -989,6 +989,21 @@ export interface components {
              */
             asleep_since?: string | null;
             /**
+             * Asleep Bytes
+             * @description Of one that sleeps with its memory: bytes that its image takes on disk.
+             */
+            asleep_bytes?: number | null;
+            /**
+             * Memory
+             * @description Of a running one: whether its memory can be kept in sleep; null: not known (yet).
+             */
+            memory?: boolean | null;
+            /**
+             * Why Not
+             * @description Why its memory cannot be kept: a sentence.
+             */
+            why_not?: string | null;
+            /**
              * User
              * @description Name of the user whose session it is.
              */
