@@ -11,6 +11,7 @@ REQUESTS = (
     ("POST", "api/v1/warn"),
     ("POST", "api/v1/freeze"),
     ("POST", "api/v1/thaw"),
+    ("POST", "api/v1/hibernate"),
     ("GET", "api/v1/stats"),
     ("GET", "api/v1/metrics"),
     ("GET", "api/v1/thumbnail"),

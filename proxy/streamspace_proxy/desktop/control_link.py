@@ -59,6 +59,10 @@ class ControlLink:
 
     async def request(self, op: str, **arguments: str) -> dict[str, Any]:
         """Send one request and return its answer; raises RefusedError."""
+        return await self.request_within(REQUEST_LIMIT, op, **arguments)
+
+    async def request_within(self, seconds: float, op: str, **arguments: str) -> dict[str, Any]:
+        """Send a request whose answer may take so many `seconds`; raises RefusedError."""
         if self._writer is None:
             raise RefusedError(self._away)
         number = next(self._ids)
@@ -66,7 +70,7 @@ class ControlLink:
         self._waiting[number] = answer
         try:
             _send(self._writer, number, op, arguments)
-            async with asyncio.timeout(REQUEST_LIMIT):
+            async with asyncio.timeout(seconds):
                 fields = await answer
         except TimeoutError as error:
             raise RefusedError("The desktop does not answer. Try again, or restart the session.") from error

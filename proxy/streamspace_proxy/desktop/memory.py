@@ -52,6 +52,8 @@ def keep(program: str, settings: Settings, root: int, display: str, folder: Path
 
     `program` is CRIU. We must be the first process of the PID namespace: ending the tree ends all in it.
     """
+    if folder == settings.sleep_folder:
+        _make_room(folder)
     _check_folder(folder)
     kept, clock = Kept(0), Clock()
     pids = tree.members(root)
@@ -130,6 +132,25 @@ def end_all() -> None:
 
 
 # --- before a dump ---------------------------------------------------------------------------------------------------
+
+
+def _make_room(folder: Path) -> None:
+    """Make the session's own folder for images, and remove an earlier one: what it was of lives, or was given up."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.chmod(0o700)  # whatever the umask
+        discard(folder)
+    except OSError as error:
+        raise SleepError(f"The memory cannot be kept: {_why(error)}.") from error
+
+
+def discard(folder: Path) -> None:
+    """Remove an image, and what was left of one that was being written or unpacked; raises OSError."""
+    for path in (folder, *(folder.with_name(f"{folder.name}{suffix}") for suffix in (".part", ".unpacked"))):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
 
 
 def _check_folder(folder: Path) -> None:

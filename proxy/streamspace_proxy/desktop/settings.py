@@ -47,6 +47,8 @@ class Settings:
     open: str | None = None
     restore: Path | None = None
     """The memory image that the desktop is woken from."""
+    sleep_folder: Path | None = None
+    """Where its memory is kept when the session goes to sleep; what is there is ours to replace."""
     memory_sleep: bool = False
     """Whether the app is known to live on when its memory was kept."""
     preload: str | None = None
@@ -129,6 +131,13 @@ def make_shared(folder: Path) -> None:
         raise SettingsError(f"STREAMSPACE_DESKTOP_DIR: {folder}: {error.strerror}.") from error
 
 
+def _folder(environ: Mapping[str, str], name: str, what: str) -> Path | None:
+    folder = environ.get(name) or None
+    if folder is not None and not folder.startswith("/"):
+        raise SettingsError(f"{name} must be the absolute path of {what}.")
+    return None if folder is None else Path(folder)
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Check the environment variables; raises SettingsError with a sentence."""
     runtime_dir = read_runtime_dir(environ)
@@ -144,12 +153,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     opened = environ.get("STREAMSPACE_OPEN") or None
     if opened is not None and not opened.startswith("/"):
         raise SettingsError("STREAMSPACE_OPEN must be an absolute path.")
-    restore = environ.get("STREAMSPACE_RESTORE") or None
-    if restore is not None and not restore.startswith("/"):
-        raise SettingsError("STREAMSPACE_RESTORE must be the absolute path of a memory image's folder.")
     command = _text_list(template, "command", 1)
     return Settings(
-        restore=None if restore is None else Path(restore),
+        restore=_folder(environ, "STREAMSPACE_RESTORE", "a memory image's folder"),
+        sleep_folder=_folder(environ, "STREAMSPACE_SLEEP_FOLDER", "a folder for the session's memory image"),
         memory_sleep=_memory_sleep(template),
         title=str(template.get("title") or command[0]),
         command=command,

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,8 @@ from streamspace_proxy.desktop.privileges import OuterPids
 from streamspace_proxy.desktop.processes import descendants
 from streamspace_proxy.desktop.settings import Settings
 
+PROVEN = 60.0
+"""Seconds for which a woken desktop has to live until its image is of no use any more."""
 END_LIMIT = 8.0
 """Seconds that a tree gets to end by itself; it ends its programs by force long before."""
 SleepState = Literal["awake", "frozen", "hibernating", "asleep"]
@@ -56,6 +59,8 @@ class Supervisor:
         self._tree_status: dict[str, Any] = status.Status().as_json()
         self._sleep: SleepState = "awake"
         self._since: str | None = None
+        self._kept: dict[str, Any] | None = None
+        self._packed = False
         self._stopped: list[int] = []
         self._one_at_a_time = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -68,6 +73,7 @@ class Supervisor:
         self._watch_tree()
         await self._control.start(self._settings.path("desktop.sock"), for_group=self._settings.shared)
         self._link.start()
+        woken = asyncio.create_task(self._after_waking())
         stop = asyncio.create_task(self._stop.wait())
         waiting: list[asyncio.Future[Any]] = [stop, self._tree_ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -75,6 +81,7 @@ class Supervisor:
             asleep = self._sleep == "asleep"
         if asleep:  # we answer until we are told to stop
             await stop
+        woken.cancel()
         code = await self._end_tree()
         await self._link.close()
         await self._control.close()
@@ -96,6 +103,8 @@ class Supervisor:
             "since": self._since,
             "memory": self._ability.memory,
             "why_not": self._ability.why_not,
+            "bytes": self._kept["bytes"] if self._kept is not None else None,
+            "packed": self._packed,
         }
         return {**told, "sleep": sleep, "restored": self._restored}
 
@@ -140,6 +149,8 @@ class Supervisor:
     async def hibernate(self, folder: str) -> dict[str, Any]:
         """Put memory into an image and end all processes."""
         async with self._one_at_a_time:
+            if self._sleep == "asleep" and self._kept is not None and folder == str(self._settings.sleep_folder):
+                return self._kept
             self._refuse_unless_alive()
             if self._ability.program is None:
                 raise RefusedError(str(self._ability.why_not))
@@ -162,10 +173,41 @@ class Supervisor:
                 self._stopped = freezing.stop(self._root)
             self._set(was)
             raise RefusedError(str(error)) from error
+        self._kept = {"bytes": kept.bytes, "seconds": kept.seconds}
         self._set("asleep")
         # The session counts as asleep; a thread of the loop's own would hold up its end.
-        threading.Thread(target=_pack, args=(folder,), daemon=True).start()
-        return {"bytes": kept.bytes, "seconds": kept.seconds}
+        threading.Thread(target=_pack, args=(folder, asyncio.get_running_loop(), self._on_packed), daemon=True).start()
+        return dict(self._kept)
+
+    def _on_packed(self, size: int | None) -> None:
+        """Take note, in the loop, that the image will not change any more; `size` in bytes, if that has."""
+        if self._kept is not None and size is not None:
+            self._kept["bytes"] = size
+        self._packed = True
+        self._control.publish()
+
+    async def _after_waking(self) -> None:
+        """Open the file that the session was started with; remove the image when the desktop has proven to live."""
+        folder = self._settings.restore
+        if folder is None or self._restored is None or not self._restored["ok"]:
+            return
+        if self._settings.open is not None:
+            await self._open_when_awake(self._settings.open)
+        await asyncio.sleep(PROVEN)
+        if self._sleep in ("awake", "frozen"):  # else it may be a new one
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(memory.discard, folder)
+
+    async def _open_when_awake(self, path: str) -> None:
+        deadline = time.monotonic() + END_LIMIT
+        while time.monotonic() < deadline:
+            if self._tree_status["display"] is not None:
+                try:
+                    await self.open_file(path)
+                except RefusedError as error:
+                    print(f"streamspace desktop: {path} was not opened: {error}", file=sys.stderr)
+                return
+            await asyncio.sleep(0.05)
 
     # Tools.
 
@@ -223,8 +265,11 @@ class Supervisor:
         return 0 if asked else abs(self._tree_ended.result())
 
 
-def _pack(folder: Path) -> None:
+def _pack(folder: Path, loop: asyncio.AbstractEventLoop, done: Callable[[int | None], None]) -> None:
+    size = None
     try:
-        image.pack(folder)
+        size = image.pack(folder)
     except (OSError, image.ImageError) as error:
         print(f"streamspace desktop: {folder} was not compressed: {error}", file=sys.stderr)
+    with contextlib.suppress(RuntimeError):  # we have been told to stop meanwhile
+        loop.call_soon_threadsafe(done, size)

@@ -31,7 +31,8 @@ LARGEST_BATCH = 1024 * 1024
 LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
 """Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
 is the streamer's to refuse, with a sentence."""
-SLEEP_ORDERS = ("api/v1/activity", "api/v1/warn", "api/v1/freeze", "api/v1/thaw")
+HIBERNATE = "api/v1/hibernate"
+SLEEP_ORDERS = ("api/v1/activity", "api/v1/warn", "api/v1/freeze", "api/v1/thaw", HIBERNATE)
 CHUNK = 64 * 1024
 PING_INTERVAL = 30.0
 """Seconds between pings, which show that a browser is still there; and how long its answer may take."""
@@ -75,6 +76,9 @@ class ApiBridge(BridgeHandler):
         """Let the service that puts sessions to sleep in, for its orders and nothing else."""
         role = await super()._role()
         visitor = self.visitor()
+        if self.path_args[1] == HIBERNATE and (visitor is None or not keeps_sleep(visitor)):
+            # Nobody would tell the hub, and what was kept would be lost.
+            raise Refusal(403, "The service puts sessions to sleep with their memory: POST sessions/.../hibernate.")
         if role is None and visitor is not None and keeps_sleep(visitor) and self.path_args[1] in SLEEP_ORDERS:
             return Role.OWNER
         return role

@@ -31,6 +31,8 @@ class Config:
     capture: Wanted = "auto"
     desktop_dir: Path | None = None
     """The desktop's runtime folder, where it is not ours too."""
+    sleep_folder: str | None = None
+    """Where the desktop keeps its memory when it goes to sleep; never looked into here."""
 
     def path(self, name: str) -> Path:
         """Return the path of a file of the runtime folder."""
@@ -54,6 +56,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         policy=_read_model(Policy, environ, "STREAMSPACE_POLICY", "{}"),
         capture=_read_capture(environ),
         desktop_dir=_read_desktop_dir(environ),
+        sleep_folder=environ.get("STREAMSPACE_SLEEP_FOLDER") or None,
     )
 
 

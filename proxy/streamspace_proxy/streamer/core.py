@@ -50,7 +50,7 @@ class Streamer:
         self.rfb_viewers = 0
         self.desktop = DesktopLink(config.desktop_path("desktop.sock"), self._on_status)
         self.sleeping = Sleeping(self.desktop, self.audio.hold, self.microphone.hold)
-        self.sleep = Sleep(self.activity, self.desktop, self.sleeping.wake, self._tell_all)
+        self.sleep = Sleep(self.activity, self.desktop, self.sleeping.wake, self._tell_all, config.sleep_folder)
         rfb, xauthority = config.desktop_path("rfb.sock"), config.desktop_path("Xauthority")
         self.display = Display(rfb, xauthority, config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
@@ -255,7 +255,9 @@ class Streamer:
 
     def activity_object(self) -> dict[str, Any]:
         """Return the body of `api/v1/activity`."""
-        return {**self.activity.as_json(), "sleep": self.sleep.state, "asleep_since": self.sleep.since}
+        sleep = self.sleep
+        told = {"asleep_since": sleep.since, "memory": sleep.memory, "why_not": sleep.why_not}
+        return {**self.activity.as_json(), "sleep": sleep.state, **told}
 
     @property
     def target_bitrate(self) -> int:

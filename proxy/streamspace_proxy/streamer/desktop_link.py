@@ -53,6 +53,10 @@ class DesktopLink:
         """Send one request and return its answer; raises DesktopError."""
         return await self._link.request(op, **arguments)
 
+    async def request_within(self, seconds: float, op: str, **arguments: str) -> dict[str, Any]:
+        """Send a request whose answer may take so many `seconds`; raises DesktopError."""
+        return await self._link.request_within(seconds, op, **arguments)
+
     def _set_status(self, status: Status) -> None:
         if status != self.status:
             self.status = status

@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import WSCloseCode, web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -51,6 +51,7 @@ HEARTBEAT: Final = 30.0
 ICE_SERVERS: Final = TypeAdapter(tuple[IceServer, ...])
 
 Body = TypeVar("Body", bound=BaseModel)
+Fields = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -84,6 +85,7 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
             web.post("/api/v1/warn", warn),
             web.post("/api/v1/freeze", freeze),
             web.post("/api/v1/thaw", thaw),
+            web.post("/api/v1/hibernate", hibernate),
             web.get("/api/v1/stats", stats),
             web.get("/api/v1/metrics", metrics),
             web.get("/api/v1/thumbnail", thumbnail),
@@ -300,6 +302,14 @@ async def thaw(request: web.Request) -> web.StreamResponse:
     return await _asleep(request, lambda sleep: sleep.thaw()) if isinstance(order, Order) else order
 
 
+async def hibernate(request: web.Request) -> web.StreamResponse:
+    """Put the desktop's memory on disk and end its processes."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the service puts a session to sleep with its memory.")
+    order = await _order(request, Order)
+    return await _asleep(request, lambda sleep: sleep.hibernate(order)) if isinstance(order, Order) else order
+
+
 async def _order(request: web.Request, model: type[Body]) -> Body | web.Response:
     """Return the body of an order that its sender may give, or why not."""
     if request[ROLE] is Role.VIEWER:
@@ -311,14 +321,16 @@ async def _order(request: web.Request, model: type[Body]) -> Body | web.Response
         return _error(400, f"{complaint.field or 'The body'}: {complaint.message}")
 
 
-async def _asleep(request: web.Request, work: Callable[[Sleep], Awaitable[None]]) -> web.StreamResponse:
+async def _asleep(
+    request: web.Request, work: Callable[[Sleep], Awaitable[dict[str, Any] | None]]
+) -> web.StreamResponse:
     """Carry an order out; the answer says how active the session is, whether it was carried out or not."""
     core = request.app[CORE]
     try:
-        await work(core.sleep)
+        found = await work(core.sleep) or {}
     except (InUseError, DesktopError) as error:
         return web.json_response({"message": str(error), **core.activity_object()}, status=409)
-    return web.json_response(core.activity_object())
+    return web.json_response({**found, **core.activity_object()})
 
 
 async def stats(request: web.Request) -> web.StreamResponse:

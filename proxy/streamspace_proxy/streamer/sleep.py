@@ -7,6 +7,7 @@ refused otherwise.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamspace_proxy.streamer.activity import ActivityClock
-from streamspace_proxy.streamer.desktop_link import DesktopLink
+from streamspace_proxy.streamer.desktop_link import DesktopError, DesktopLink
 
 LONGEST_NOTICE: Final = 86_400
+HIBERNATE_LIMIT: Final = 600.0
+"""Seconds that memory may take on its way to the disk."""
+PACK_LIMIT: Final = 30.0
+"""Seconds that are waited for an image to be compressed; it is whole without."""
 
 
 class Order(BaseModel):
-    """Body of `POST api/v1/freeze` and `thaw`."""
+    """Body of `POST api/v1/freeze`, `thaw` and `hibernate`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,23 +68,38 @@ class Sleep:
         desktop: DesktopLink,
         wake: Callable[[], None],
         tell: Callable[[dict[str, Any]], None],
+        folder: str | None = None,
     ) -> None:
+        """`folder` is where the desktop's memory is to be kept."""
         self._clock = clock
         self._desktop = desktop
         self._wake = wake
         self._tell = tell
+        self._folder = folder
         self._notice: Notice | None = None
 
     @property
     def state(self) -> str:
         """`awake`, `frozen`, `hibernating` or `asleep`, as the desktop says."""
-        return str((self._desktop.status.get("sleep") or {}).get("state", "awake"))
+        return str(self._asleep.get("state", "awake"))
 
     @property
     def since(self) -> str | None:
         """Since when it has not been awake; ISO 8601, UTC."""
-        since = (self._desktop.status.get("sleep") or {}).get("since")
+        since = self._asleep.get("since")
         return str(since) if since is not None and self.state != "awake" else None
+
+    @property
+    def memory(self) -> bool | None:
+        """Whether the desktop's memory can be kept; None: it has not said so yet."""
+        found = self._asleep.get("memory")
+        return found and self._folder is not None if isinstance(found, bool) else None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why not: a sentence."""
+        said = self._asleep.get("why_not")
+        return str(said) if said is not None else None
 
     @property
     def frozen(self) -> bool:
@@ -111,6 +131,27 @@ class Sleep:
         self._check(order)
         await self._desktop.request("freeze")
         self._set_notice(None)
+
+    async def hibernate(self, order: Order) -> dict[str, Any]:
+        """Have the desktop's memory kept and its processes ended; returns `bytes` on disk and the `seconds` it took.
+
+        Asked for again it answers the same. Raises InUseError, DesktopError.
+        """
+        if self._folder is None:
+            raise DesktopError("This session was not told where to keep its memory.")
+        if self.state != "asleep":
+            self._check(order)
+        kept = await self._desktop.request_within(HIBERNATE_LIMIT, "hibernate", folder=self._folder)
+        self._set_notice(None)
+        deadline = time.monotonic() + PACK_LIMIT
+        while not self._asleep.get("packed") and time.monotonic() < deadline:  # noqa: ASYNC110 - it takes a second
+            await asyncio.sleep(0.02)
+        return {"bytes": self._asleep.get("bytes") or kept["bytes"], "seconds": kept["seconds"]}
+
+    @property
+    def _asleep(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._desktop.status.get("sleep") or {}
+        return found
 
     async def thaw(self) -> None:
         """Let them go on; raises DesktopError."""
