@@ -53,6 +53,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     turn: Mapping[str, Any] | None = None,
     quotas: Mapping[str, Any] | None = None,
     sleep: Mapping[str, Any] | None = None,
+    memory_sleep: bool | None = None,
     service: bool | Mapping[str, Any] = False,
 ) -> None:
     """Turn StreamSpace on; call it at the end of `jupyterhub_config.py`. Calling it twice changes nothing.
@@ -63,6 +64,8 @@ def install(  # noqa: PLR0913 - named, and all of them optional
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
         quotas: how much one user's sessions may take together: `c.StreamSpace.quotas`, unless that is set.
         sleep: after how long sessions are put to sleep: `c.StreamSpace.sleep`, unless that is set. Needs `service`.
+        memory_sleep: whether sessions may sleep with their memory, which has a price (docs/explanation/sleep.md):
+            `c.StreamSpace.memory_sleep`, unless that is set. Needs `service`.
         turn: a TURN server for viewers, `urls`, `secret_file` and `ttl`: `c.StreamSpace.turn_urls` and so on, unless
             those are set.
         service: run the service with the REST API: True, or a mapping of `url` (where it listens), `database_url`,
@@ -77,7 +80,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     _allow_named_servers(c)
     _define_scopes(c)
     given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy, "quotas": quotas}
-    given["sleep"] = sleep
+    given |= {"sleep": sleep, "memory_sleep": memory_sleep}
     given |= {f"turn_{key}": value for key, value in (turn or {}).items()}
     for name, value in given.items():
         if value is not None and name not in c.StreamSpace:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from traitlets import Dict, Integer, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Integer, List, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
@@ -86,6 +86,21 @@ class StreamSpace(LoggingConfigurable):
 
         The service carries it out (`install(c, service=True)`); `streamspace_hub.install(c)` reads it: set it before
         that call.
+        """,
+    )
+
+    memory_sleep = Bool(
+        False,
+        config=True,
+        help="""
+        Whether sessions may sleep with their memory, on disk in the user's files.
+
+        It has a price, which docs/explanation/sleep.md tells: in such a session `sudo` does not work, and the image
+        holds all that was in memory, passwords that were typed included::
+
+            c.StreamSpace.memory_sleep = True
+
+        The service puts sessions to sleep (`install(c, service=True)`).
         """,
     )
 

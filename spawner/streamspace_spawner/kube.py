@@ -258,14 +258,15 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
             return await self._create_and_wait()
         await self._session_pod(plan)  # refuses what cannot be before anything is made for it
         title = plan.template.title
-        self.tell(5, f"Preparing {title}.")
-        self.session_state = {"app": plan.template.name, "marker": self.new_marker()}
+        self.tell_beginning(5, title)
+        self.session_state = self.begin_state(plan)
         telling = asyncio.create_task(self._tell_events(title))
         try:
             async with asyncio.timeout(self.start_timeout * BEFORE_THE_HUB):
                 url = await self._create_and_wait(title)
                 self.tell(80, f"The desktop is up; opening {title}.")
                 await self._until_listening(url, title)
+                await self.tell_how_it_woke(url, title)
             return url
         except TimeoutError as error:
             await self._complain_of_reflector()

@@ -26,6 +26,7 @@ from tornado import web
 from traitlets import Bool, Float, List, TraitError, Unicode, default, validate
 
 from streamspace_hub.catalog import gpu_refusal, install_hint, is_installed
+from streamspace_hub.model.asleep import image_folder
 from streamspace_spawner import accounts, runtime
 from streamspace_spawner.accounts import Account, AccountError
 from streamspace_spawner.compat import refusal
@@ -212,11 +213,11 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
 
     async def _start_session(self, plan: SessionPlan) -> None:
         title = plan.template.title
-        self.tell(10, f"Preparing {title}.")
+        self.tell_beginning(10, title)
         await self._sweep()
-        marker = self.new_marker()
-        folder = f"{self.runtime_root}/{marker}"
-        self.session_state = {"app": plan.template.name, "marker": marker, "folder": folder, "uid": self.account.uid}
+        state = self.begin_state(plan)
+        folder = f"{self.runtime_root}/{state['marker']}"
+        self.session_state = {**state, "folder": folder, "uid": self.account.uid}
         variables = self.get_env()
         await asyncio.to_thread(self._require_machine, plan, variables["PATH"])
         self._require_free_port()
@@ -229,9 +230,15 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             command = [sys.executable, "-P", "-m", "streamspace_proxy.local"]
             await self._launch(command, variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             await self._until_listening(title, log)
+            await self.tell_how_it_woke(self._own_url, title)
         finally:
             os.close(log)
         self.tell(80, f"The desktop is up; opening {title}.")
+
+    @property
+    def _own_url(self) -> str:
+        scheme, address = "https" if self.internal_ssl else "http", self.ip or LOOPBACK
+        return f"{scheme}://{f'[{address}]' if ':' in address else address}:{self.port}"
 
     async def _launch(self, command: list[str], variables: dict[str, str], **kwargs: Any) -> None:
         """Start the server's first process under its account, in a thread: a fork of the hub takes its time."""
@@ -371,6 +378,17 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         await self._end_all(self.server_marker, account.uid)
         for folder in await asyncio.to_thread(glob.glob, f"{glob.escape(self.runtime_root)}/{self.server_marker}.*"):
             await self._remove(folder)
+
+    async def remove_image(self) -> None:
+        """Remove this server's memory image, in its user's name: in a user's files root could be led astray."""
+        try:
+            account = await self._find_account(create=False)
+        except AccountError:
+            return  # without an account there are no files of theirs to reach
+        try:
+            await asyncio.to_thread(runtime.remove_image, image_folder(account.home, self.name), account)
+        except (OSError, subprocess.SubprocessError) as error:
+            self.log.warning("A memory image of %s could not be removed: %s", self._log_name, error)
 
     async def _end_all(self, marker: str, uid: int, *, leader: int = 0, force: bool = False) -> None:
         if not await end_session_processes(marker, uid, leader=leader, force=force):

@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
 from jupyterhub.scopes import scope_definitions
+from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
 from traitlets import default, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.catalog import Catalog
 from streamspace_hub.model import Resources
+from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
 from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, plan_session
+from streamspace_spawner.waking import how_it_woke
 from streamspace_spawner.watched import Watched
 
 if TYPE_CHECKING:
@@ -57,6 +60,10 @@ class StreamSpaceMixin(_Spawner):
 
     plan: SessionPlan | None = None
     """What this server is, once `prepare_session` has run: a session, or None for an ordinary server."""
+
+    asleep: Asleep | None = None
+    """What sleeps with its memory under this server's name, from the end of a session until one that was woken from it
+    has shown that it lives."""
 
     session_state = AnyTrait()
     """What the hub's database keeps of a session while it exists; empty for an ordinary server."""
@@ -105,9 +112,12 @@ class StreamSpaceMixin(_Spawner):
         """
         catalog = await current_catalog(self.streamspace.catalog_dirs, self.log.warning)
         options = unwrap_options(self.user_options)
+        if not options and self.asleep is not None:
+            options = {"app": self.asleep.app}
         try:
             plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
             if plan is not None:
+                self._refuse_another_app(plan)
                 self._check_quota(plan, catalog)
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
@@ -134,6 +144,16 @@ class StreamSpaceMixin(_Spawner):
         hours = hours_refusal(hours_of(quotas, self.user.name, groups), used, wanted, time.time())
         if message := refusal_of(limits, running, wanted) or hours:
             raise SessionRefused(message, reason="quota", status=409)
+
+    def _refuse_another_app(self, plan: SessionPlan) -> None:
+        """Refuse to start another app in the place of one that sleeps: what it has not saved would be lost."""
+        if self.asleep is not None and self.asleep.app != plan.template.name:
+            raise SessionRefused(
+                f"{self.asleep.app} is asleep under this name, with what was not saved. Wake or delete it first, or "
+                f"choose another name for {plan.template.title}.",
+                reason="asleep",
+                status=409,
+            )
 
     def _become_session(self, plan: SessionPlan) -> None:
         needs = plan.template.resources
@@ -182,11 +202,65 @@ class StreamSpaceMixin(_Spawner):
         variables: dict[str, str] = super().get_env()
         if self.plan is not None:
             marker = self.session_state["marker"]
-            return variables | self.plan.environment(marker=marker, home=self.session_home())
+            home = self.session_home()
+            return variables | self.plan.environment(marker=marker, home=home) | self._sleep_environment(home)
         variables.setdefault("STREAMSPACE_LAUNCH", "hub")
         if self.streamspace.catalog_dirs:
             variables.setdefault("STREAMSPACE_CATALOG_DIRS", ":".join(self.streamspace.catalog_dirs))
         return variables
+
+    # --- sleep -----------------------------------------------------------------------------------------------------
+
+    def _sleep_environment(self, home: str) -> dict[str, str]:
+        folder = image_folder(home, self.name)
+        variables = {"STREAMSPACE_SLEEP_FOLDER": folder}
+        if self.streamspace.memory_sleep:
+            variables["STREAMSPACE_MEMORY_SLEEP"] = "on"
+        if WOKEN in self.session_state:
+            variables["STREAMSPACE_RESTORE"] = folder
+        return variables
+
+    def begin_state(self, plan: SessionPlan) -> dict[str, Any]:
+        """Return the state of a session that is being started: with the marker of the one that it is woken from."""
+        state: dict[str, Any] = {"app": plan.template.name}
+        if self.asleep is None:
+            return {**state, "marker": self.new_marker()}
+        return {**state, "marker": self.asleep.marker, WOKEN: time.time()}
+
+    def tell_beginning(self, percent: int, title: str) -> None:
+        """Tell the user what is being done: waking takes as long as its memory is large."""
+        if self.asleep is None:
+            self.tell(percent, f"Preparing {title}.")
+        else:
+            self.tell(percent, f"Waking {title}, {-(-self.asleep.bytes // 1_000_000)} MB.")
+
+    async def tell_how_it_woke(self, url: str, title: str) -> None:
+        """Wait until a woken session, whose server listens at `url`, says whether it is as it was; tell the user."""
+        if WOKEN not in self.session_state:
+            return
+        said = await how_it_woke(f"{url}{self.server.base_url}streamspace/api/v1/status", self.api_token)
+        self.tell(75, said or f"It is not known whether {title} is as it was.")
+
+    def fall_asleep(self, *, since: str, size: int) -> None:
+        """Remember that the session's memory has been kept, `size` bytes on disk: it is about to be stopped."""
+        self.session_state = {**self.session_state, FALLS: True}
+        self.asleep = Asleep(
+            app=self.session_state["app"], since=since, bytes=size, marker=self.session_state["marker"]
+        )
+
+    async def forget_sleep(self) -> None:
+        """Give up what sleeps, with its memory."""
+        await self.remove_image()
+        self.asleep = None
+
+    async def remove_image(self) -> None:
+        """Remove this server's memory image, where that can be reached from the hub."""
+
+    async def delete_forever(self) -> None:
+        """Remove what is left when the server is taken off the list."""
+        if self.asleep is not None or self.session_state:
+            await self.forget_sleep()
+        await maybe_future(super().delete_forever())
 
     # --- scopes ----------------------------------------------------------------------------------------------------
 
@@ -254,18 +328,23 @@ class StreamSpaceMixin(_Spawner):
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what the hub's database holds of a session."""
         super().load_state(state)
-        self.session_state = dict(state.get("streamspace", {}))
+        self.session_state = dict(state.get(LIVE, {}))
+        self.asleep = Asleep.model_validate(state[KEY]) if KEY in state else None
 
     def get_state(self) -> dict[str, Any]:
-        """Return the state for the hub's database: one more key, and only for a session."""
+        """Return the state for the hub's database: two more keys, and only for a session."""
         state: dict[str, Any] = super().get_state()
         if self.session_state:
-            state["streamspace"] = dict(self.session_state)
+            state[LIVE] = dict(self.session_state)
+        if self.asleep is not None:
+            state[KEY] = self.asleep.model_dump()
         return state
 
     def clear_state(self) -> None:
-        """Forget the session that has ended."""
+        """Forget the session that has ended, unless its memory is kept."""
         super().clear_state()
+        if not outlives(self.session_state, time.time()):
+            self.asleep = None
         self.session_state = {}
 
 

@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from traitlets.config import Config
 
-from streamspace_hub import install
+from streamspace_hub import asleep, install
 from streamspace_hub._install import SPAWNER, InstallError
 
 USER_SCOPES = {"custom:streamspace:control!user", "custom:streamspace:view!user"}
@@ -334,6 +334,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         "/mine",
         "/api/streamspace/changes",
         "/api/streamspace/usage",
+        *(path for path, _ in asleep.handlers()),
     ]
 
 

@@ -1,0 +1,119 @@
+"""`/hub/api/streamspace/asleep`: the hub is told which sessions sleep with their memory, and says so.
+
+The service tells it, when a session's memory has been kept and before the session is stopped; the spawner remembers it
+in its state. Whoever may read a user's servers is told of them; whoever may delete one makes it forget. Knows
+JupyterHub's handlers, and of a spawner what `StreamSpaceMixin` promises.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyterhub import orm
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.scopes import needs_scope
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tornado import web
+
+from streamspace_hub.model.api import ServerName, UserName
+from streamspace_hub.model.asleep import asleep_in
+from streamspace_hub.model.explain import explain
+from streamspace_hub.usage import SERVICE
+
+ALL_PATH = r"/api/streamspace/asleep"
+USER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)"
+SERVER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)/(?P<server_name>[^/]*)"
+NEEDED = {"list:users", "read:servers"}
+
+
+class Told(BaseModel):
+    """What is told of a session that is about to end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user: UserName
+    server: ServerName | str = Field(description="Empty for the default server.")
+    since: str = Field(max_length=40)
+    bytes: int = Field(ge=0)
+
+
+class AllHandler(APIHandler):
+    """Who sleeps, of all users; and that somebody does."""
+
+    _accept_cookie_auth = False
+    """For services, which come with their token."""
+
+    def get(self) -> None:
+        """List them by user and server."""
+        if not set(self.expanded_scopes) >= NEEDED:
+            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
+        rows = (
+            self.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.state)
+            .join(orm.User, orm.Spawner.user_id == orm.User.id)
+            .filter(orm.Spawner.state.is_not(None))
+        )
+        found: dict[str, dict[str, Any]] = {}
+        for user, server, state in rows:
+            if (asleep := asleep_in(state)) is not None:
+                found.setdefault(user, {})[server] = asleep.model_dump()
+        self.write(json.dumps(found))
+
+    def put(self) -> None:
+        """Remember that a session's memory has been kept; it is then to be stopped."""
+        caller = self.current_user
+        if not isinstance(caller, orm.Service) or caller.name != SERVICE:
+            raise web.HTTPError(403, f"This is for the service {SERVICE}.")
+        try:
+            told = Told.model_validate_json(self.request.body)
+        except ValidationError as error:
+            complaint = explain(error, Told)[0]
+            raise web.HTTPError(400, f"{complaint.field}: {complaint.message}") from None
+        user = self.find_user(told.user)  # type: ignore[no-untyped-call]
+        spawner = user.spawners.get(told.server) if user is not None else None
+        if spawner is None or not spawner.active or not hasattr(spawner, "fall_asleep"):
+            raise web.HTTPError(404, "There is no such session.")
+        spawner.fall_asleep(since=told.since, size=told.bytes)
+        spawner.orm_spawner.state = spawner.get_state()
+        self.db.commit()
+        self.set_status(204)
+
+
+class UserHandler(APIHandler):
+    """Which sessions of one user sleep."""
+
+    @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
+    def get(self, user_name: str) -> None:
+        """List them by server."""
+        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
+        if user is None:
+            raise web.HTTPError(404)
+        found = {}
+        for name, spawner in user.orm_spawners.items():
+            if (asleep := asleep_in(spawner.state)) is not None:
+                found[name] = asleep.model_dump()
+        self.write(json.dumps(found))
+
+
+class ServerHandler(APIHandler):
+    """One sleeping session."""
+
+    @needs_scope("delete:servers")  # type: ignore[no-untyped-call,untyped-decorator]
+    async def delete(self, user_name: str, server_name: str) -> None:
+        """Forget it, and remove its memory. What had not been saved is lost."""
+        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
+        if user is None or server_name not in user.orm_spawners:
+            raise web.HTTPError(404)
+        spawner = user.spawners[server_name]
+        if spawner.active:
+            raise web.HTTPError(409, "It is not asleep.")
+        if asleep_in(spawner.orm_spawner.state) is not None:
+            await spawner.forget_sleep()
+            spawner.orm_spawner.state = spawner.get_state()
+            self.db.commit()
+        self.set_status(204)
+
+
+def handlers() -> list[tuple[str, type[APIHandler]]]:
+    """Return what `install` adds to the hub."""
+    return [(ALL_PATH, AllHandler), (USER_PATH, UserHandler), (SERVER_PATH, ServerHandler)]

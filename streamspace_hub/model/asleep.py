@@ -1,0 +1,74 @@
+"""A session that sleeps with its memory, as the hub remembers it while nothing of it runs. Pure data.
+
+The hub's database keeps it in the spawner's state, under `KEY`, beside what is known of a running session (`LIVE`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamspace_hub.model.app import AppName
+
+KEY: Final = "streamspace_asleep"
+LIVE: Final = "streamspace"
+FALLS: Final = "falls_asleep"
+"""In what is known of a running session: its memory has been kept, and it is about to end."""
+WOKEN: Final = "woken"
+"""When it was woken, seconds since 1970."""
+PROVEN: Final = 50.0
+"""Seconds after which a woken session has shown that it lives, and its image is of no use any more.
+
+The session removes it after a minute: until then it can be woken from it again.
+"""
+IMAGES: Final = ".streamspace/sleep"
+"""Where memory images are, below the user's home."""
+_LONGEST_NAME: Final = 100
+_DEFAULT_SERVER: Final = "@"
+
+
+class Asleep(BaseModel):
+    """What is known of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    app: AppName
+    since: str = Field(description="Since when it has been asleep; ISO 8601, UTC.")
+    bytes: int = Field(ge=0, description="Bytes that its memory takes on disk.")
+    marker: str
+    """The session's `STREAMSPACE_SESSION`, which it keeps: it is in the memory."""
+
+
+def asleep_in(state: Mapping[str, Any] | None) -> Asleep | None:
+    """Return what a spawner's state says of sleep; None: it runs, or has ended for good."""
+    if not state or KEY not in state:
+        return None
+    live = state.get(LIVE) or {}
+    return Asleep.model_validate(state[KEY]) if not live or live.get(FALLS) else None
+
+
+def outlives(live: Mapping[str, Any], now: float) -> bool:
+    """Return whether a session's sleep is remembered when what is `live` of it has ended.
+
+    It is when nothing has run, when its memory has been kept just now, and when it has been woken a moment ago: then
+    it can be woken once more.
+    """
+    if not live or live.get(FALLS):
+        return True
+    return WOKEN in live and now - float(live[WOKEN]) < PROVEN
+
+
+def image_folder(home: str, server: str) -> str:
+    """Return where the memory of a server's session is kept: never of anything that the user says.
+
+    Different servers have different folders, and none of them has a dot in its name: images that are being written
+    or unpacked are beside them under names with a suffix.
+    """
+    name = quote(server, safe="").replace(".", "%2E") or _DEFAULT_SERVER
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:40]}{_DEFAULT_SERVER}{hashlib.sha256(server.encode()).hexdigest()[:32]}"
+    return f"{home}/{IMAGES}/{name}"
