@@ -151,13 +151,21 @@ def freeze(name: Name, user: User = None, as_json: AsJson = False) -> int:
 
 
 @command(app)
+def hibernate(name: Name, user: User = None, as_json: AsJson = False) -> int:
+    """Put a session to sleep with its memory, and free the machine; `resume` brings it back as it was."""
+    with Client() as client, working(f"Putting {name} to sleep ..."):
+        session = client.hibernate(name, user=user)
+    return _tell_state(session, as_json)
+
+
+@command(app)
 def resume(
     name: Name,
     user: User = None,
     wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until it runs; 0 does not wait.")] = 300,
     as_json: AsJson = False,
 ) -> int:
-    """Wake a session: a frozen one goes on, one that has ended is started again with its app."""
+    """Wake a session: a frozen one goes on, one that sleeps comes back as it was, one that has ended starts again."""
     with Client() as client, working(f"Waking {name} ..."):
         session = client.resume(name, user=user, wait=wait or None)
     return _tell_state(session, as_json)

@@ -29,7 +29,7 @@ from streamspace_hub.model.api import (
 )
 
 M = TypeVar("M", bound=BaseModel)
-RESTING = (SessionState.STOPPED, SessionState.FAILED)
+RESTING = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPING)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 
 
@@ -156,6 +156,20 @@ class Client:
         path = self._path(name, user)
         return self._ask(exchange.post(f"{path}/thaw"), UserSession)
 
+    def hibernate(self, name: str, *, user: str | None = None, wait: float | None = 60.0) -> UserSession:
+        """Put a session to sleep with its memory; `resume` brings it back as it was. `wait` as for `stop`.
+
+        Raises:
+            RefusedError: its memory cannot be kept, and it goes on; the text says why.
+        """
+        path = self._path(name, user)
+        session = self._ask(exchange.post(f"{path}/hibernate"), UserSession)
+        deadline = time.monotonic() + (wait or 0)
+        while wait is not None and session.state not in RESTING and time.monotonic() < deadline:
+            time.sleep(exchange.WAIT_STEP)
+            session = self._get(path, UserSession)
+        return session
+
     def extend(self, name: str, seconds: int, *, user: str | None = None) -> UserSession:
         """Keep a session awake for `seconds` from now on, as far as its policy allows; 0 ends that."""
         path = self._path(name, user)
@@ -163,7 +177,7 @@ class Client:
         return self._ask(exchange.post(f"{path}/extend", body), UserSession)
 
     def resume(self, name: str, *, user: str | None = None, wait: float | None = 300.0) -> UserSession:
-        """Wake a session: thaw a frozen one, start one that has ended again; `wait` as for `launch`."""
+        """Wake a session: thaw a frozen one, bring back what sleeps, start what has ended; `wait` as for `launch`."""
         path = self._path(name, user)
         begun = self._ask(exchange.post(f"{path}/resume"), UserSession)
         return begun if wait is None else self.wait_until_running(begun, wait)

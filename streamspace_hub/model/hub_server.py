@@ -31,11 +31,13 @@ def title_of(name: str, server: Mapping[str, Any], app_title: str) -> str:
     return str(given) if given and given != name else app_title
 
 
-def state_of(server: Mapping[str, Any]) -> SessionState:
-    """Return the state of a server in our words."""
+def state_of(server: Mapping[str, Any], *, sleeps: bool = False) -> SessionState:
+    """Return the state of a server in our words; `sleeps`: with its memory, or as soon as it has ended."""
     match server.get("pending"):
         case "spawn":
-            return SessionState.STARTING
+            return SessionState.RESUMING if sleeps else SessionState.STARTING
         case "stop":
-            return SessionState.STOPPING
-    return SessionState.RUNNING if server.get("ready") else SessionState.STOPPED
+            return SessionState.HIBERNATING if sleeps else SessionState.STOPPING
+    if server.get("ready"):
+        return SessionState.HIBERNATING if sleeps else SessionState.RUNNING
+    return SessionState.SLEEPING if sleeps else SessionState.STOPPED

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+
+from streamspace_hub.model.asleep import Asleep
 
 PAGE = 200
 """Users on one page: JupyterHub's own upper limit (`api_page_max_limit`)."""
@@ -38,11 +40,14 @@ class User:
     servers: Mapping[str, Mapping[str, Any]]
     """The hub's models of their servers, stopped ones too, by name."""
     groups: Sequence[str] = ()
+    asleep: Mapping[str, Asleep] = field(default_factory=dict)
+    """Which of them sleep with their memory, by name."""
 
     @classmethod
-    def of(cls, model: Mapping[str, Any]) -> User:
-        """Read the hub's model."""
-        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []))
+    def of(cls, model: Mapping[str, Any], asleep: Mapping[str, Any] | None = None) -> User:
+        """Read the hub's model, and what it says of those that sleep."""
+        sleeping = {name: Asleep.model_validate(told) for name, told in (asleep or {}).items()}
+        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []), sleeping)
 
 
 class Hub:
@@ -80,16 +85,29 @@ class Hub:
             if error.status == 404:
                 return None
             raise
-        return User.of(model)
+        # Those that run do not sleep.
+        quiet = any(
+            not server.get("ready") or server.get("pending") for server in (model.get("servers") or {}).values()
+        )
+        return User.of(model, await self._asleep(f"streamspace/asleep/{quote(name, safe='')}") if quiet else None)
+
+    async def _asleep(self, path: str) -> Mapping[str, Any]:
+        try:
+            return dict(await self._ask("GET", path) or {})
+        except HubError as error:
+            if error.status in (403, 404):  # a hub without `streamspace_hub.asleep`: nothing sleeps there
+                return {}
+            raise
 
     async def active_users(self) -> AsyncIterator[User]:
         """Yield each user with an active server."""
+        asleep = await self._asleep("streamspace/asleep")
         offset: int | None = 0
         while offset is not None:
             query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
             page = await self._ask("GET", query, paginated=True)
             for model in page["items"]:
-                yield User.of(model)
+                yield User.of(model, asleep.get(model["name"]))
             following = page["_pagination"].get("next")
             offset = following["offset"] if following else None
 
@@ -105,6 +123,16 @@ class Hub:
         """Stop a server in the name of `token`'s owner, and forget it if `remove`."""
         body = {"remove": True} if remove else None
         await self._ask("DELETE", _server(user, server), token=token, body=body, limit=START_LIMIT)
+
+    async def tell_asleep(self, user: str, server: str, *, since: str, size: int) -> None:
+        """Tell the hub that a session's memory has been kept, `size` bytes of it: it is to be remembered as asleep."""
+        body = {"user": user, "server": server, "since": since, "bytes": size}
+        await self._ask("PUT", "streamspace/asleep", body=body)
+
+    async def forget_sleep(self, user: str, server: str, token: str) -> None:
+        """Give up the memory of a session that sleeps, in the name of `token`'s owner."""
+        path = f"streamspace/asleep/{quote(user, safe='')}/{quote(server, safe='')}"
+        await self._ask("DELETE", path, token=token, limit=START_LIMIT)
 
     async def failure(self, user: str, server: str) -> str | None:
         """Return why the last start of a server has failed, when the hub still knows."""

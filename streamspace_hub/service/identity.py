@@ -62,6 +62,11 @@ class Caller:
         """Return whether they may start and stop it, as far as we are concerned; the hub is asked as well."""
         return self.is_admin or self.holds("control", user, server)
 
+    def may_stop(self, user: str, server: str) -> bool:
+        """Return whether the hub would let them stop it."""
+        filters = ("", f"!user={user}", f"!server={user}/{server}")
+        return not self.scopes.isdisjoint({f"delete:servers{one}" for one in filters})
+
     def is_user(self, name: str) -> bool:
         """Return whether this is the user `name`."""
         return self.kind == "user" and self.name == name

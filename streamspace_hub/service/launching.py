@@ -18,10 +18,14 @@ from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
+from streamspace_hub.service.servers import RESTING
 
 SOON = 0.3
 """Seconds between looks at what the hub shows, if it does not tell: by the first one, a bad start is refused."""
-RESTING = (SessionState.STOPPED, SessionState.FAILED)
+ENDING = {
+    SessionState.STOPPING: "still being stopped",
+    SessionState.HIBERNATING: "just being put to sleep",
+}
 
 log = logging.getLogger("streamspace.service")
 _going_on: set[asyncio.Task[None]] = set()
@@ -32,12 +36,14 @@ def blocking(wanted: CreateSession, name: str, known: dict[str, UserSession], se
     now = known.get(name)
     if now is None:
         return f"The server {name} exists, and is no session; choose another name." if server_exists else None
-    if now.state is SessionState.STOPPING:
-        return f"{now.title} is still being stopped; try again in a moment."
-    if now.state in RESTING:
+    if now.state in ENDING:
+        return f"{now.title} is {ENDING[now.state]}; try again in a moment."
+    other = now.app != wanted.app
+    if now.state in RESTING and not (other and now.state is SessionState.SLEEPING):
         return None
-    if now.app != wanted.app:
-        return f"{name} is running another app, {now.app}; choose another name, or stop it first."
+    if other:
+        doing = "keeps another app asleep" if now.state is SessionState.SLEEPING else "is running another app"
+        return f"{name} {doing}, {now.app}; choose another name, or stop it first."
     if wanted.open is not None:
         return f"{now.title} is running already; open the file there."
     return None

@@ -21,7 +21,17 @@ from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.hub import Hub, User
 from streamspace_hub.service.ledger import End, amounts, reckon
-from streamspace_hub.service.servers import PENDING, Change, asleep, changes, failed, merged, sessions_of
+from streamspace_hub.service.servers import (
+    PENDING,
+    RESTING,
+    Change,
+    asleep,
+    changes,
+    failed,
+    merged,
+    not_woken,
+    sessions_of,
+)
 from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, UsageRow, WatchedRow
 
 log = logging.getLogger("streamspace.service")
@@ -60,6 +70,8 @@ class Mirror:
         for name, session in seen.items():
             if session.state is SessionState.FAILED and session.message is None:
                 seen[name] = failed(session, await self._hub.failure(user, name))
+            elif session.state is SessionState.SLEEPING and known.get(name, session).state is SessionState.RESUMING:
+                seen[name] = not_woken(session, await self._hub.failure(user, name))
         for _ in range(2):
             lines: list[AuditEvent] = []
             try:
@@ -81,7 +93,7 @@ class Mirror:
 
     async def live_users(self) -> set[str]:
         """Return the users with a session that is not at rest, as far as is known."""
-        resting = [str(SessionState.STOPPED), str(SessionState.FAILED)]
+        resting = [str(state) for state in RESTING]
         query = select(SessionRow.user).where(SessionRow.state.not_in(resting)).distinct()
         async with self._database.reading() as session:
             return set((await session.execute(query)).scalars())
@@ -89,7 +101,7 @@ class Mirror:
     def _seen(
         self, user: User, known: Mapping[str, UserSession], sleep: Mapping[str, SleepRow]
     ) -> dict[str, UserSession]:
-        found = sessions_of(user.name, user.servers, self._titles)
+        found = sessions_of(user.name, user.servers, self._titles, user.asleep)
         return {
             name: merged(known.get(name), asleep(session, sleep.get(name))) for name, session in sorted(found.items())
         }

@@ -11,6 +11,14 @@ from streamspace_hub.model.api import UserSession
 
 LIMIT = 10.0
 """Seconds for an order; stopping a desktop's processes takes milliseconds."""
+HIBERNATE_LIMIT = 700.0
+"""Seconds for memory to be put on disk; the session itself gives up a little earlier."""
+
+
+LONGEST = 500
+"""Characters of a reason; a user may have changed what the session says."""
+LARGEST = 1 << 50
+"""Bytes of memory that a session may claim to have."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +28,22 @@ class Answer:
     done: bool
     idle: float
     """Seconds since it was last active."""
-    frozen: bool
+    sleep: str
+    """`awake`, `frozen`, `hibernating` or `asleep`."""
     message: str = ""
     """Why the order was not carried out."""
+    memory: bool | None = None
+    """Whether its memory can be kept; None: it does not know yet."""
+    why_not: str | None = None
+    size: int | None = None
+    """Of one that has been put to sleep with its memory: bytes on disk."""
+    since: str | None = None
+    """Since when it has not been awake; ISO 8601, UTC."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its processes are stopped, and would go on at once."""
+        return self.sleep == "frozen"
 
 
 class SessionAwayError(Exception):
@@ -55,20 +76,33 @@ class SessionLink:
         return await self._send("GET", session, "activity")
 
     async def order(self, session: UserSession, what: str, **body: Any) -> Answer:
-        """Order `warn`, `freeze`, `thaw`, or (`activity`) to stay awake. Raises SessionAwayError."""
-        return await self._send("POST", session, what, body)
+        """Order `warn`, `freeze`, `thaw`, `hibernate`, or (`activity`) to stay awake. Raises SessionAwayError."""
+        return await self._send("POST", session, what, body, HIBERNATE_LIMIT if what == "hibernate" else LIMIT)
 
-    async def _send(self, method: str, session: UserSession, what: str, body: Any = None) -> Answer:
+    async def _send(
+        self, method: str, session: UserSession, what: str, body: Any = None, limit: float = LIMIT
+    ) -> Answer:
         if not self.proxy_url:
             raise SessionAwayError("The service was not told where the hub's proxy is (STREAMSPACE_PROXY_URL).")
         url = f"{self.proxy_url}{session.url}api/v1/{what}"
         try:
-            reply = await self._client.request(method, url, json=body)
-            said = reply.json() if reply.status_code in (200, 409) else {}
-            return Answer(
-                reply.status_code == 200, float(said["idle"]), said["sleep"] == "frozen", str(said.get("message", ""))
-            )
+            reply = await self._client.request(method, url, json=body, timeout=limit)
+            return _answer(reply.status_code, reply.json() if reply.status_code in (200, 409) else {})
         except httpx.HTTPError as error:
             raise SessionAwayError(f"The session does not answer ({type(error).__name__}).") from error
         except (ValueError, KeyError, TypeError):
             raise SessionAwayError(f"The session does not take orders (HTTP {reply.status_code}).") from None
+
+
+def _answer(status: int, said: dict[str, Any]) -> Answer:
+    memory, why_not, size, since = (said.get(name) for name in ("memory", "why_not", "bytes", "asleep_since"))
+    return Answer(
+        done=status == 200,
+        idle=float(said["idle"]),
+        sleep=str(said["sleep"]),
+        message=str(said.get("message", "")),
+        memory=memory if isinstance(memory, bool) else None,
+        why_not=str(why_not)[:LONGEST] if why_not is not None else None,
+        size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST else None,
+        since=str(since)[:40] if since is not None else None,
+    )

@@ -13,23 +13,24 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.catalog import Catalog
 from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned
 from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, plan
-from streamspace_hub.model import SessionState
+from streamspace_hub.model import MemorySleep, SessionState
 from streamspace_hub.model.api import Outcome, Settings, UserSession
 from streamspace_hub.model.sleep import Ladder, SleepRules, Step, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.leases import LEASE, Lease
-from streamspace_hub.service.mirror import Mirror
-from streamspace_hub.service.servers import seconds
+from streamspace_hub.service.mirror import Mirror, user_session
+from streamspace_hub.service.servers import RESTING, seconds
 from streamspace_hub.service.session_link import Answer, SessionAwayError, SessionLink
 from streamspace_hub.service.tables import SessionRow, SettingsRow, SleepRow, WatchedRow
 
@@ -43,9 +44,10 @@ AGAIN = 600.0
 """Seconds until what did not succeed is tried again."""
 SLACK = 2.0
 """Seconds by which clocks of two machines may differ, and a message may take."""
+SETTLED = 20.0
+"""Seconds after which a session that is being put to sleep may have been left half way."""
 SLEEP = (SleepRow.started, SleepRow.active, SleepRow.step, SleepRow.told, SleepRow.lead)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
-OVER = (SessionState.STOPPED, SessionState.FAILED)
 
 log = logging.getLogger("streamspace.sleep")
 
@@ -90,6 +92,8 @@ class Sleeping:
 
     async def round(self) -> int:
         """Look at all sessions, do what is to be done; return with how many something was done."""
+        await self._finish()
+        await self._ask_for_memory()
         now = time.time()
         planned: list[Planned[UserSession]] = []
         async for page in self._pages():
@@ -116,7 +120,7 @@ class Sleeping:
             .outerjoin(WatchedRow, WatchedRow.user == SessionRow.user)
             .outerjoin(SettingsRow, SettingsRow.user == SessionRow.user)
             .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
-            .where(SessionRow.state.in_([str(state) for state in (*LIVE, *OVER)]))
+            .where(SessionRow.state.in_([str(state) for state in (*LIVE, *RESTING)]))
             .order_by(SessionRow.user, SessionRow.name)
             .limit(PAGE)
         )
@@ -135,7 +139,7 @@ class Sleeping:
     def _plan(self, page: Sequence[Any], now: float) -> list[Planned[UserSession]]:
         rows = (row._mapping for row in page)
         # The hub does not take default servers off its list.
-        left = (row for row in rows if row[SessionRow.name] or row[SessionRow.state] not in OVER)
+        left = (row for row in rows if row[SessionRow.name] or row[SessionRow.state] not in RESTING)
         return plan((self._candidate(row) for row in left), now, self.rules.timezone)
 
     def _candidate(self, row: Mapping[Any, Any]) -> Candidate[UserSession]:
@@ -161,6 +165,8 @@ class Sleeping:
             match due.step:
                 case Step.FREEZE:
                     await self._freeze(session, due, what.facts)
+                case Step.HIBERNATE:
+                    await self._hibernate(session, due, what.facts)
                 case Step.STOP:
                     await self._stop(session, due, what.facts)
                 case Step.DELETE:
@@ -191,6 +197,112 @@ class Sleeping:
             log.warning("%s/%s was not frozen: %s", session.user, session.name, answer.message)
         await self.mirror.refresh(session.user)
 
+    async def _hibernate(self, session: UserSession, due: Due, facts: Facts) -> None:
+        try:
+            answer = await self.hibernate(session, self.token, if_idle=_idle(due, facts))
+        except (SessionAwayError, HubError) as error:
+            self.later[_key(session)] = time.time() + AGAIN
+            await self._note(session, "session.hibernate", Outcome.FAILED, str(error))
+            return
+        if answer.done:
+            await self._note(session, "session.hibernate", Outcome.ALLOWED, due.why)
+        elif answer.idle >= _idle(due, facts):
+            # It is passed over from now on, for the next step of the ladder.
+            await self._note(session, "session.hibernate", Outcome.FAILED, answer.message)
+            async with self.database.writing() as transaction:
+                row = await _row(transaction, session)
+                row.memory, row.why_not = False, answer.message
+
+    async def hibernate(self, session: UserSession, token: str, *, if_idle: float = 0.0) -> Answer:
+        """Have a session's memory kept, tell the hub, and stop the session in the name of `token`'s owner.
+
+        Where it is refused, the session goes on, and the answer says why. What was begun and not finished (a replica
+        that is killed, a hub that is away) is finished by `round`.
+
+        Raises:
+            SessionAwayError: the session does not answer.
+            HubError: the hub does not; the memory is kept, and `round` goes on.
+        """
+        await self._mark(session, time.time())
+        # If it does not answer, nobody knows how far it has come: `round` looks.
+        answer = await self.link.order(session, "hibernate", if_idle=if_idle)
+        if not answer.done:
+            await self._mark(session, None)
+            await self.remember(session, answer)
+        else:
+            await self._put_away(session, answer, token)
+        await self.mirror.refresh(session.user)
+        return answer
+
+    async def _put_away(self, session: UserSession, answer: Answer, token: str) -> None:
+        since = answer.since or datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            await self.hub.tell_asleep(session.user, session.name, since=since, size=answer.size or 0)
+            await self.hub.stop(session.user, session.name, token)
+        except HubError as error:
+            if error.status != 404:
+                raise
+            # It has ended already: somebody else was quicker.
+        await self._mark(session, None)
+
+    async def _mark(self, session: UserSession, now: float | None) -> None:
+        """Write down that a session is being put to sleep, or (None) that this is over."""
+        async with self.database.writing() as transaction:
+            (await _row(transaction, session)).hibernating = now
+        if now is not None:
+            await self.mirror.refresh(session.user)
+
+    async def _finish(self) -> None:
+        """Go on with sessions that were being put to sleep when a replica, the hub or the session went away."""
+        query = (
+            select(SessionRow)
+            .join(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
+            .where(SleepRow.hibernating < time.time() - SETTLED)
+            .limit(PER_ROUND)
+        )
+        async with self.database.reading() as reading:
+            left = [user_session(row) for row in (await reading.execute(query)).scalars()]
+        for session in left:
+            try:
+                await self._finish_one(session)
+            except (SessionAwayError, HubError) as error:
+                log.warning("%s/%s is half asleep: %s", session.user, session.name, error)
+
+    async def _finish_one(self, session: UserSession) -> None:
+        if session.state is SessionState.HIBERNATING:
+            answer = await self.link.activity(session)
+            if answer.sleep == "hibernating":
+                return
+            if answer.sleep == "asleep":
+                again = await self.link.order(session, "hibernate")
+                await self._put_away(session, again, self.token)
+        await self._mark(session, None)
+        await self.mirror.refresh(session.user)
+
+    async def _ask_for_memory(self) -> None:
+        """Ask sessions of apps that are known to live on whether their memory can be kept, once for each start."""
+        apps = [name for name, one in self.catalog.apps.items() if one.template.sleep.memory is MemorySleep.YES]
+        query = (
+            select(SessionRow)
+            .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
+            .where(SessionRow.state == str(SessionState.RUNNING), SessionRow.app.in_(apps))
+            .where(or_(SleepRow.memory.is_(None), SleepRow.started != SessionRow.started))
+            .limit(PER_ROUND)
+        )
+        async with self.database.reading() as reading:
+            found = [user_session(row) for row in (await reading.execute(query)).scalars()]
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(session: UserSession) -> None:
+            async with room:
+                with suppress(SessionAwayError):  # it is asked again
+                    answer = await self.link.activity(session)
+                    if answer.memory is not None:
+                        await self.remember(session, answer, warned=False)
+                        await self.mirror.refresh(session.user)
+
+        await asyncio.gather(*(ask(one) for one in found if _key(one) not in self.later))
+
     async def _stop(self, session: UserSession, due: Due, facts: Facts) -> None:
         try:
             answer = await self.link.activity(session)
@@ -214,8 +326,10 @@ class Sleeping:
         target = f"{session.user}/{session.name}"
         await self.audit.write(Attempt(self.actor, action, target, "sleep", "", outcome, reason, {"app": session.app}))
 
-    async def remember(self, session: UserSession, answer: Answer | None, warned_of: Due | None = None) -> None:
-        """Write down what a session has said, and what its viewers are now warned of."""
+    async def remember(
+        self, session: UserSession, answer: Answer | None, warned_of: Due | None = None, *, warned: bool = True
+    ) -> None:
+        """Write down what a session has said, and (unless it is not `warned`) what its viewers are now warned of."""
         async with self.database.writing() as transaction:
             row = await _row(transaction, session)
             if answer is not None:
@@ -224,6 +338,10 @@ class Sleeping:
                     row.frozen = None
                 elif row.frozen is None:
                     row.frozen = time.time()
+                if row.memory is None and answer.memory is not None:
+                    row.memory, row.why_not = answer.memory, answer.why_not
+            if not warned:
+                return
             told = warned_of
             row.step, row.told, row.lead = (str(told.step), told.at, told.lead) if told else (None, None, None)
 
@@ -236,12 +354,13 @@ async def _row(transaction: AsyncSession, session: UserSession) -> SleepRow:
         transaction.add(row)
     elif row.started != started:
         row.started, row.active, row.frozen = started, 0.0, None
+        row.hibernating = row.memory = row.why_not = None
     return row
 
 
 def _facts(session: UserSession, row: Mapping[Any, Any]) -> Facts:
     started, last = seconds(session.started), seconds(session.last_activity)
-    if session.state in OVER:
+    if session.state in RESTING:
         # The hub's last word on a server is its end.
         return Facts(started, last, ended=last)
     known = row[SLEEP[0]] == session.started
@@ -249,7 +368,9 @@ def _facts(session: UserSession, row: Mapping[Any, Any]) -> Facts:
     if known and row[SleepRow.step] is not None:
         warned = Warned(Step(row[SleepRow.step]), row[SleepRow.told], row[SleepRow.lead])
     active = max(started, last, row[SleepRow.active] if known else 0.0)
-    return Facts(started, active, frozen=session.state == SessionState.FROZEN, warned=warned)
+    return Facts(
+        started, active, frozen=session.state == SessionState.FROZEN, memory=bool(session.memory), warned=warned
+    )
 
 
 def _idle(due: Due, facts: Facts) -> float:

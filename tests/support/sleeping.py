@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -36,7 +37,21 @@ def why_not() -> str | None:
 needs_memory = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 
-async def settled(running: Running, still: float = 0.5) -> Pixels:
+class Screen(Protocol):
+    """A desktop that can be looked at."""
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Its runtime folder."""
+
+    async def environment(self) -> dict[str, str]:
+        """Return the environment of an X client."""
+
+    async def x(self, *command: str) -> str:
+        """Run an X client; return what it prints."""
+
+
+async def settled(running: Screen, still: float = 0.5) -> Pixels:
     """Return the picture once it has not changed for `still` seconds."""
     environment = await running.environment()
     where = environment["DISPLAY"], running.runtime_dir / "Xauthority"
@@ -60,7 +75,7 @@ def changed(one: Pixels, other: Pixels) -> int:
     return int(np.any(one != other, axis=2).sum())
 
 
-async def type_text(running: Running, text: str) -> None:
+async def type_text(running: Screen, text: str) -> None:
     """Type on the desktop's keyboard."""
     await running.x("xdotool", "type", "--delay", "20", text)
 

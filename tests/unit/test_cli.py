@@ -53,7 +53,7 @@ def test_every_command_is_documented(capsys: pytest.CaptureFixture[str]) -> None
     listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
     known = {"apps", "launch", "list", "open", "stop", "doctor", "demo", "version", "audit", "images"}
-    assert known | {"freeze", "resume", "extend"} == set(names)
+    assert known | {"freeze", "hibernate", "resume", "extend"} == set(names)
     assert [name for name in names if f"`streamspace {name}" not in REFERENCE.read_text()] == []
 
 

@@ -57,7 +57,7 @@ class Link:
         self.orders.append(what)
         if self.idle is None:
             raise SessionAwayError("The session does not answer.")
-        return Answer(self.idle >= body.get("if_idle", 0), self.idle, frozen=False, message="The session was active.")
+        return Answer(self.idle >= body.get("if_idle", 0), self.idle, "awake", message="The session was active.")
 
     async def close(self) -> None:
         return
@@ -103,7 +103,7 @@ async def sleep_rows(context: Context) -> dict[str, SleepRow]:
 async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(tmp_path: Path) -> None:
     async with service(tmp_path, session("gimp", 1500)) as (context, hub, link):
         assert await context.sleeping.round() == 1
-        assert link.orders == ["warn"]
+        assert link.orders == ["activity", "warn"], "it is asked whether its memory can be kept, and warned"
         row = (await sleep_rows(context))["gimp"]
         assert row.step is None
         assert time.time() - row.active < 60

@@ -103,7 +103,7 @@ export interface paths {
         put?: never;
         /**
          * Stop Session
-         * @description Stop a session. Its files stay, what was not saved is lost.
+         * @description Stop a session, also one that sleeps. Its files stay, what was not saved is lost.
          */
         post: operations["stop_session"];
         delete?: never;
@@ -172,6 +172,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{user}/{server}/hibernate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hibernate Session
+         * @description Put a session to sleep with its memory, and free the machine; `resume` brings it back as it was.
+         *
+         *     Where its memory cannot be kept it goes on, and the answer (409) says why.
+         */
+        post: operations["hibernate_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{user}/{server}/resume": {
         parameters: {
             query?: never;
@@ -183,7 +205,7 @@ export interface paths {
         put?: never;
         /**
          * Resume Session
-         * @description Wake a session: thaw a frozen one, start one that has ended again with the app that it ran.
+         * @description Wake a session: thaw a frozen one, bring one that sleeps back as it was, start one that has ended again.
          */
         post: operations["resume_session"];
         delete?: never;
@@ -2110,6 +2132,127 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hibernate_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Chosen by the caller, new for each thing to be done: the same request with it is done once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                user: string;
+                /** @description Name of its server; `~` is the default server. */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It sleeps */
+            200: {
+                headers: {
+                    /** @description `true`: this answer was given before. */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserSession"];
+                };
+            };
+            /** @description Its memory is kept, and it is ending */
+            202: {
+                headers: {
+                    /** @description `true`: this answer was given before. */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserSession"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

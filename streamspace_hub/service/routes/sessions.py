@@ -28,6 +28,7 @@ from streamspace_hub.service.requests import (
     server_name,
     tagged,
 )
+from streamspace_hub.service.servers import RESTING
 from streamspace_hub.service.tables import SessionRow
 
 router = APIRouter(tags=["sessions"])
@@ -134,16 +135,18 @@ async def get_session(asked: ByCaller, user: UserName, server: Server) -> Respon
     },
 )
 async def stop_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
-    """Stop a session. Its files stay, what was not saved is lost."""
+    """Stop a session, also one that sleeps. Its files stay, what was not saved is lost."""
     name = server_name(server)
     await permit(asked, "session.stop", user, name)
 
     async def work() -> Answer:
         known = await known_session(asked.context, user, name)
-        if known.state not in launching.RESTING:
+        if known.state is SessionState.SLEEPING:
+            known = await _give_up(asked, known)
+        elif known.state not in RESTING:
             found = await _end(asked, "session.stop", user, name, remove=False)
             known = found or known.model_copy(update={"state": SessionState.STOPPED})
-        return Answer(200 if known.state in launching.RESTING else 202, known.model_dump_json())
+        return Answer(200 if known.state in RESTING else 202, known.model_dump_json())
 
     return await once(asked, idempotency_key, work)
 
@@ -180,7 +183,7 @@ async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, t
     obstacle = launching.blocking(wanted, name, known, name in model.servers)
     if obstacle is not None:
         raise ProblemError("conflict", obstacle)
-    if name in known and known[name].state not in launching.RESTING:
+    if name in known and known[name].state not in RESTING:
         return Answer(200, known[name].model_dump_json(), where)
     target, details = f"{user}/{name}", wanted.model_dump(mode="json", exclude_none=True)
     await asked.note("session.create", target, Outcome.ALLOWED, **details)
@@ -192,6 +195,18 @@ async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, t
         await asked.note("session.create", target, Outcome.FAILED, str(error))
         raise launching.gone(name) if isinstance(error, LookupError) else error from None
     return Answer(202, session.model_dump_json(), where)
+
+
+async def _give_up(asked: ByCaller, session: UserSession) -> UserSession:
+    """Have the hub forget what sleeps; return the session as it is then."""
+    target = f"{session.user}/{session.name}"
+    await asked.note("session.stop", target, Outcome.ALLOWED)
+    try:
+        await asked.context.hub.forget_sleep(session.user, session.name, asked.caller.token)
+    except HubError as error:
+        await asked.note("session.stop", target, Outcome.FAILED, error.message)
+        raise
+    return await known_session(asked.context, session.user, session.name)
 
 
 async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bool) -> UserSession | None:

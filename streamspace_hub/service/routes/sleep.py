@@ -1,4 +1,4 @@
-"""`sessions/.../freeze`, `thaw`, `extend`, `resume`: the ladder of sleep by hand."""
+"""`sessions/.../freeze`, `thaw`, `extend`, `hibernate`, `resume`: the ladder of sleep by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserName, UserSession
 from streamspace_hub.service.documents import problems
+from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.keys import Answer
-from streamspace_hub.service.launching import RESTING
 from streamspace_hub.service.problems import ProblemError, retry_after
 from streamspace_hub.service.requests import ByCaller, json_answer, server_name
 from streamspace_hub.service.routes.sessions import (
@@ -22,6 +22,7 @@ from streamspace_hub.service.routes.sessions import (
     once,
     permit,
 )
+from streamspace_hub.service.servers import RESTING
 from streamspace_hub.service.session_link import SessionAwayError
 
 router = APIRouter(tags=["sleep"])
@@ -51,6 +52,60 @@ async def extend_session(asked: ByCaller, user: UserName, server: Server, wanted
 
 
 @router.post(
+    "/sessions/{user}/{server}/hibernate",
+    status_code=200,
+    response_model=UserSession,
+    responses={
+        200: {"model": UserSession, "description": "It sleeps", "headers": KEY_HEADER},
+        202: {"model": UserSession, "description": "Its memory is kept, and it is ending", "headers": KEY_HEADER},
+        **problems(401, 403, 404, 409),
+    },
+)
+async def hibernate_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
+    """Put a session to sleep with its memory, and free the machine; `resume` brings it back as it was.
+
+    Where its memory cannot be kept it goes on, and the answer (409) says why.
+    """
+    name = server_name(server)
+    await permit(asked, "session.hibernate", user, name)
+    if not asked.caller.may_stop(user, name):
+        raise await asked.denied("session.hibernate", f"{user}/{name}", "You may not stop this session.")
+
+    async def work() -> Answer:
+        session = await known_session(asked.context, user, name)
+        if session.state is not SessionState.SLEEPING:
+            session = await _hibernated(asked, session)
+        return Answer(200 if session.state in RESTING else 202, session.model_dump_json())
+
+    return await once(asked, idempotency_key, work)
+
+
+async def _hibernated(asked: ByCaller, session: UserSession) -> UserSession:
+    """Put a session to sleep with its memory; return it as it is then."""
+    action, target = "session.hibernate", f"{session.user}/{session.name}"
+    if session.state not in LIVE:
+        raise ProblemError("conflict", _not_live(session))
+    await asked.note(action, target, Outcome.ALLOWED)
+    try:
+        answer = await asked.context.sleeping.hibernate(session, asked.caller.token)
+    except (SessionAwayError, HubError) as error:
+        await asked.note(action, target, Outcome.FAILED, str(error))
+        if isinstance(error, HubError):
+            raise
+        raise ProblemError("conflict", f"{error} Try again.", headers=retry_after(2)) from None
+    if not answer.done:
+        await asked.note(action, target, Outcome.FAILED, answer.message)
+        raise ProblemError("conflict", answer.message)
+    return await known_session(asked.context, session.user, session.name)
+
+
+def _not_live(session: UserSession) -> str:
+    if session.state is SessionState.HIBERNATING:
+        return f"{session.title} is just being put to sleep; try again in a moment."
+    return f"{session.title} is {session.state}; `resume` starts it again."
+
+
+@router.post(
     "/sessions/{user}/{server}/resume",
     status_code=202,
     response_model=UserSession,
@@ -61,7 +116,7 @@ async def extend_session(asked: ByCaller, user: UserName, server: Server, wanted
     },
 )
 async def resume_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
-    """Wake a session: thaw a frozen one, start one that has ended again with the app that it ran."""
+    """Wake a session: thaw a frozen one, bring one that sleeps back as it was, start one that has ended again."""
     name = server_name(server)
     await permit(asked, "session.resume", user, name)
 
@@ -69,6 +124,8 @@ async def resume_session(asked: ByCaller, user: UserName, server: Server, idempo
         session = await known_session(asked.context, user, name)
         if session.state is SessionState.FROZEN:
             session = await _carried_out(asked, "thaw", session)
+        elif session.state is SessionState.HIBERNATING:
+            raise ProblemError("conflict", _not_live(session), headers=retry_after(2))
         elif session.state in RESTING:
             return await create(asked, CreateSession(app=session.app, user=user), user, name, session.title)
         return Answer(200, session.model_dump_json())
@@ -80,7 +137,7 @@ async def _order(asked: ByCaller, what: str, user: str, name: str, **body: Any) 
     await permit(asked, f"session.{_VERBS.get(what, what)}", user, name)
     session = await known_session(asked.context, user, name)
     if session.state not in LIVE:
-        raise ProblemError("conflict", f"{session.title} is {session.state}; `resume` starts it again.")
+        raise ProblemError("conflict", _not_live(session))
     return json_answer(await _carried_out(asked, what, session, **body))
 
 
