@@ -14,12 +14,19 @@ from typing import Any, Literal
 from urllib.parse import quote, urljoin
 
 from streamspace_hub.model import AppTemplate, Session, SessionState
+from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 from streamspace_proxy.extension.hub_api import HubApi, HubError
 from streamspace_proxy.extension.launcher import LaunchError, Progress
 
 log = logging.getLogger("streamspace.lab")
 
+ASLEEP = {
+    "frozen": SessionState.FROZEN,
+    "hibernating": SessionState.HIBERNATING,
+    "asleep": SessionState.HIBERNATING,
+}
+"""What a running session's own word means here: one that sleeps with its memory, and still runs, is about to end."""
 SOON = 0.3
 """Seconds in which the hub has refused a start that it will not even try."""
 SLEEP_LIMIT = 1.0
@@ -39,14 +46,19 @@ class HubLauncher:
         self._hub = hub
         self._titles = titles
         self._user = f"/users/{quote(user, safe='')}"
+        self._sleep = f"/streamspace/asleep/{quote(user, safe='')}"
         self._proxy_url = proxy_url
         self._home = home
         self._starts: set[asyncio.Task[Any]] = set()
 
     async def sessions(self) -> list[Session]:
-        """Return those of the user's servers that are sessions."""
+        """Return those of the user's servers that are sessions, and those that sleep."""
         titles = await self._titles()
-        found = [session for server in (await self._servers()).values() if (session := _session(server, titles))]
+        servers, sleepers = await asyncio.gather(self._servers(), self._sleepers())
+        if sleepers.keys() - servers.keys():
+            servers = (await self._ask("GET", f"{self._user}?include_stopped_servers=1") or {}).get("servers", {})
+        pairs = ((server, sleepers.get(name)) for name, server in servers.items())
+        found = [session for server, sleeps in pairs if (session := _session(server, titles, sleeps))]
         return list(await asyncio.gather(*(self._with_sleep(session) for session in found)))
 
     async def start(self, template: AppTemplate, file: Path | None) -> tuple[Session, bool]:
@@ -76,6 +88,9 @@ class HubLauncher:
     async def stop(self, name: str) -> bool:
         """Stop the server. Its files stay; so does its name on the hub's home page."""
         known = (await self._servers()).get(name)
+        if known is None and name in await self._sleepers():
+            await self._ask("DELETE", f"{self._sleep}/{quote(name, safe='')}")
+            return True
         if known is None or _session(known, await self._titles()) is None:
             raise LaunchError(f"No app called {name} is running.", 404)
         await self._ask("DELETE", self._server(name))
@@ -129,7 +144,7 @@ class HubLauncher:
             raise LaunchError(f"{file.name} was not opened: {error.message}", error.status, "open") from error
 
     async def _with_sleep(self, session: Session) -> Session:
-        """Return a running session as frozen if it is: only the session itself knows at once."""
+        """Return a running session with what only it knows at once: is it frozen, can its memory be kept."""
         if session.state is not SessionState.RUNNING:
             return session
         url = f"{urljoin(self._proxy_url or '', session.url)}api/v1/activity"
@@ -138,9 +153,21 @@ class HubLauncher:
                 seen = await self._hub.request("GET", url) if "://" in url else {}
         except (HubError, TimeoutError):
             return session
-        if seen.get("sleep") != "frozen":
-            return session
-        return session.model_copy(update={"state": SessionState.FROZEN, "asleep_since": seen.get("asleep_since")})
+        memory, why_not = seen.get("memory"), seen.get("why_not")
+        session = session.model_copy(update={"memory": memory, "why_not": why_not})
+        state = ASLEEP.get(str(seen.get("sleep")))
+        since = seen.get("asleep_since")
+        return session.model_copy(update={"state": state, "asleep_since": since}) if state else session
+
+    async def _sleepers(self) -> Mapping[str, Asleep]:
+        """Return what sleeps with its memory, by the server's name; a hub that knows of no such thing has none."""
+        try:
+            told = await self._hub.request("GET", self._sleep) or {}
+        except HubError as error:
+            if error.status in (403, 404):
+                return {}
+            raise LaunchError(error.message, error.status) from error
+        return {name: Asleep.model_validate(one) for name, one in told.items()}
 
     async def _servers(self) -> Mapping[str, Any]:
         return (await self._ask("GET", self._user) or {}).get("servers", {})  # type: ignore[no-any-return]
@@ -161,10 +188,11 @@ class HubLauncher:
         return str(file.relative_to(self._home))
 
 
-def _session(server: Mapping[str, Any], titles: Titles) -> Session | None:
+def _session(server: Mapping[str, Any], titles: Titles, sleeps: Asleep | None = None) -> Session | None:
     """Return the session that a server is; None for an ordinary server and for one that has ended."""
     name: str = server["name"]
-    app, state = app_of(name, server, titles), state_of(server)
+    app = sleeps.app if sleeps else app_of(name, server, titles)
+    state = state_of(server, sleeps=sleeps is not None)
     if app is None or state is SessionState.STOPPED:
         return None
     return Session(
@@ -175,6 +203,8 @@ def _session(server: Mapping[str, Any], titles: Titles) -> Session | None:
         url=f"{server['url']}{VIEWER}",
         started=server.get("started"),
         last_activity=server.get("last_activity"),
+        asleep_since=sleeps.since if sleeps else None,
+        asleep_bytes=sleeps.bytes if sleeps else None,
     )
 
 
