@@ -16,6 +16,7 @@ from jupyterhub.scopes import needs_scope
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tornado import web
 
+from streamspace_hub.changes import BOARD, ENTRY
 from streamspace_hub.model.api import ServerName, UserName
 from streamspace_hub.model.asleep import asleep_in
 from streamspace_hub.model.explain import explain
@@ -111,6 +112,8 @@ class ServerHandler(APIHandler):
             await spawner.forget_sleep()
             spawner.orm_spawner.state = spawner.get_state()
             self.db.commit()
+            if (changes := self.settings.get(BOARD, {}).get(ENTRY)) is not None:
+                changes.tell(user.name, server_name, "state")
         self.set_status(204)
 
 

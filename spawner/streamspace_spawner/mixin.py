@@ -238,7 +238,9 @@ class StreamSpaceMixin(_Spawner):
         """Wait until a woken session, whose server listens at `url`, says whether it is as it was; tell the user."""
         if WOKEN not in self.session_state:
             return
-        said = await how_it_woke(f"{url}{self.server.base_url}streamspace/api/v1/status", self.api_token)
+        status = f"{url}{self.server.base_url}streamspace/api/v1/status"
+        # The hub gives the whole start up at its time-out, and a session that says nothing may be well.
+        said = await how_it_woke(status, self.api_token, self.start_timeout / 2)
         self.tell(75, said or f"It is not known whether {title} is as it was.")
 
     def fall_asleep(self, *, since: str, size: int) -> None:

@@ -9,21 +9,20 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPError
 
-LIMIT = 60.0
-"""Seconds that a session gets to be awake before the user is let in all the same."""
 PAUSE = 0.1
+"""Seconds between two questions."""
 LONGEST = 500
 """Characters of what a session says: it is a user's program that does."""
 LARGEST = 1 << 16
 
 
-async def how_it_woke(url: str, token: str, limit: float = LIMIT) -> str | None:
+async def how_it_woke(url: str, token: str, limit: float) -> str | None:
     """Return the sentence with which a session says how it woke; None when it says nothing.
 
     Args:
         url: of the session's status.
         token: the session's own.
-        limit: seconds that it may take.
+        limit: seconds after which the user is let in all the same.
     """
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:

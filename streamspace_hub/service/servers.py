@@ -106,7 +106,7 @@ def merged(known: UserSession | None, seen: UserSession) -> UserSession:
         return seen.model_copy(update={"message": known.message})  # why it could not be woken
     if seen.state is not SessionState.STOPPED:
         return seen
-    if known.state in (SessionState.STARTING, SessionState.FAILED):
+    if known.state in (SessionState.STARTING, SessionState.RESUMING, SessionState.FAILED):
         return seen.model_copy(update={"state": SessionState.FAILED, "message": known.message})
     return seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -104,5 +105,13 @@ def _answer(status: int, said: dict[str, Any]) -> Answer:
         memory=memory if isinstance(memory, bool) else None,
         why_not=str(why_not)[:LONGEST] if why_not is not None else None,
         size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST else None,
-        since=str(since)[:40] if since is not None else None,
+        since=_moment(since),
     )
+
+
+def _moment(said: Any) -> str | None:
+    """Return a time as it is written everywhere here; None for what is none."""
+    try:
+        return datetime.fromisoformat(str(said)).astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -44,6 +44,8 @@ AGAIN = 600.0
 """Seconds until what did not succeed is tried again."""
 SLACK = 2.0
 """Seconds by which clocks of two machines may differ, and a message may take."""
+UNKNOWN = 60.0
+"""Seconds until a session that did not say whether its memory can be kept is asked again."""
 SETTLED = 20.0
 """Seconds after which a session that is being put to sleep may have been left half way."""
 SLEEP = (SleepRow.started, SleepRow.active, SleepRow.step, SleepRow.told, SleepRow.lead)
@@ -68,6 +70,8 @@ class Sleeping:
     worker: str
     later: dict[tuple[str, str], float] = field(default_factory=dict)
     """Sessions with which something did not succeed, and until when they are left alone."""
+    unknown: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Sessions that did not say whether their memory can be kept, and until when they are not asked again."""
 
     async def run(self) -> None:
         """Go on until cancelled; what fails is logged, and tried again."""
@@ -287,21 +291,25 @@ class Sleeping:
             .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
             .where(SessionRow.state == str(SessionState.RUNNING), SessionRow.app.in_(apps))
             .where(or_(SleepRow.memory.is_(None), SleepRow.started != SessionRow.started))
-            .limit(PER_ROUND)
+            .limit(PER_ROUND + len(self.unknown))
         )
+        now = time.time()
+        self.unknown = {key: until for key, until in self.unknown.items() if until > now}
         async with self.database.reading() as reading:
             found = [user_session(row) for row in (await reading.execute(query)).scalars()]
         room = asyncio.Semaphore(AT_ONCE)
 
         async def ask(session: UserSession) -> None:
             async with room:
-                with suppress(SessionAwayError):  # it is asked again
+                self.unknown[_key(session)] = now + UNKNOWN
+                with suppress(SessionAwayError, HubError):
                     answer = await self.link.activity(session)
                     if answer.memory is not None:
                         await self.remember(session, answer, warned=False)
+                        del self.unknown[_key(session)]
                         await self.mirror.refresh(session.user)
 
-        await asyncio.gather(*(ask(one) for one in found if _key(one) not in self.later))
+        await asyncio.gather(*(ask(one) for one in found if _key(one) not in self.unknown))
 
     async def _stop(self, session: UserSession, due: Due, facts: Facts) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from streamspace_proxy.extension.bridge import SLEEP_ORDERS
 
 from tests.support.hub import ROOT
 from tests.support.service import ADMIN, ServiceHub, replicas, service_hub
@@ -106,7 +107,7 @@ async def test_the_services_token_opens_nothing_of_a_session_but_its_orders() ->
         async with hub.session(user, "four"):
             page = f"{hub.url}/user/{user}/four/streamspace/"
             for method, path in (*PAGES, *REQUESTS, ("GET", "ws"), ("GET", "rfb"), ("POST", "api/v1/stop")):
-                if path in ("api/v1/activity", "api/v1/warn", "api/v1/freeze", "api/v1/thaw"):
+                if path in SLEEP_ORDERS:
                     continue
                 reply = await hub.client.request(method, page + path, headers=token)
                 assert reply.status_code == 403, (method, path, reply.text)

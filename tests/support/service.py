@@ -159,13 +159,19 @@ class Replica:
 
 
 @asynccontextmanager
-async def replicas(count: int, database: str | None = None, **environment: str) -> AsyncIterator[tuple[Any, ...]]:
-    """Run a hub and `count` replicas on one database (SQLite in the hub's folder unless given)."""
+async def replicas(
+    count: int, database: str | None = None, config: str = "", **environment: str
+) -> AsyncIterator[tuple[Any, ...]]:
+    """Run a hub and `count` replicas on one database (SQLite in the hub's folder unless given).
+
+    `config` are further lines of the hub's configuration.
+    """
     token, ports = secrets.token_hex(16), free_ports(count)
     # Without its URL, for which the hub would wait before it starts: replicas are asked directly.
-    extra = OWN_CONFIG.format(token=token, admin=ADMIN)
+    extra = f"{config}\n{OWN_CONFIG.format(token=token, admin=ADMIN)}"
     async with temp_hub(new_user(), new_user(), extra=extra) as hub:
         url = database or f"sqlite:///{hub.folder}/streamspace.sqlite"
+        environment = {"STREAMSPACE_PROXY_URL": hub.url, **environment}
         running = [Replica(hub, token, port, url, **environment) for port in ports]
         found = ServiceHub(hub)
         try:

@@ -43,6 +43,13 @@ def test_a_scope_for_one_server_is_none_for_its_user() -> None:
     assert asked.holds("control", "ann", "")
 
 
+def test_whom_the_hub_would_let_stop_a_server() -> None:
+    for scope in ("delete:servers", "delete:servers!user=ann", "delete:servers!server=ann/one"):
+        assert caller(scope).may_stop("ann", "one")
+    for scope in ("servers", "delete:servers!user=bob", "delete:servers!server=ann/two", "custom:streamspace:admin"):
+        assert not caller(scope).may_stop("ann", "one")
+
+
 def test_entry_needs_the_hubs_own_scope() -> None:
     assert not caller("custom:streamspace:admin").may_enter("streamspace")
     assert not caller("access:services!service=other").may_enter("streamspace")

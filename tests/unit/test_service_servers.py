@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from streamspace_hub.model import SessionState
+from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import app_of, state_of
-from streamspace_hub.service.servers import changes, failed, merged, sessions_of
+from streamspace_hub.service.servers import asleep, changes, failed, merged, not_woken, sessions_of
 from streamspace_hub.service.watcher import pause_after
 
 APPS = {"gimp": "GIMP", "terminal": "Terminal"}
@@ -49,6 +51,46 @@ def test_which_app_a_server_runs(name: str, options: Any, app: str | None) -> No
 )
 def test_states_in_our_words(fields: dict[str, Any], state: str) -> None:
     assert state_of(server(**fields)) == state
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"pending": "spawn", "ready": False}, "resuming"),
+        ({"pending": "stop", "ready": True}, "hibernating"),
+        ({"ready": True}, "hibernating"),
+        ({"ready": False}, "sleeping"),
+    ],
+)
+def test_states_of_what_sleeps_with_its_memory(fields: dict[str, Any], state: str) -> None:
+    sleeps = Asleep(app="terminal", since="2026-01-31T12:00:00+00:00", bytes=7, marker="ab.cd")
+    found = sessions_of("ann", {"g": server(**fields)}, APPS, {"g": sleeps})["g"]
+    assert (found.state, found.app, found.asleep_since, found.asleep_bytes) == (state, "terminal", sleeps.since, 7)
+
+
+def row(**fields: Any) -> Any:
+    known = {"started": "then", "frozen": None, "hibernating": None, "memory": True, "why_not": None}
+    return SimpleNamespace(**{**known, **fields})
+
+
+def test_what_a_running_session_has_said_is_shown_of_that_start_alone() -> None:
+    running = one(SessionState.RUNNING, started="then")
+    assert asleep(running, row()).memory is True
+    assert asleep(running, row(started="before")).memory is None
+    assert asleep(running, row(memory=False, why_not="No CRIU.")).why_not == "No CRIU."
+    assert asleep(running, row(hibernating=100.0), 110.0).state is SessionState.HIBERNATING
+    assert asleep(running, row(hibernating=100.0), 10_000.0).state is SessionState.RUNNING, "nobody is at it any more"
+    assert asleep(one(SessionState.STOPPED, started="then"), row()).memory is None
+
+
+def test_what_could_not_be_woken_sleeps_on_and_says_why() -> None:
+    resuming, sleeping = one(SessionState.RESUMING), one(SessionState.SLEEPING)
+    told = not_woken(merged(resuming, sleeping), "Port 5 is taken.")
+    assert (told.state, told.message) == (SessionState.SLEEPING, "Port 5 is taken.")
+    assert merged(told, sleeping) == told, "it stays, with its reason"
+    assert merged(told, one(SessionState.RUNNING)).message is None
+    assert not_woken(sleeping, "Spawn cancelled").message is None
+    assert merged(resuming, one(SessionState.STOPPED)).state is SessionState.FAILED
 
 
 def test_ordinary_servers_are_no_sessions() -> None:
