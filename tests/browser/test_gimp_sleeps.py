@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from playwright.async_api import Frame, Page, async_playwright
@@ -93,6 +94,14 @@ async def draw(desktop: HubDesktop) -> None:
     await desktop.x("xdotool", "mouseup", "1")
 
 
+async def in_lab(running: ServiceHub) -> dict[str, Any]:
+    """Return the only session as JupyterLab's server lists it."""
+    token = await running.token(running.ann)
+    reply = await running.hub.get(f"/user/{running.ann}/streamspace/api/v1/sessions", token=token)
+    (session,) = reply.json()["sessions"]
+    return dict(session)
+
+
 @pytest.fixture
 async def running() -> AsyncIterator[ServiceHub]:
     async with service_hub(config=CONFIG) as found:
@@ -133,11 +142,14 @@ async def test_an_unsaved_drawing_and_its_undo_come_back_by_a_click(running: Ser
         drawn = await look(desktop)
         assert changed(middle(blank), middle(drawn)) > CARET, "nothing was drawn"
 
+        assert (await in_lab(running))["memory"] is True
         reply = await ann("POST", f"{path}/hibernate")
         assert reply.status_code in (200, 202), reply.text
         asleep = await ann.until(path, "sleeping")
         assert asleep["asleep_bytes"] > 1_000_000
         assert desktop.processes() == []
+        listed = await in_lab(running)
+        assert (listed["state"], listed["asleep_bytes"]) == ("sleeping", asleep["asleep_bytes"])
 
         await launcher(page, running)
         await tile(page).click()
