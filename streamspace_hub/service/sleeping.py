@@ -44,6 +44,8 @@ AGAIN = 600.0
 """Seconds until what did not succeed is tried again."""
 SLACK = 2.0
 """Seconds by which clocks of two machines may differ, and a message may take."""
+ATTEMPTS = 3
+"""How often the ladder tries to keep a session's memory until it passes that step over."""
 UNKNOWN = 60.0
 """Seconds until a session that did not say whether its memory can be kept is asked again."""
 SETTLED = 20.0
@@ -70,6 +72,8 @@ class Sleeping:
     worker: str
     later: dict[tuple[str, str], float] = field(default_factory=dict)
     """Sessions with which something did not succeed, and until when they are left alone."""
+    attempts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often the memory of a session could not be kept."""
     unknown: dict[tuple[str, str], float] = field(default_factory=dict)
     """Sessions that did not say whether their memory can be kept, and until when they are not asked again."""
 
@@ -209,10 +213,17 @@ class Sleeping:
             await self._note(session, "session.hibernate", Outcome.FAILED, str(error))
             return
         if answer.done:
+            self.attempts.pop(_key(session), None)
             await self._note(session, "session.hibernate", Outcome.ALLOWED, due.why)
         elif answer.idle >= _idle(due, facts):
-            # It is passed over from now on, for the next step of the ladder.
+            # What it did at that moment may be the reason, so it is tried again; then it is passed over, for the next
+            # step of the ladder.
             await self._note(session, "session.hibernate", Outcome.FAILED, answer.message)
+            self.later[_key(session)] = time.time() + AGAIN
+            attempts = self.attempts[_key(session)] = self.attempts.get(_key(session), 0) + 1
+            if attempts < ATTEMPTS:
+                return
+            del self.attempts[_key(session)]
             async with self.database.writing() as transaction:
                 row = await _row(transaction, session)
                 row.memory, row.why_not = False, answer.message

@@ -325,7 +325,7 @@ async def test_a_hub_that_ends_finds_what_sleeps_again(running: ServiceHub) -> N
 async def test_a_user_who_is_deleted_leaves_no_memory(running: ServiceHub) -> None:
     hub, bob = running.hub, running.bob
     await hub.start_server(bob, "last", {"app": "sleeper"})
-    await HubDesktop(hub).running()
+    await settled(HubDesktop(hub))
     api, path = await running.api(bob), f"/sessions/{bob}/last"
     await hibernated(api, path)
     assert image_of(hub, bob, "last").exists()

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from streamspace_hub.hibernation.decision import Due, Facts
 from streamspace_hub.model.api import UserSession
-from streamspace_hub.model.sleep import Ladder, SleepRules
+from streamspace_hub.model.sleep import Ladder, SleepRules, Step
 from streamspace_hub.service.context import Context, make_context
 from streamspace_hub.service.hub import HubError, User
 from streamspace_hub.service.session_link import Answer, SessionAwayError
@@ -30,6 +31,7 @@ class Hub:
     def __init__(self) -> None:
         self.stopped: list[tuple[str, str, bool]] = []
         self.refusal: HubError | None = None
+        self.known: User | None = None
 
     async def stop(self, user: str, name: str, token: str, *, remove: bool = False) -> None:
         self.stopped.append((user, name, remove))
@@ -37,7 +39,9 @@ class Hub:
             raise self.refusal
 
     async def user(self, name: str) -> User:
-        raise HubError(502, "The hub cannot be reached.")
+        if self.known is None:
+            raise HubError(502, "The hub cannot be reached.")
+        return self.known
 
     async def close(self) -> None:
         return
@@ -49,6 +53,7 @@ class Link:
     def __init__(self) -> None:
         self.idle: float | None = 0.0
         self.orders: list[str] = []
+        self.refusal = ""
 
     async def activity(self, session: UserSession) -> Answer:
         return await self.order(session, "activity")
@@ -57,6 +62,8 @@ class Link:
         self.orders.append(what)
         if self.idle is None:
             raise SessionAwayError("The session does not answer.")
+        if self.refusal and what == "hibernate":
+            return Answer(False, self.idle, "awake", message=self.refusal)
         return Answer(self.idle >= body.get("if_idle", 0), self.idle, "awake", message="The session was active.")
 
     async def close(self) -> None:
@@ -123,6 +130,24 @@ async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_
             told.told = time.time() - 1
         await context.sleeping.round()
         assert hub.stopped == [("ann", "gimp", False)]
+
+
+async def test_memory_that_cannot_be_kept_is_tried_three_times_and_then_passed_over(tmp_path: Path) -> None:
+    async with service(tmp_path, session("gimp", 9000)) as (context, hub, link):
+        sleeping, one = context.sleeping, UserSession.model_validate(
+            {"user": "ann", "name": "gimp", "app": "gimp", "title": "GIMP", "state": "running", "url": "/"}
+        )  # fmt: skip
+        server = {"url": "/user/ann/gimp/", "ready": True, "pending": None, "user_options": {"app": "gimp"}}
+        hub.known = User("ann", {"gimp": server})
+        link.refusal = "It has a seccomp filter."
+        link.idle = 9000.0
+        due = Due(Step.HIBERNATE, time.time(), 60.0, "nobody has used it for a while")
+        for attempt in (1, 2, 3):
+            await sleeping._hibernate(one, due, Facts(0.0, time.time() - 9000.0, memory=True))
+            row = (await sleep_rows(context))["gimp"]
+            assert (row.hibernating, row.memory) == (None, False if attempt == 3 else None), attempt
+        assert row.why_not == "It has a seccomp filter."
+        assert hub.stopped == []
 
 
 async def test_what_the_hub_refuses_is_not_tried_again_at_once(tmp_path: Path) -> None:
