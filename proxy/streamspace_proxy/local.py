@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from streamspace_proxy.desktop import sleep_key
 from streamspace_proxy.desktop.logs import CappedLog, Console, keep_capped
 from streamspace_proxy.desktop.processes import (
     Child,
@@ -59,6 +60,7 @@ class Session:
         logs = asyncio.create_task(keep_capped(self._log, self._streamer_log))
         if self._with_desktop:
             self._start_part("desktop", [], signal.SIGTERM)
+            sleep_key.forget(os.environ)
         if self._server_arguments is not None:
             self._start_part("extension", self._server_arguments, signal.SIGTERM)
         self._start_streamer()
@@ -98,6 +100,7 @@ class Session:
             log=(self._streamer_log if name == "streamer" else self._log).fd,
             cwd=os.getcwd(),
             death_signal=death_signal,
+            pass_fds=sleep_key.descriptors(os.environ) if name == "desktop" else (),
         )
         self._children[name] = child
         return child

@@ -98,7 +98,7 @@ def remove(folder: str) -> None:
 def remove_image(folder: str, account: Account) -> None:
     """Remove a memory image and what was left of one in the making; in the name of its owner, who may play tricks."""
     user: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    paths = [f"{folder}{suffix}" for suffix in ("", ".part", ".unpacked")]
+    paths = [f"{folder}{suffix}" for suffix in ("", ".part", ".old", ".last")]
     subprocess.run(["rm", "-rf", "--", *paths], check=True, capture_output=True, timeout=60, cwd="/", **user)
 
 

@@ -37,7 +37,8 @@ async def test_a_terminal_wakes_as_it_was_and_goes_on() -> None:
         answer = await hibernate(running, image)
         assert int(str(answer["bytes"])) > 1 << 20
         status = await wake(running, image)
-        assert status["restored"] == {"from": str(image), "ok": True, "said": "Test app is as it was."}
+        told = {"from": str(image), "ok": True, "said": "Test app is as it was.", "image": str(image)}
+        assert status["restored"] == told
         assert changed(before, await settled(running)) <= CARET
         await type_text(running, 'echo "$note" > said\n')
         await until_file(running.home / "said", f"{NOTE}\n")

@@ -5,60 +5,92 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from streamspace_proxy.desktop import criu, image
 from streamspace_proxy.desktop.facts import Facts, mismatch
 from streamspace_proxy.desktop.image import ImageError, Manifest
+from streamspace_proxy.desktop.image_stream import ImageStream
 
 FACTS = Facts("x86_64", "6.12", "boot", 1000.0, frozenset({"sse2", "avx"}), "4.1.1")
+needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
+
+
+KEY = bytes(range(32))
+CONTENTS = {"memory/pages-1.img": b"page" * (1 << 19), "files.tar": b"small"}
+
+
+@pytest.fixture(params=[None, KEY], ids=["plain", "encrypted"])
+def key(request: pytest.FixtureRequest) -> bytes | None:
+    """The key of images."""
+    found: bytes | None = request.param
+    return found
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, key: bytes | None) -> Path:
     """An image of two files, one of which is worth compressing."""
-    where = tmp_path / "image"
+    return make(tmp_path / "image", key)
+
+
+def make(where: Path, key: bytes | None, contents: dict[str, bytes] = CONTENTS) -> Path:
     (where / "memory").mkdir(parents=True)
-    (where / "memory" / "pages-1.img").write_bytes(b"page" * (1 << 19))
-    (where / "files.tar").write_bytes(b"small")
+    for name, content in contents.items():
+        with image.flow(lambda end, content=content: write_all(end, content)) as pipe:
+            image.take(where, name, pipe, key)
     manifest = Manifest("GIMP", ("gimp",), "/run/x", 1000, 5001, ":5", (1, 2), "2026-01-31T12:00:00+00:00", FACTS, {})
-    image.write_manifest(where, replace(manifest, files=image.measure(where)))
+    image.write_manifest(where, replace(manifest, files=image.measure(where)), key)
     return where
 
 
-def unpacked(folder: Path, into: Path) -> dict[str, bytes]:
-    manifest = image.read_manifest(folder)
+def write_all(pipe: int, content: bytes) -> None:
+    with open(pipe, "wb", closefd=False) as file:
+        file.write(content)
+
+
+def unpacked(folder: Path, key: bytes | None) -> dict[str, bytes]:
+    manifest = image.read_manifest(folder, key)
     image.verify(folder, manifest)
-    image.unpack(folder, manifest, into)
-    return {str(path.relative_to(into)): path.read_bytes() for path in into.rglob("*") if path.is_file()}
+    return {name: given(folder, stored, key) for name, stored in image.stored(manifest).items()}
 
 
-def test_what_was_written_is_read(folder: Path, tmp_path: Path) -> None:
-    manifest = image.read_manifest(folder)
+def given(folder: Path, stored: str, key: bytes | None) -> bytes:
+    with image.flow(lambda end: image.give(folder, stored, end, key)) as pipe, open(pipe, "rb", closefd=False) as file:
+        return file.read()
+
+
+def suffix(key: bytes | None) -> str:
+    return "" if key is None else ".sealed"
+
+
+def test_what_was_written_is_read(folder: Path, key: bytes | None) -> None:
+    manifest = image.read_manifest(folder, key)
     assert manifest.facts == FACTS
-    assert set(manifest.files) == {"memory/pages-1.img", "files.tar"}
-    assert unpacked(folder, tmp_path / "out") == {"memory/pages-1.img": b"page" * (1 << 19), "files.tar": b"small"}
+    assert set(manifest.files) == {name + suffix(key) for name in CONTENTS}
+    assert unpacked(folder, key) == CONTENTS
 
 
-@pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
-def test_compressed_files_are_the_same_when_unpacked(folder: Path, tmp_path: Path) -> None:
-    before = unpacked(folder, tmp_path / "before")
-    assert image.pack(folder) < 100_000
-    assert not (folder / "memory" / "pages-1.img").exists()
-    assert unpacked(folder, tmp_path / "after") == before
-    assert image.pack(folder) < 100_000, "there is nothing left to compress"
+@needs_zstd
+def test_compressed_files_are_the_same_when_unpacked(folder: Path, key: bytes | None) -> None:
+    assert image.pack(folder, key) < 100_000
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {
+        "manifest.json",
+        f"pages-1.img.zst{suffix(key)}",
+        f"files.tar{suffix(key)}",
+    }
+    assert unpacked(folder, key) == CONTENTS
+    assert image.pack(folder, key) < 100_000, "there is nothing left to compress"
 
 
-@pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
+@needs_zstd
 @pytest.mark.parametrize("step", range(12))
 def test_compressing_may_end_at_any_moment(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    folder: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Every change of the folder is a moment at which the power may fail."""
-    before = unpacked(folder, tmp_path / "before")
     left = step
 
     class PowerFailure(BaseException):
@@ -74,27 +106,75 @@ def test_compressing_may_end_at_any_moment(
 
         return instead
 
-    for owner, name in ((Path, "rename"), (Path, "unlink"), (os, "fsync"), (subprocess, "run")):
+    for owner, name in ((Path, "rename"), (Path, "unlink"), (os, "fsync"), (image, "_write")):
         monkeypatch.setattr(owner, name, failing(getattr(owner, name)))
     try:
-        image.pack(folder)
+        image.pack(folder, key)
     except PowerFailure:
         pass
     finally:
         monkeypatch.undo()
-    assert unpacked(folder, tmp_path / "after") == before
+    assert unpacked(folder, key) == CONTENTS
 
 
 def test_a_failing_compressor_leaves_the_image_as_it_was(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = unpacked(folder, tmp_path / "before")
     monkeypatch.setattr(image, "packer", lambda: "/bin/false")
     with pytest.raises(OSError, match="false"):
-        image.pack(folder)
+        image.pack(folder, key)
     assert list(folder.rglob("*.part")) == []
     monkeypatch.undo()
-    assert unpacked(folder, tmp_path / "after") == before
+    assert unpacked(folder, key) == CONTENTS
+
+
+def test_nothing_of_what_is_encrypted_can_be_read(tmp_path: Path) -> None:
+    folder = make(
+        tmp_path / "image", KEY, {"memory/pages-1.img": 99 * b"correct horse battery staple", "files.tar": b""}
+    )
+    for path in folder.rglob("*"):
+        assert path.is_dir() or b"correct horse" not in path.read_bytes()
+        assert not path.stat().st_mode & 0o077 or path.is_dir() or path.name == "manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("made_with", "read_with", "why"),
+    [
+        (KEY, None, "it is encrypted, and this desktop has not been given a key"),
+        (None, KEY, "it is not encrypted, and here only those are taken that are"),
+        (KEY, KEY[::-1], "it was not made with this session's key, or has been changed"),
+    ],
+)
+def test_an_image_needs_its_own_key(tmp_path: Path, made_with: bytes | None, read_with: bytes | None, why: str) -> None:
+    with pytest.raises(ImageError, match=why):
+        image.read_manifest(make(tmp_path / "image", made_with), read_with)
+
+
+def test_a_forged_manifest_is_refused(tmp_path: Path) -> None:
+    """Files of another image of the same session, all genuine, do not become part of this one."""
+    folder, other = make(tmp_path / "image", KEY), make(tmp_path / "other", KEY)
+    fields = json.loads((folder / "manifest.json").read_text())
+    stolen = json.loads((other / "manifest.json").read_text())
+    for forged in (
+        {**fields, "root": 1},
+        {**fields, "files": stolen["files"]},
+        {**fields, "signature": stolen["signature"]},
+        {**fields, "signature": ""},
+        {**fields, "signature": 5},
+    ):
+        (folder / "manifest.json").write_text(json.dumps(forged))
+        with pytest.raises(ImageError, match="it was not made with this session's key, or has been changed"):
+            image.read_manifest(folder, KEY)
+
+
+def test_a_file_that_is_changed_after_it_was_checked_is_noticed(tmp_path: Path) -> None:
+    """Whoever owns the folder may change a file between the checksum and its use."""
+    folder = make(tmp_path / "image", KEY)
+    name = "memory/pages-1.img.sealed"
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ImageError, match=r"pages-1.img.sealed is damaged: it was not written with this key"):
+        given(folder, name, KEY)
 
 
 @pytest.mark.parametrize(
@@ -109,26 +189,27 @@ def test_a_failing_compressor_leaves_the_image_as_it_was(
         ("facts", None, "damaged"),
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, name: str, value: object, why: str) -> None:
+def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: object, why: str) -> None:
+    folder = make(tmp_path / "image", None)
     fields = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**fields, name: value}))
     with pytest.raises(ImageError, match=why):
-        image.read_manifest(folder)
+        image.read_manifest(folder, None)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"x" * (2 << 20)])
-def test_a_manifest_that_is_none_is_refused(folder: Path, text: bytes) -> None:
+def test_a_manifest_that_is_none_is_refused(folder: Path, key: bytes | None, text: bytes) -> None:
     (folder / "manifest.json").write_bytes(text)
     with pytest.raises(ImageError, match="manifest"):
-        image.read_manifest(folder)
+        image.read_manifest(folder, key)
 
 
-def test_a_planted_link_is_refused_and_a_planted_file_never_unpacked(folder: Path, tmp_path: Path) -> None:
+def test_a_planted_link_is_refused_and_a_planted_file_never_given(folder: Path, key: bytes | None) -> None:
     (folder / "memory" / "seccomp.img").write_text("planted")
-    assert "memory/seccomp.img" not in unpacked(folder, tmp_path / "out")
+    assert "memory/seccomp.img" not in unpacked(folder, key)
     (folder / "memory" / "link").symlink_to("/etc/passwd")
     with pytest.raises(ImageError, match="link"):
-        image.verify(folder, image.read_manifest(folder))
+        image.verify(folder, image.read_manifest(folder, key))
 
 
 @pytest.mark.parametrize(
@@ -157,11 +238,15 @@ def program(folder: Path, body: str) -> str:
     return str(path)
 
 
+def no_images(mode: Literal["capture", "serve"]) -> ImageStream:
+    return ImageStream(mode, lambda name, pipe: None)
+
+
 def test_a_restore_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CRIU spins for ever on a truncated file of pages."""
     monkeypatch.setattr(criu, "RESTORE_LIMIT", 0.5)
     with pytest.raises(criu.CriuError, match="not done after"):
-        criu.restore(program(tmp_path, "while :; do :; done"), tmp_path, tmp_path / "log")
+        criu.restore(program(tmp_path, "while :; do :; done"), no_images("serve"), tmp_path / "log")
 
 
 @pytest.mark.parametrize(
@@ -175,11 +260,9 @@ def test_a_restore_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_the_reason_is_the_first_that_is_one(tmp_path: Path, log: str, said: str) -> None:
-    (tmp_path / "dump.log").write_text(log)
-    (tmp_path / "images").mkdir()
     writes = program(tmp_path, f"for last; do :; done; cat > \"$last\" <<'END'\n{log}END\nexit 1")
     with pytest.raises(criu.CriuError) as caught:
-        criu.dump(writes, 1, tmp_path / "images")
+        criu.dump(writes, 1, no_images("capture"), tmp_path / "dump.log")
     assert str(caught.value) == said
 
 

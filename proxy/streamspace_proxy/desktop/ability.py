@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamspace_proxy.desktop import criu, privileges
@@ -27,6 +27,8 @@ class Ability:
     """The command, to be given by an administrator, that would change it; None where there is none."""
     enter_namespaces: bool = False
     """Whether the desktop needs namespaces of its own."""
+    key: bytes | None = field(default=None, repr=False)
+    """What memory images are encrypted with; None: they are not."""
 
     @property
     def memory(self) -> bool:

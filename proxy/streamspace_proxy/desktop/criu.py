@@ -1,4 +1,4 @@
-"""Runs CRIU (criu(8), 4.1 or later, `--unprivileged`). Knows processes and folders, no desktops."""
+"""Runs CRIU (criu(8), 4.1 or later, `--unprivileged`). Knows processes and streams, no desktops."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from streamspace_proxy.desktop.image_stream import ImageStream
+
 OLDEST = (4, 1)
 """Debian bookworm's 3.17 does not know `--unprivileged` as it is needed."""
 DUMP_LIMIT, RESTORE_LIMIT = 120.0, 60.0
 """Seconds. A restore from a truncated file of pages would never end by itself."""
-_OPTIONS = ("--unprivileged", "--tcp-established", "--network-lock", "skip", "--ext-unix-sk", "--file-locks", "-v2")
+_OPTIONS = (
+    "--unprivileged",
+    "--tcp-established",
+    "--network-lock",
+    "skip",
+    "--ext-unix-sk",
+    "--file-locks",
+    "--stream",
+    "-v2",
+)
 _GHOST_LIMIT = "512M"
 """Largest file without a name that is kept with the memory."""
 
@@ -57,37 +68,46 @@ def is_new_enough(text: str) -> bool:
     return tuple(int(part) for part in text.split(".")[:2] if part) >= OLDEST
 
 
-def dump(program: str, root: int, folder: Path) -> None:
-    """Write the tree of `root` into `folder`; all its processes are stopped afterwards. Raises CriuError."""
-    command = [program, "dump", "-D", str(folder), "-t", str(root), "--leave-stopped", "--ghost-limit", _GHOST_LIMIT]
-    _run(command, folder.parent / "dump.log", DUMP_LIMIT)
+def dump(program: str, root: int, images: ImageStream, log: Path) -> None:
+    """Hand over the tree of `root`; all its processes are stopped afterwards. Raises CriuError."""
+    _run([program, "dump", "-t", str(root), "--leave-stopped", "--ghost-limit", _GHOST_LIMIT], images, log, DUMP_LIMIT)
 
 
-def restore(program: str, folder: Path, log: Path) -> None:
-    """Bring the tree in `folder` back, as children of ours; raises CriuError, and parts of the tree may be there."""
-    _run([program, "restore", "-D", str(folder), "-d"], log, RESTORE_LIMIT)
+def restore(program: str, images: ImageStream, log: Path) -> None:
+    """Bring a tree back, as children of ours; raises CriuError, and parts of the tree may be there."""
+    _run([program, "restore", "-d"], images, log, RESTORE_LIMIT)
 
 
-def _run(command: list[str], log: Path, limit: float) -> None:
+def _run(command: list[str], images: ImageStream, log: Path, limit: float) -> None:
     log.unlink(missing_ok=True)
     try:
-        done = subprocess.run(
-            [*command, *_OPTIONS, "-o", str(log)],
-            check=False,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=limit,
-        )
+        code = _attended([*command, *_OPTIONS, "-D", str(images.folder), "-o", str(log)], images, limit)
     except subprocess.TimeoutExpired:
         raise CriuError(f"it was not done after {limit:.0f} seconds") from None
     except OSError as error:
         raise CriuError(f"{command[0]}: {error.strerror}") from error
-    if done.returncode < 0:
-        raise CriuError(f"CRIU was ended by signal {-done.returncode}")
-    if done.returncode != 0:
+    if images.error is not None:
+        raise images.error
+    if code < 0:
+        raise CriuError(f"CRIU was ended by signal {-code}")
+    if code != 0:
         raise CriuError(reason(log))
+
+
+def _attended(command: list[str], images: ImageStream, limit: float) -> int:
+    """Run CRIU beside what takes or gives its images; returns its exit code once all is taken."""
+    nothing, code = subprocess.DEVNULL, -1
+    try:
+        with subprocess.Popen(command, cwd="/", stdin=nothing, stdout=nothing, stderr=nothing) as process:
+            images.start(process)
+            try:
+                code = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+    finally:
+        images.close(whole=code == 0)
+    return code
 
 
 def reason(log: Path) -> str:

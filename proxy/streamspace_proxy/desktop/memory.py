@@ -12,14 +12,18 @@ import shutil
 import signal
 import tarfile
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from streamspace_proxy.desktop import criu, freezing, image, runtime_files, tree
+from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.connections import outside_connections
 from streamspace_proxy.desktop.facts import Facts, here, mismatch
 from streamspace_proxy.desktop.image import ImageError, Manifest
+from streamspace_proxy.desktop.image_stream import ImageStream
 from streamspace_proxy.desktop.processes import descendants
 from streamspace_proxy.desktop.settings import Settings
 from streamspace_proxy.desktop.windows import top_windows
@@ -47,14 +51,15 @@ class Kept:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def keep(program: str, settings: Settings, root: int, display: str, folder: Path) -> Kept:
+def keep(able: Ability, settings: Settings, root: int, display: str, folder: Path) -> Kept:
     """Put the tree of `root` into an image at `folder` and end it; raises SleepError, and then it goes on.
 
-    `program` is CRIU. We must be the first process of the PID namespace: ending the tree ends all in it.
+    We must be the first process of the PID namespace: ending the tree ends all in it.
     """
+    program, key = _program(able), able.key
     if folder == settings.sleep_folder:
         _make_room(folder)
-    _check_folder(folder)
+    _check_folder(folder, (settings.restore, settings.sleep_folder))
     kept, clock = Kept(0), Clock()
     pids = tree.members(root)
     _refuse_what_cannot_be_kept(pids, settings)
@@ -68,15 +73,15 @@ def keep(program: str, settings: Settings, root: int, display: str, folder: Path
         for new in (aside, aside / image.MEMORY):
             new.mkdir(0o700)
         manifest = _describe(program, settings, root, display)
-        criu.dump(program, root, aside / image.MEMORY)
+        take = partial(_take_memory, aside, key)
+        criu.dump(program, root, ImageStream("capture", take), aside / "dump.log")
         kept.seconds["dump"] = clock.lap()
-        _save_files(aside, settings, root)
+        _save_files(aside, settings, root, key)
         (aside / "dump.log").unlink(missing_ok=True)
         kept.seconds["files"] = clock.lap()
         manifest = replace(manifest, files=image.measure(aside))
-        image.write_manifest(aside, manifest)
-        aside.rename(folder)
-        image.sync_folder(folder.parent)
+        image.write_manifest(aside, manifest, key)
+        image.put_in_place(aside, folder)
         kept.seconds["hash"] = clock.lap()
     except (OSError, criu.CriuError, ImageError) as error:
         freezing.go_on(pid for pid in tree.members(root) if pid not in stood_still)
@@ -88,31 +93,48 @@ def keep(program: str, settings: Settings, root: int, display: str, folder: Path
     return kept
 
 
-def bring_back(program: str, settings: Settings, folder: Path) -> int:
+def bring_back(able: Ability, settings: Settings, folder: Path) -> int:
     """Restore the tree of an image as children of ours; returns the PID of its root.
 
     Raises SleepError; then no process of it is left, nor anything of it in the runtime folder.
     """
+    program, key = _program(able), able.key
     try:
-        manifest = image.read_manifest(folder)
+        manifest = image.read_manifest(folder, key)
         _check_match(manifest, settings, here(criu.version(program) or ""))
         image.verify(folder, manifest)
     except (OSError, ImageError) as error:
         raise SleepError(_not_restored(settings, _why(error))) from error
-    unpacked = folder.with_name(f"{folder.name}.unpacked")  # on a disk: the runtime folder may be in memory
-    shutil.rmtree(unpacked, ignore_errors=True)
     try:
-        image.unpack(folder, manifest, unpacked)
-        runtime_files.put_back(unpacked / image.FILES, settings.runtime_dir)
-        criu.restore(program, unpacked / image.MEMORY, settings.path("restore.log"))
+        _restore(program, settings, folder, image.stored(manifest), key)
         _wait_for_windows(manifest, settings)
     except (OSError, ImageError, criu.CriuError, tarfile.TarError) as error:
         end_all()
         runtime_files.clear(settings.runtime_dir)
         raise SleepError(_not_restored(settings, _why(error))) from error
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
     return manifest.root
+
+
+def _restore(program: str, settings: Settings, folder: Path, names: Mapping[str, str], key: bytes | None) -> None:
+    if image.FILES not in names:
+        raise ImageError(f"its file {image.FILES} is missing")
+    with image.flow(lambda end: image.give(folder, names[image.FILES], end, key)) as archive:
+        runtime_files.put_back(archive, settings.runtime_dir)
+
+    def give(name: str, pipe: int) -> None:
+        image.give(folder, names[f"{image.MEMORY}/{name}"], pipe, key)
+
+    images = ImageStream("serve", give, lambda name: f"{image.MEMORY}/{name}" in names)
+    criu.restore(program, images, settings.path("restore.log"))
+
+
+def _take_memory(folder: Path, key: bytes | None, name: str, pipe: int) -> None:
+    image.take(folder, f"{image.MEMORY}/{name}", pipe, key)
+
+
+def _program(able: Ability) -> str:
+    assert able.program is not None, "whoever calls us has looked"
+    return able.program
 
 
 def end_all() -> None:
@@ -135,28 +157,19 @@ def end_all() -> None:
 
 
 def _make_room(folder: Path) -> None:
-    """Make the session's own folder for images, and remove an earlier one: what it was of lives, or was given up."""
+    """Make the session's own folder for images."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.parent.chmod(0o700)  # whatever the umask
-        discard(folder)
     except OSError as error:
         raise SleepError(f"The memory cannot be kept: {_why(error)}.") from error
 
 
-def discard(folder: Path) -> None:
-    """Remove an image, and what was left of one that was being written or unpacked; raises OSError."""
-    for path in (folder, *(folder.with_name(f"{folder.name}{suffix}") for suffix in (".part", ".unpacked"))):
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.is_dir():
-            shutil.rmtree(path)
-
-
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, ours: Collection[Path | None]) -> None:
+    """Refuse a folder that cannot be, or that is there already and not one of `ours`, which is replaced."""
     if not folder.is_absolute() or not folder.parent.is_dir():
         raise SleepError("`folder` must be an absolute path in a folder that exists.")
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and folder not in ours:
         raise SleepError(f"`folder`: there is something at {folder} already.")
 
 
@@ -196,9 +209,10 @@ def _mib(size: int) -> int:
     return -(-size >> 20)
 
 
-def _save_files(aside: Path, settings: Settings, root: int) -> None:
+def _save_files(aside: Path, settings: Settings, root: int, key: bytes | None) -> None:
     opened = tree.opened_files(tree.members(root))
-    runtime_files.save(aside / image.FILES, settings.runtime_dir, opened)
+    with image.flow(lambda end: runtime_files.save(end, settings.runtime_dir, opened)) as archive:
+        image.take(aside, image.FILES, archive, key)
 
 
 def _describe(program: str, settings: Settings, root: int, display: str) -> Manifest:

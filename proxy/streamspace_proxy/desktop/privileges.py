@@ -20,6 +20,7 @@ SETPCAP, SYS_PTRACE, CHECKPOINT_RESTORE = 8, 19, 40
 NEEDED = (SETPCAP, SYS_PTRACE, CHECKPOINT_RESTORE)
 """What CRIU runs with. Without SETPCAP a dump works and its restore hangs."""
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
+_CLONE_NEWTIME = 0x80
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_SLAVE = 2, 4, 8, 0x1000, 0x4000, 0x80000
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 4, 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -89,9 +90,15 @@ def try_namespaces() -> str | None:
     return reason or None
 
 
-def enter_namespaces() -> int:
-    """Move into namespaces of our own; returns 0 in the new first process, and in the caller its PID, as fork does."""
+def enter_namespaces(clock_behind: float = 0.0) -> int:
+    """Move into namespaces of our own; returns 0 in the new first process, and in the caller its PID, as fork does.
+
+    There the clock is set forward by `clock_behind` seconds, where the kernel lets us.
+    """
     _unshare()
+    if clock_behind > 0:
+        with contextlib.suppress(OSError):
+            _set_clock_forward(clock_behind)
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -129,6 +136,16 @@ def _unshare() -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
+
+
+def _set_clock_forward(seconds: float) -> None:
+    """Have our children see a CLOCK_MONOTONIC that is ahead: time_namespaces(7), in which offsets are the machine's."""
+    _check(_libc.unshare(_CLONE_NEWTIME), "unshare")
+    with open("/proc/self/timens_offsets", encoding="ascii") as file:
+        offsets = {name: int(whole) for name, whole, _ in map(str.split, file)}
+    ahead = int(seconds) + 1
+    with open("/proc/self/timens_offsets", "w", encoding="ascii") as file:
+        file.write("".join(f"{name} {whole + ahead} 0\n" for name, whole in offsets.items()))
 
 
 def _mount_own() -> None:

@@ -18,9 +18,9 @@ OTHERS = frozenset({"session.log", "streamer.log"})
 """In the runtime folder, but of the runner and the streamer."""
 
 
-def save(archive: Path, runtime_dir: Path, opened: Iterable[str]) -> None:
-    """Write the runtime folder and the files of `opened` that lie in ROOTS into `archive`; raises OSError."""
-    with archive.open("xb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+def save(archive: int, runtime_dir: Path, opened: Iterable[str]) -> None:
+    """Write the runtime folder and the files of `opened` that lie in ROOTS into a pipe; raises OSError."""
+    with open(archive, "wb", closefd=False) as file, tarfile.open(fileobj=file, mode="w|") as tar:
         names = [runtime_dir, *_below(runtime_dir, lambda path: path.parent != runtime_dir or path.name not in OTHERS)]
         for path in [*names, *_temporary(opened, runtime_dir)]:
             # A file may go at any time: what is not there is not needed, or CRIU says so.
@@ -28,10 +28,10 @@ def save(archive: Path, runtime_dir: Path, opened: Iterable[str]) -> None:
                 tar.add(path, arcname=str(path).lstrip("/"), recursive=False)
 
 
-def put_back(archive: Path, runtime_dir: Path) -> None:
-    """Unpack the runtime folder as it was, and elsewhere what is missing; raises OSError, tarfile.TarError."""
+def put_back(archive: int, runtime_dir: Path) -> None:
+    """Unpack from a pipe the runtime folder as it was, and elsewhere what is missing; raises OSError, TarError."""
     own = str(runtime_dir).lstrip("/")
-    with tarfile.open(archive) as tar:
+    with open(archive, "rb", closefd=False) as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for member in tar:
             path = Path("/", member.name)
             inside = member.name == own or member.name.startswith(f"{own}/")

@@ -49,6 +49,8 @@ class Settings:
     """The memory image that the desktop is woken from."""
     sleep_folder: Path | None = None
     """Where its memory is kept when the session goes to sleep; what is there is ours to replace."""
+    keep_last: bool = False
+    """Whether that image is kept beside, when it is not needed any more."""
     memory_sleep: bool = False
     """Whether the app is known to live on when its memory was kept."""
     preload: str | None = None
@@ -153,10 +155,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     opened = environ.get("STREAMSPACE_OPEN") or None
     if opened is not None and not opened.startswith("/"):
         raise SettingsError("STREAMSPACE_OPEN must be an absolute path.")
+    keep = environ.get("STREAMSPACE_SLEEP_KEEP") or "no"
+    if keep not in ("no", "last"):
+        raise SettingsError("STREAMSPACE_SLEEP_KEEP must be `no` or `last`.")
     command = _text_list(template, "command", 1)
     return Settings(
         restore=_folder(environ, "STREAMSPACE_RESTORE", "a memory image's folder"),
         sleep_folder=_folder(environ, "STREAMSPACE_SLEEP_FOLDER", "a folder for the session's memory image"),
+        keep_last=keep == "last",
         memory_sleep=_memory_sleep(template),
         title=str(template.get("title") or command[0]),
         command=command,

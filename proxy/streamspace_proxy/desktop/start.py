@@ -6,14 +6,15 @@ import asyncio
 import os
 import signal
 import sys
+import time
 import traceback
 from dataclasses import replace
 from typing import Any
 
-from streamspace_proxy.desktop import ability, memory, privileges
+from streamspace_proxy.desktop import ability, image, memory, privileges, sleep_key
 from streamspace_proxy.desktop.init import live
 from streamspace_proxy.desktop.logs import CappedLog
-from streamspace_proxy.desktop.processes import adopt_orphans, die_with_parent
+from streamspace_proxy.desktop.processes import adopt_orphans, die_with_parent, hide_from_same_user
 from streamspace_proxy.desktop.settings import Settings, SettingsError, make_shared, read_settings
 from streamspace_proxy.desktop.supervisor import Supervisor
 
@@ -35,9 +36,11 @@ def main() -> int:
         outer = None
         if able.enter_namespaces:
             outer = privileges.OuterPids()
-            if pid := privileges.enter_namespaces():
+            if pid := privileges.enter_namespaces(_clock_behind(settings)):
+                sleep_key.forget(os.environ)
                 die_with_parent(signal.SIGTERM, parent)  # taken back by the kernel when capabilities change
                 return privileges.stand_before(pid)
+        able = _take_key(able)
         if able.memory:
             settings = replace(settings, preload=str(ability.SHIM))
         root, restored = _wake(settings, able)
@@ -49,16 +52,32 @@ def main() -> int:
         return 2
 
 
+def _clock_behind(settings: Settings) -> float:
+    """Return by how many seconds this machine's clock is behind that of the image that is to be restored here."""
+    return 0.0 if settings.restore is None else max(0.0, image.uptime_of(settings.restore) - time.monotonic())
+
+
+def _take_key(able: ability.Ability) -> ability.Ability:
+    """Have images encrypted with the key that we are given; where there ought to be one, no memory is kept without."""
+    try:
+        key = sleep_key.take(os.environ)
+    except sleep_key.SleepKeyError as error:
+        return replace(able, program=None, why_not=f"Memory is kept encrypted only, and it cannot be. {error}")
+    if key is not None:
+        hide_from_same_user()
+    return replace(able, key=key)
+
+
 def _wake(settings: Settings, able: ability.Ability) -> tuple[int | None, dict[str, Any] | None]:
     """Bring the memory image back that the settings name; returns the tree's root and what the status is to tell."""
     if settings.restore is None:
         return None, None
-    told: dict[str, Any] = {"from": str(settings.restore), "ok": False}
+    told: dict[str, Any] = {"from": str(settings.restore), "ok": False, "image": str(settings.restore)}
     if able.program is None:
         said = f"{settings.title} has been started anew, because its memory cannot be brought back here. {able.why_not}"
         return None, {**told, "said": said}
     try:
-        root = memory.bring_back(able.program, settings, settings.restore)
+        root = memory.bring_back(able, settings, settings.restore)
     except memory.SleepError as error:
         print(f"streamspace desktop: {error}", file=sys.stderr)
         return None, {**told, "said": str(error)}

@@ -27,10 +27,10 @@ from streamspace_proxy.desktop.privileges import OuterPids
 from streamspace_proxy.desktop.processes import descendants
 from streamspace_proxy.desktop.settings import Settings
 
-PROVEN = 60.0
-"""Seconds for which a woken desktop has to live until its image is of no use any more."""
 END_LIMIT = 8.0
 """Seconds that a tree gets to end by itself; it ends its programs by force long before."""
+TRIAL = 60.0
+"""Seconds that a woken desktop has to live until its image is not needed any more."""
 SleepState = Literal["awake", "frozen", "hibernating", "asleep"]
 
 
@@ -63,6 +63,7 @@ class Supervisor:
         self._packed = False
         self._stopped: list[int] = []
         self._one_at_a_time = asyncio.Lock()
+        self._trial: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._tree_ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -73,7 +74,8 @@ class Supervisor:
         self._watch_tree()
         await self._control.start(self._settings.path("desktop.sock"), for_group=self._settings.shared)
         self._link.start()
-        woken = asyncio.create_task(self._after_waking())
+        if self._restored is not None and self._restored["ok"]:
+            self._trial = asyncio.create_task(self._after_waking(Path(self._restored["image"])))
         stop = asyncio.create_task(self._stop.wait())
         waiting: list[asyncio.Future[Any]] = [stop, self._tree_ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -81,7 +83,8 @@ class Supervisor:
             asleep = self._sleep == "asleep"
         if asleep:  # we answer until we are told to stop
             await stop
-        woken.cancel()
+        if self._trial is not None:
+            self._trial.cancel()
         code = await self._end_tree()
         await self._link.close()
         await self._control.close()
@@ -156,9 +159,9 @@ class Supervisor:
                 raise RefusedError(str(self._ability.why_not))
             if self._tree_status["state"] != "running" or self._tree_status["display"] is None:
                 raise RefusedError("The memory of a desktop that is not running cannot be kept.")
-            return await self._hibernate(self._ability.program, Path(folder))
+            return await self._hibernate(Path(folder))
 
-    async def _hibernate(self, program: str, folder: Path) -> dict[str, Any]:
+    async def _hibernate(self, folder: Path) -> dict[str, Any]:
         was, stopped = self._sleep, self._stopped
         freezing.go_on(stopped)  # the X server has to see that the streamer lets go
         self._stopped = []
@@ -166,7 +169,7 @@ class Supervisor:
         self._set("hibernating")
         await self._link.close()
         try:
-            kept = await asyncio.to_thread(memory.keep, program, self._settings, self._root, display, folder)
+            kept = await asyncio.to_thread(memory.keep, self._ability, self._settings, self._root, display, folder)
         except memory.SleepError as error:
             self._link.start()
             if was == "frozen":
@@ -176,7 +179,8 @@ class Supervisor:
         self._kept = {"bytes": kept.bytes, "seconds": kept.seconds}
         self._set("asleep")
         # The session counts as asleep; a thread of the loop's own would hold up its end.
-        threading.Thread(target=_pack, args=(folder, asyncio.get_running_loop(), self._on_packed), daemon=True).start()
+        done = asyncio.get_running_loop(), self._on_packed
+        threading.Thread(target=_pack, args=(folder, self._ability.key, *done), daemon=True).start()
         return dict(self._kept)
 
     def _on_packed(self, size: int | None) -> None:
@@ -186,21 +190,10 @@ class Supervisor:
         self._packed = True
         self._control.publish()
 
-    async def _after_waking(self) -> None:
-        """Open the file that the session was started with; remove the image when the desktop has proven to live."""
-        folder = self._settings.restore
-        if folder is None or self._restored is None or not self._restored["ok"]:
-            return
-        if self._settings.open is not None:
-            await self._open_when_awake(self._settings.open)
-        await asyncio.sleep(PROVEN)
-        if self._sleep in ("awake", "frozen"):  # else it may be a new one
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(memory.discard, folder)
-
-    async def _open_when_awake(self, path: str) -> None:
-        deadline = time.monotonic() + END_LIMIT
-        while time.monotonic() < deadline:
+    async def _open_when_awake(self) -> None:
+        """Open the file that a woken session was started with."""
+        path, deadline = self._settings.open, time.monotonic() + END_LIMIT
+        while path is not None and time.monotonic() < deadline:
             if self._tree_status["display"] is not None:
                 try:
                     await self.open_file(path)
@@ -208,6 +201,28 @@ class Supervisor:
                     print(f"streamspace desktop: {path} was not opened: {error}", file=sys.stderr)
                 return
             await asyncio.sleep(0.05)
+
+    async def _after_waking(self, image_folder: Path) -> None:
+        await self._open_when_awake()
+        await self._let_go_of_image(image_folder)
+
+    async def _let_go_of_image(self, folder: Path) -> None:
+        """Remove the image that we were woken from, or keep it as the last one, after a minute of life."""
+        assert self._restored is not None
+        while True:
+            await asyncio.sleep(TRIAL)
+            async with self._one_at_a_time:
+                if self._sleep == "asleep":  # what is there now is a new one
+                    return
+                if self._sleep == "awake":
+                    try:
+                        last = await asyncio.to_thread(_let_go, folder, keep=self._settings.keep_last)
+                    except OSError as error:
+                        print(f"streamspace desktop: {folder} stays: {error}", file=sys.stderr)
+                        return
+                    self._restored["image"] = None if last is None else str(last)
+                    self._control.publish()
+                    return
 
     # Tools.
 
@@ -236,6 +251,8 @@ class Supervisor:
 
     def _on_status(self, told: dict[str, Any]) -> None:
         self._tree_status = told
+        if self._trial is not None and _has_failed(told):
+            self._trial.cancel()  # it can be woken once more
         self._control.publish()
 
     def _watch_tree(self) -> None:
@@ -265,10 +282,25 @@ class Supervisor:
         return 0 if asked else abs(self._tree_ended.result())
 
 
-def _pack(folder: Path, loop: asyncio.AbstractEventLoop, done: Callable[[int | None], None]) -> None:
+def _let_go(folder: Path, *, keep: bool) -> Path | None:
+    """Remove an image, or `keep` it as the last one; returns where it is then."""
+    if keep:
+        return image.set_aside(folder)
+    image.remove(folder)
+    return None
+
+
+def _has_failed(told: dict[str, Any]) -> bool:
+    """Whether the tree's status says that what was woken has not lived: neither its screen nor its app may crash."""
+    return told["state"] != "running" or bool(told["app"]["exit_code"]) or told["app"]["signal"] is not None
+
+
+def _pack(
+    folder: Path, key: bytes | None, loop: asyncio.AbstractEventLoop, done: Callable[[int | None], None]
+) -> None:
     size = None
     try:
-        size = image.pack(folder)
+        size = image.pack(folder, key)
     except (OSError, image.ImageError) as error:
         print(f"streamspace desktop: {folder} was not compressed: {error}", file=sys.stderr)
     with contextlib.suppress(RuntimeError):  # we have been told to stop meanwhile
