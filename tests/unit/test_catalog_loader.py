@@ -39,7 +39,7 @@ def test_the_built_in_apps_load_without_a_problem() -> None:
         assert entry.template.packages
         assert entry.template.description.endswith(".")
         # What tests/session/test_sleep_apps.py puts to sleep and wakes.
-        awakes = entry.template.name in ("desktop", "gimp", "terminal")
+        awakes = entry.template.name in ("desktop", "gimp", "inkscape", "terminal")
         assert (entry.template.sleep.memory is MemorySleep.YES) is awakes
         assert 'viewBox="0 0 64 64"' in entry.icon_svg
         assert "<text" not in entry.icon_svg  # drawn, and not the letter of a missing icon
