@@ -103,7 +103,7 @@ async def test_no_program_finds_the_key() -> None:
     look = (
         "import os, pathlib; found = []\n"
         "for path in [*pathlib.Path('/proc').glob('[0-9]*/environ'), *pathlib.Path('/proc').glob('1/fd/*'),\n"
-        "             *pathlib.Path('/proc/1/mem'), pathlib.Path(os.environ['HOME'], 'key')]:\n"
+        "             pathlib.Path('/proc/1/mem'), pathlib.Path(os.environ['HOME'], 'key')]:\n"
         "    try:\n"
         "        with open(path, 'rb', opener=lambda *how: os.open(how[0], how[1] | os.O_NONBLOCK)) as file:\n"
         "            if path.name == 'mem': found.append(str(path)) if path.parts[2] == '1' else None\n"

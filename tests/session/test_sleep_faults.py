@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import shutil
@@ -72,67 +71,6 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
-
-
-KILLED = 'step=$(cat "{0}/step"); "$CRIU" "$@" & pid=$!; sleep "$step"; kill -9 $pid 2> /dev/null; wait $pid'
-
-
-async def test_criu_may_be_killed_at_any_moment_of_a_dump(open_path: Path) -> None:
-    env = {"STREAMSPACE_CRIU": failing_criu(open_path, KILLED.format(open_path))}
-    async with run_desktop(*SHELL, user=USER, sleep=YES, env=env) as running:
-        await running.running()
-        await settled(running)
-        image, unharmed = running.home / "image", 0
-        for step in itertools.count():
-            (open_path / "step").write_text(str(step / 50))
-            pid = (await running.status())["app"]["pid"]
-            answer = await running.request("hibernate", folder=str(image))
-            if answer["ok"]:
-                break
-            assert "CRIU" in answer["error"]
-            assert not image.exists()
-            unharmed += await lives_on(running, pid, f"alive{step}")
-        assert unharmed > 0, "it was never killed"
-        await running.request("stop")
-        await running.ended()
-        running.start_again(STREAMSPACE_RESTORE=str(image), STREAMSPACE_CRIU="")
-        assert (await running.running())["restored"]["ok"]
-        await works(running, "woken")
-
-
-async def lives_on(running: Running, pid: int, word: str) -> bool:
-    """Whether a desktop is as it was; when CRIU has taken a program with it, at least it can be had anew."""
-    with contextlib.suppress(AssertionError, ConnectionError):
-        await works(running, word)
-        if (await running.status())["app"]["pid"] == pid:
-            return True
-    # The X server, and with it the app, is started again by itself; an app alone is its user's to start.
-    status = await running.until(lambda status: status["app"]["pid"] != pid and status["state"] == "running")
-    if status["app"]["state"] == "exited":
-        await running.request("restart_app")
-    await running.running()
-    await works(running, f"again{word}")
-    return False
-
-
-async def test_criu_may_be_killed_at_any_moment_of_a_restore(open_path: Path) -> None:
-    program = failing_criu(open_path, KILLED.format(open_path))
-    async with run_desktop(*SHELL, user=USER, sleep=YES) as running:
-        await running.running()
-        image = running.home / "image"
-        await hibernate(running, image)
-        for step in itertools.count():
-            (open_path / "step").write_text(str(step / 100))
-            running.start_again(STREAMSPACE_RESTORE=str(image), STREAMSPACE_CRIU=program)
-            told = (await running.running())["restored"]
-            await works(running, f"alive{step}")
-            await running.request("stop")
-            assert await running.ended() == 0
-            await running.nothing_left()
-            if told["ok"]:
-                break
-            assert told["said"].startswith("Test app has been started anew, because its memory image could not be")
-        assert step > 0, "it was never killed"
 
 
 def truncate(path: Path) -> None:
