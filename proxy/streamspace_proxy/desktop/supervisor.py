@@ -295,9 +295,7 @@ def _has_failed(told: dict[str, Any]) -> bool:
     return told["state"] != "running" or bool(told["app"]["exit_code"]) or told["app"]["signal"] is not None
 
 
-def _pack(
-    folder: Path, key: bytes | None, loop: asyncio.AbstractEventLoop, done: Callable[[int | None], None]
-) -> None:
+def _pack(folder: Path, key: bytes | None, loop: asyncio.AbstractEventLoop, done: Callable[[int | None], None]) -> None:
     size = None
     try:
         size = image.pack(folder, key)
