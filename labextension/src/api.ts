@@ -3,7 +3,7 @@
  * made comes from outside, so that it carries JupyterLab's credentials there and none in a test.
  */
 import { eventData } from './sse';
-import type { Catalog, LaunchRequest, Progress, Session } from './tokens';
+import type { Catalog, LaunchRequest, Progress, Session, Sleep } from './tokens';
 
 /** Make a request below `<base>/streamspace/api/v1/`. */
 export type Request = (path: string, init?: RequestInit) => Promise<Response>;
@@ -36,6 +36,10 @@ export class Api {
 
   async stop(name: string): Promise<void> {
     await this.checked(sessionPath(name), { method: 'DELETE' });
+  }
+
+  async sleep(name: string, how: Sleep): Promise<void> {
+    await this.checked(`${sessionPath(name)}/${how}`, { method: 'POST' });
   }
 
   /** Yield what happens while the session starts, until the server ends the stream. */

@@ -7,12 +7,12 @@ import { refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { Widget } from '@lumino/widgets';
 
-import { appIcon, tileIcon } from './icons';
+import { appIcon, freezeIcon, sleepIcon, tileIcon } from './icons';
 import type { Model } from './model';
 import { selectedFile } from './openwith';
-import { phase } from './start';
+import { canFreeze, canHibernate, phase } from './start';
 import type { Tabs } from './tabs';
-import { CommandIDs, type App } from './tokens';
+import { CommandIDs, type App, type Session, type Sleep } from './tokens';
 import { tileCaption, tileLabel } from './words';
 
 export interface Parts {
@@ -28,6 +28,8 @@ export function addCommands(parts: Parts): void {
   addOpenWith(parts);
   addShow(parts);
   addStop(parts);
+  addSleep(parts, 'freeze');
+  addSleep(parts, 'hibernate');
   parts.app.commands.addCommand(CommandIDs.refresh, {
     label: parts.trans.__('Refresh Desktop Apps'),
     icon: refreshIcon,
@@ -144,16 +146,58 @@ function addShow({ app, model, tabs, trans }: Parts): void {
   });
 }
 
-function addStop({ app, model, tabs, trans }: Parts): void {
+type Target = Pick<Session, 'name' | 'title'>;
+
+const TARGET = {
+  args: { type: 'object', properties: { name: { type: 'string' }, title: { type: 'string' } } },
+} as const;
+
+/** The session that a command is for: the one it names, or the one in the current tab. */
+function targetOf(args: ReadonlyPartialJSONObject, tabs: Tabs): Target | null {
+  if (args.name !== undefined) {
+    return { name: text(args.name), title: text(args.title) || text(args.name) };
+  }
+  const desktop = tabs.current;
+  return desktop && phase(desktop.state) !== 'over'
+    ? { name: desktop.name, title: desktop.options.title }
+    : null;
+}
+
+/** What keeps a session as it is. Nothing is lost by it, so nobody is asked. */
+function addSleep({ app, model, tabs, trans }: Parts, how: Sleep): void {
+  const freeze = how === 'freeze';
   const target = (args: ReadonlyPartialJSONObject) => {
-    if (args.name !== undefined) {
-      return { name: text(args.name), title: text(args.title) || text(args.name) };
-    }
-    const desktop = tabs.current;
-    return desktop && phase(desktop.state) !== 'over'
-      ? { name: desktop.name, title: desktop.options.title }
-      : null;
+    const wanted = targetOf(args, tabs);
+    const session = wanted && model.session(wanted.name);
+    return session && (freeze ? canFreeze(session) : canHibernate(session)) ? wanted : null;
   };
+  const label = (title: string) =>
+    freeze ? trans.__('Freeze %1', title) : trans.__('Put %1 to sleep', title);
+  app.commands.addCommand(freeze ? CommandIDs.freeze : CommandIDs.hibernate, {
+    label: args => label(target(args)?.title ?? trans.__('Desktop App')),
+    icon: freeze ? freezeIcon : sleepIcon,
+    isEnabled: args => target(args) !== null,
+    describedBy: TARGET,
+    execute: async args => {
+      const session = target(args);
+      if (session) {
+        await model
+          .sleep(session.name, how)
+          .catch((error: Error) =>
+            showErrorMessage(
+              freeze
+                ? trans.__('%1 was not frozen', session.title)
+                : trans.__('%1 was not put to sleep', session.title),
+              error.message,
+            ),
+          );
+      }
+    },
+  });
+}
+
+function addStop({ app, model, tabs, trans }: Parts): void {
+  const target = (args: ReadonlyPartialJSONObject) => targetOf(args, tabs);
   app.commands.addCommand(CommandIDs.stop, {
     label: args => {
       const session = target(args);
@@ -161,9 +205,7 @@ function addStop({ app, model, tabs, trans }: Parts): void {
     },
     icon: stopIcon,
     isEnabled: args => target(args) !== null,
-    describedBy: {
-      args: { type: 'object', properties: { name: { type: 'string' }, title: { type: 'string' } } },
-    },
+    describedBy: TARGET,
     execute: async args => {
       const session = target(args);
       if (!session) {

@@ -4,9 +4,12 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { Step } from './start';
+import type { Session, SessionState } from './tokens';
+import { stateSince } from './words';
 
 interface Props {
   readonly icon: LabIcon;
+  readonly state: SessionState;
   readonly step: Exclude<Step, { kind: 'picture' }>;
   readonly title: string;
   readonly trans: TranslationBundle;
@@ -25,16 +28,18 @@ export function Curtain(props: Props): React.ReactElement {
 }
 
 function Waiting({
+  state,
   step,
   title,
   trans,
 }: Props & { step: Extract<Step, { kind: 'progress' }> }): React.ReactElement {
+  const heading = state === 'resuming' ? trans.__('Waking up %1', title) : trans.__('Starting %1', title);
   // No value: an honest "under way" until the first figure is there.
   const value = step.percent > 0 ? { value: step.percent } : {};
   return (
     <>
-      <h2>{trans.__('Starting %1', title)}</h2>
-      <progress max={100} {...value} aria-label={trans.__('Starting %1', title)} />
+      <h2>{heading}</h2>
+      <progress max={100} {...value} aria-label={heading} />
       <p role="status">{step.message}</p>
     </>
   );
@@ -46,21 +51,24 @@ function Over({ step, start, title, trans }: Props): React.ReactElement {
     <div className="streamspace-Curtain-over" role={step.kind === 'failed' ? 'alert' : 'status'}>
       <h2>{heading}</h2>
       <p>{text}</p>
-      <button type="button" className="jp-mod-styled jp-mod-accept" onClick={start}>
-        {button}
-      </button>
+      {button && (
+        <button type="button" className="jp-mod-styled jp-mod-accept" onClick={start}>
+          {button}
+        </button>
+      )}
     </div>
   );
 }
 
-function words(step: Props['step'], title: string, trans: TranslationBundle): [string, string, string] {
+/** Heading, text, and what the button says; none while there is nothing to do. */
+function words(
+  step: Props['step'],
+  title: string,
+  trans: TranslationBundle,
+): [string, string, string | null] {
   switch (step.kind) {
     case 'asleep':
-      return [
-        trans.__('%1 is asleep', title),
-        trans.__('It is kept as you left it.'),
-        trans.__('Wake it up'),
-      ];
+      return asleep(step.session, title, trans);
     case 'stopped':
       return [
         trans.__('%1 was stopped', title),
@@ -77,4 +85,15 @@ function words(step: Props['step'], title: string, trans: TranslationBundle): [s
       ];
     }
   }
+}
+
+function asleep(session: Session, title: string, trans: TranslationBundle): [string, string, string | null] {
+  const kept = trans.__('It is kept as you left it, unsaved work included.');
+  return session.state === 'hibernating'
+    ? [trans.__('%1 goes to sleep', title), kept, null]
+    : [
+        trans.__('%1 is asleep', title),
+        `${stateSince(session, new Date(), trans)}. ${kept}`,
+        trans.__('Wake it up'),
+      ];
 }

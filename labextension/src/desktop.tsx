@@ -44,6 +44,7 @@ export class Desktop extends Panel {
   private _transport: string | null = null;
   private _picture: HTMLIFrameElement | null = null;
   private _listed = false;
+  private _waking = false;
   private _viewerState: unknown = null;
   private _under = new AbortController();
   private _watching: IDisposable | null = null;
@@ -56,14 +57,17 @@ export class Desktop extends Panel {
     const session = model.session(this._name);
     this._listed ||= session !== undefined;
     const where = session ? phase(session.state) : 'over';
-    if (this._step.kind === 'picture') {
+    const { kind } = this._step;
+    if (kind === 'picture' || kind === 'asleep') {
       // An answer from before the session began does not mean that it has ended.
       if (session && where === 'asleep') {
         this._show({ kind: 'asleep', session });
       } else if (where === 'over' && this._listed && model.error === null) {
         this._show({ kind: 'stopped' });
       }
-    } else if ((this._step.kind === 'stopped' || this._step.kind === 'asleep') && where === 'live') {
+    }
+    if ((kind === 'stopped' || kind === 'asleep') && (where === 'live' || where === 'waiting')) {
+      this._waking = kind === 'asleep';
       this.attach();
     }
     this._changed.emit();
@@ -103,7 +107,7 @@ export class Desktop extends Panel {
   get state(): SessionState {
     switch (this._step.kind) {
       case 'progress':
-        return 'starting';
+        return this._waking ? 'resuming' : 'starting';
       case 'picture':
       case 'asleep':
         return this.options.model.session(this._name)?.state ?? this._step.session.state;
@@ -132,6 +136,7 @@ export class Desktop extends Panel {
   launch(open?: string): void {
     const { app, model } = this.options;
     const session = model.session(this._name);
+    this._waking = session?.state === 'sleeping';
     if (session && phase(session.state) === 'live') {
       // Nobody waits for the server to confirm what is known; should it be wrong, its answer says so soon.
       this._show({ kind: 'picture', session, url: session.url });
@@ -295,11 +300,11 @@ class CurtainWidget extends ReactWidget {
   }
 
   protected override render(): React.ReactElement | null {
-    const { options, step } = this.desktop;
+    const { options, state, step } = this.desktop;
     const { icon, title, trans } = options;
     if (step.kind === 'picture') {
       return null;
     }
-    return <Curtain {...{ icon, step, title, trans }} start={() => this.desktop.launch()} />;
+    return <Curtain {...{ icon, state, step, title, trans }} start={() => this.desktop.launch()} />;
   }
 }

@@ -45,7 +45,8 @@ export function addEntries(places: Places, model: Model, trans: TranslationBundl
   };
   model.changed.connect(renew);
   renew();
-  for (const command of [CommandIDs.stop, CommandIDs.refresh]) {
+  const { stop, freeze, hibernate, refresh } = CommandIDs;
+  for (const command of [stop, freeze, hibernate, refresh]) {
     places.palette?.addItem({ command, category });
   }
 }

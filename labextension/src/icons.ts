@@ -24,6 +24,20 @@ export const fullScreenIcon = new LabIcon({
   </svg>`,
 });
 
+export const freezeIcon = new LabIcon({
+  name: 'streamspace:freeze',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+    <path class="jp-icon3" fill="#616161" d="M6 5h4v14H6zm8 0h4v14h-4z"/>
+  </svg>`,
+});
+
+export const sleepIcon = new LabIcon({
+  name: 'streamspace:sleep',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+    <path class="jp-icon3" fill="#616161" d="M13 3a9 9 0 1 0 8 12.5A8 8 0 0 1 13 3z"/>
+  </svg>`,
+});
+
 type Look = 'plain' | 'missing' | 'live' | 'asleep';
 
 /** The icon of a tile: dimmed where the app is not installed, with a dot where it has a session. */

@@ -95,6 +95,8 @@ function sessionActions({ commands }: JupyterFrontEnd): SessionActions {
   return {
     open: session => void commands.execute(CommandIDs.launch, { app: session.app }),
     refresh: () => void commands.execute(CommandIDs.refresh).catch(() => undefined),
+    sleep: ({ name, title }, how) =>
+      void commands.execute(how === 'freeze' ? CommandIDs.freeze : CommandIDs.hibernate, { name, title }),
     stop: ({ name, title }) => void commands.execute(CommandIDs.stop, { name, title }),
   };
 }

@@ -12,7 +12,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { Api } from './api';
 import { ordered } from './order';
 import { phase } from './start';
-import type { App, Catalog, Session } from './tokens';
+import type { App, Catalog, Session, Sleep } from './tokens';
 
 const INTERVAL = 5_000;
 const SLOWEST = 60_000;
@@ -134,11 +134,20 @@ export class Model implements IDisposable {
   }
 
   /** End a session. */
-  async stop(name: string): Promise<void> {
+  stop(name: string): Promise<void> {
+    return this._change(this.api.stop(name));
+  }
+
+  /** Put a session to sleep. */
+  sleep(name: string, how: Sleep): Promise<void> {
+    return this._change(this.api.sleep(name, how));
+  }
+
+  private async _change(change: Promise<void>): Promise<void> {
     try {
-      await this.api.stop(name);
+      await change;
     } finally {
-      // What was under way when the session ended may still tell of it.
+      // What was under way when the session changed may still tell of it as it was.
       await this._refreshing?.catch(() => undefined);
       await this.refresh().catch(() => undefined);
     }

@@ -15,15 +15,17 @@ import type { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
-import { appIcon, desktopsIcon } from './icons';
+import { appIcon, desktopsIcon, freezeIcon, sleepIcon } from './icons';
 import type { Model } from './model';
-import type { Session } from './tokens';
+import { canFreeze, canHibernate } from './start';
+import type { Session, Sleep } from './tokens';
 import { stateSince } from './words';
 
 /** What the panel's buttons do. */
 export interface SessionActions {
   readonly open: (session: Session) => void;
   readonly refresh: () => void;
+  readonly sleep: (session: Pick<Session, 'name' | 'title'>, how: Sleep) => void;
   readonly stop: (session: Pick<Session, 'name' | 'title'>) => void;
 }
 
@@ -132,21 +134,20 @@ function SessionRow({
   model,
   trans,
   open,
+  sleep,
   stop,
 }: ListProps & { session: Session }): React.ReactElement {
   const app = model.app(session.app);
-  const leaving = session.state === 'stopping';
+  const leaving = session.state === 'stopping' || session.state === 'hibernating';
+  const opens =
+    session.state === 'sleeping' ? trans.__('Wake up %1', session.title) : trans.__('Open %1', session.title);
   return (
     <li data-state={session.state}>
       <button
         type="button"
         className="streamspace-Sessions-open"
-        aria-label={trans.__('Open %1', session.title)}
-        title={
-          session.state === 'sleeping'
-            ? trans.__('Wake up %1', session.title)
-            : trans.__('Open %1', session.title)
-        }
+        aria-label={opens}
+        title={session.why_not ? `${opens}\n${session.why_not}` : opens}
         disabled={leaving}
         onClick={() => open(session)}
       >
@@ -161,16 +162,48 @@ function SessionRow({
           <span>{stateSince(session, new Date(), trans)}</span>
         </span>
       </button>
-      <button
-        type="button"
-        className="streamspace-Sessions-stop"
-        aria-label={trans.__('Stop %1', session.title)}
-        title={trans.__('Stop %1', session.title)}
+      {canFreeze(session) && (
+        <RowButton
+          icon={freezeIcon}
+          label={trans.__('Freeze %1', session.title)}
+          onClick={() => sleep(session, 'freeze')}
+        />
+      )}
+      {canHibernate(session) && (
+        <RowButton
+          icon={sleepIcon}
+          label={trans.__('Put %1 to sleep', session.title)}
+          onClick={() => sleep(session, 'hibernate')}
+        />
+      )}
+      <RowButton
+        icon={stopIcon}
+        label={trans.__('Stop %1', session.title)}
         disabled={leaving}
         onClick={() => stop(session)}
-      >
-        <stopIcon.react tag="span" stylesheet="menuItem" aria-hidden="true" />
-      </button>
+      />
     </li>
+  );
+}
+
+interface RowButtonProps {
+  readonly disabled?: boolean;
+  readonly icon: LabIcon;
+  readonly label: string;
+  readonly onClick: () => void;
+}
+
+function RowButton({ disabled, icon, label, onClick }: RowButtonProps): React.ReactElement {
+  return (
+    <button
+      type="button"
+      className="streamspace-Sessions-act"
+      aria-label={label}
+      title={label}
+      disabled={disabled}
+      onClick={onClick}
+    >
+      <icon.react tag="span" stylesheet="menuItem" aria-hidden="true" />
+    </button>
   );
 }

@@ -33,6 +33,16 @@ export function phase(state: SessionState): 'waiting' | 'live' | 'asleep' | 'ove
   }
 }
 
+/** Whether its processes can be stopped so that they keep their memory. */
+export function canFreeze({ state }: Session): boolean {
+  return state === 'running';
+}
+
+/** Whether its memory can be put on disk. */
+export function canHibernate({ state, memory }: Session): boolean {
+  return phase(state) === 'live' && memory === true;
+}
+
 /** Longest wait before a progress stream that broke off is asked for again, in seconds. */
 const LONGEST_PAUSE = 5;
 

@@ -15,6 +15,10 @@ export const CommandIDs = {
   show: 'streamspace:show',
   /** `{name?, title?}`: end a session after asking; without a name, the one in the current tab. */
   stop: 'streamspace:stop',
+  /** `{name?, title?}`: stop a session's processes, which keep their memory; likewise. */
+  freeze: 'streamspace:freeze',
+  /** `{name?, title?}`: put a session's memory on disk and end its processes; likewise. */
+  hibernate: 'streamspace:hibernate',
   /** Read apps and sessions again. */
   refresh: 'streamspace:refresh',
 } as const;
@@ -30,6 +34,9 @@ export type SessionState =
   | 'stopping'
   | 'stopped'
   | 'failed';
+
+/** What can be done to a session so that it wakes as it was. */
+export type Sleep = 'freeze' | 'hibernate';
 
 /** One entry of the catalog. */
 export interface App {

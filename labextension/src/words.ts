@@ -42,19 +42,33 @@ export function transportLabel(transport: string, trans: TranslationBundle): str
   }
 }
 
-/** "Running since 14:05", with the date when that was another day. */
+/** "Running since 14:05", with the date when that was another day; "Asleep since 14:05, 412 MB". */
 export function stateSince(session: Session, now: Date, trans: TranslationBundle): string {
   const label = stateLabel(session.state, trans);
-  const asleep = session.state === 'frozen' || phase(session.state) === 'asleep';
+  const { state, asleep_bytes: bytes } = session;
+  const asleep = state === 'frozen' || phase(state) === 'asleep';
   const stamp = asleep ? (session.asleep_since ?? session.last_activity) : session.started;
   const time = stamp ? new Date(stamp) : null;
+  const size = state === 'sleeping' && typeof bytes === 'number' ? `, ${sizeLabel(bytes)}` : '';
   if (!time || Number.isNaN(time.getTime())) {
-    return label;
+    return label + size;
   }
   const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
   const today = time.toDateString() === now.toDateString();
   const format = today ? clock : { ...clock, day: 'numeric' as const, month: 'short' as const };
-  return trans.__('%1 since %2', label, new Intl.DateTimeFormat(undefined, format).format(time));
+  return trans.__('%1 since %2', label, new Intl.DateTimeFormat(undefined, format).format(time)) + size;
+}
+
+/** Bytes on disk, in megabytes or gigabytes. */
+function sizeLabel(bytes: number): string {
+  const giga = bytes >= 1e9;
+  const unit = giga ? 'gigabyte' : 'megabyte';
+  const format = new Intl.NumberFormat(undefined, {
+    style: 'unit',
+    unit,
+    maximumFractionDigits: giga ? 1 : 0,
+  });
+  return format.format(bytes / (giga ? 1e9 : 1e6));
 }
 
 /** Tooltip of a tile. */
@@ -63,7 +77,7 @@ export function tileCaption(app: App, session: Session | undefined, trans: Trans
   if (!app.installed) {
     return `${about}\n${trans.__('Not installed.')} ${app.install_hint ?? ''}`.trim();
   }
-  return session ? `${about}\n${stateLabel(session.state, trans)}` : about;
+  return session ? `${about}\n${stateSince(session, new Date(), trans)}` : about;
 }
 
 /** Label of a tile. */

@@ -200,6 +200,13 @@ async def test_the_tiles_of_jupyterlab(hub: TempHub) -> None:
         status, listed = await ask("GET", "sessions")
         assert "test-app" in [one["name"] for one in listed["sessions"]]
         assert "" not in [one["name"] for one in listed["sessions"]], "JupyterLab itself is no session"
+        # This hub runs no service, which alone puts memory to sleep.
+        assert (await ask("POST", "sessions/test-app/hibernate"))[0] == 501
+        assert (await ask("POST", "sessions/no-such/freeze"))[0] == 404
+        status, said = await ask("POST", "sessions/test-app/freeze")
+        assert status == 204, said
+        (frozen,) = [one for one in (await ask("GET", "sessions"))[1]["sessions"] if one["name"] == "test-app"]
+        assert (frozen["state"], frozen["asleep_since"] > frozen["started"]) == ("frozen", True)
         assert (await ask("DELETE", "sessions/test-app"))[0] in (202, 204)
         await hub.until_gone(owner, "test-app")
         assert (await ask("POST", "sessions", json={"app": "no-such"}))[0] == 404

@@ -25,6 +25,7 @@ import psutil
 import pytest
 
 from tests.support.running import PYTHONPATH, ROOT
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.x11
 TOKEN = "a-token-of-this-test"
@@ -67,6 +68,13 @@ class Server:
         events = await self.progress(app)
         assert events[-1].get("ready"), events
         return dict(session)
+
+    async def until(self, state: str) -> None:
+        """Wait until the only session is in a state."""
+        deadline = time.monotonic() + PATIENCE
+        while (listed := (await self.api("GET", "sessions"))[1]["sessions"])[0]["state"] != state:
+            assert time.monotonic() < deadline, listed
+            await asyncio.sleep(0.05)
 
     def log(self) -> str:
         return (self.folder / "jupyter.log").read_text(errors="replace")
@@ -253,6 +261,27 @@ async def test_an_app_from_its_start_to_its_end() -> None:
         assert (await server.api("DELETE", "sessions/shell"))[0] == 204
         assert not psutil.wait_procs(processes, timeout=5)[1]
         assert (await server.api("GET", "sessions"))[1] == {"sessions": []}
+
+
+async def test_an_app_is_frozen_and_goes_on_when_somebody_looks() -> None:
+    async with jupyter() as server:
+        session = await server.start()
+        assert (await server.api("POST", "sessions/shell/freeze"))[0] == 204
+        (frozen,) = (await server.api("GET", "sessions"))[1]["sessions"]
+        assert frozen["state"] == "frozen"
+        assert frozen["asleep_since"] > frozen["started"]
+        status, refused = await server.api("POST", "sessions/shell/hibernate")
+        assert (status, refused["message"]) == (
+            501,
+            "Apps that run beside this Jupyter server can be frozen only: they end with it.",
+        )
+        base = f"{server.url}streamspace/here/{session['name']}/"
+        async with server.client.ws_connect(f"{base}ws", protocols=["streamspace.v1"]) as ws:
+            assert (await ws.receive_json(timeout=15))["type"] == "hello"
+            await ws.send_json({"type": "visibility", "hidden": False})
+            await server.until("running")
+        for verb in ("freeze", "hibernate"):
+            assert (await server.api("POST", f"sessions/no-such/{verb}"))[0] == 404
 
 
 async def test_two_clicks_at_once_make_one_session() -> None:

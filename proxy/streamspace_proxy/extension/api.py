@@ -30,7 +30,7 @@ from streamspace_hub.model import AppTemplate, Role
 from streamspace_hub.model.app import AppName
 from streamspace_hub.model.explain import explain
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
-from streamspace_proxy.extension.launcher import Launcher, LaunchError
+from streamspace_proxy.extension.launcher import How, Launcher, LaunchError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -160,6 +160,20 @@ class OneSession(LabHandler):
         except LaunchError as error:
             raise _refusal(error) from error
         self.set_status(204 if ended else 202)
+        self.finish()
+
+
+class SessionSleep(LabHandler):
+    """`sessions/{name}/freeze` and `hibernate`."""
+
+    @web.authenticated
+    async def post(self, name: str, how: How) -> None:
+        """Put it to sleep: 204 when it sleeps."""
+        try:
+            await self.launcher.sleep(name, how)
+        except LaunchError as error:
+            raise _refusal(error) from error
+        self.set_status(204)
         self.finish()
 
 

@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ import aiohttp
 
 from streamspace_hub.model import AppTemplate, Policy, Role, Session, SessionState, resolve_policy
 from streamspace_proxy.desktop.settings import without_secrets
-from streamspace_proxy.extension.launcher import LaunchError, Progress
+from streamspace_proxy.extension.launcher import How, LaunchError, Progress
 from streamspace_proxy.extension.roles import Viewer
 from streamspace_proxy.extension.sessions import OpenSession
 from streamspace_proxy.extension.streamer_link import Request, StreamerDownError, StreamerLink
@@ -64,7 +64,15 @@ class _Here:
             return SessionState.FAILED
         if self.stopping:
             return SessionState.STOPPING
-        return SessionState.RUNNING if self.desktop.get("state") == "running" else SessionState.STARTING
+        if self.desktop.get("state") != "running":
+            return SessionState.STARTING
+        return SessionState.FROZEN if self.frozen_since is not None else SessionState.RUNNING
+
+    @property
+    def frozen_since(self) -> str | None:
+        """Since when its processes are stopped; ISO 8601, UTC."""
+        sleep = self.desktop.get("sleep") or {}
+        return str(sleep.get("since")) if sleep.get("state") == "frozen" else None
 
     def note(self) -> None:
         """Wake whoever waits for a change."""
@@ -125,7 +133,7 @@ class HereLauncher:
             change = here.changed
             message = here.desktop.get("message") or f"Starting {here.template.title}"
             match here.state:
-                case SessionState.RUNNING:
+                case SessionState.RUNNING | SessionState.FROZEN:
                     yield Progress(100, "Opening the session", ready=True, url=self._session(here).url)
                     return
                 case SessionState.FAILED | SessionState.STOPPING:
@@ -146,6 +154,15 @@ class HereLauncher:
             raise LaunchError(f"No app called {name} is running here.", 404)
         await self._end(here)
         return True
+
+    async def sleep(self, name: str, how: How) -> None:
+        """Freeze it; its end would be that of its memory."""
+        here = self._sessions.get(name)
+        if here is None:
+            raise LaunchError(f"No app called {name} is running here.", 404)
+        if how == "hibernate":
+            raise LaunchError("Apps that run beside this Jupyter server can be frozen only: they end with it.", 501)
+        await self._order(here, "freeze", {}, f"{here.template.title} was not frozen")
 
     async def close(self) -> None:
         """End all sessions."""
@@ -232,17 +249,22 @@ class HereLauncher:
     # --- a session that runs
 
     async def _open(self, here: _Here, file: Path) -> None:
+        await self._order(here, "open", {"path": str(file)}, f"{file.name} was not opened", "open")
+
+    async def _order(
+        self, here: _Here, verb: str, order: Mapping[str, str], failure: str, field: str | None = None
+    ) -> None:
         owner = Viewer("jupyter", Role.OWNER)
-        body = json.dumps({"path": str(file)}).encode()
+        body = json.dumps(order).encode()
         try:
-            request = Request("POST", "api/v1/open", body=body, content_type="application/json")
+            request = Request("POST", f"api/v1/{verb}", body=body, content_type="application/json")
             response = await here.link.request(owner, request)
             async with response:
                 if response.status >= 400:
                     reason = (await response.json()).get("message", f"status {response.status}")
-                    raise LaunchError(f"{file.name} was not opened: {reason}", response.status, "open")
+                    raise LaunchError(f"{failure}: {reason}", response.status, field)
         except (StreamerDownError, aiohttp.ClientError, ValueError) as error:
-            raise LaunchError(f"{file.name} was not opened: {here.template.title} does not answer yet.", 503) from error
+            raise LaunchError(f"{failure}: {here.template.title} does not answer yet.", 503) from error
 
     def _session(self, here: _Here) -> Session:
         name = here.template.name
@@ -253,6 +275,7 @@ class HereLauncher:
             state=here.state,
             url=f"{self._base_url}streamspace/here/{name}/",
             started=here.started.isoformat(),
+            asleep_since=here.frozen_since,
         )
 
 

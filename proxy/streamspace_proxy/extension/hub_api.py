@@ -99,7 +99,8 @@ def internal_ssl() -> ssl.SSLContext | None:
 
 async def _reason(response: aiohttp.ClientResponse) -> str:
     try:
-        message = (await response.json()).get("message")
+        answer = await response.json()
+        message = answer.get("message") or answer.get("detail")  # the hub's and sessions', or our service's (RFC 9457)
     except (aiohttp.ClientError, ValueError, AttributeError):
         message = None
     return str(message or f"JupyterHub answered {response.status}.")

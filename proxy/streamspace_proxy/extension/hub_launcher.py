@@ -17,7 +17,7 @@ from streamspace_hub.model import AppTemplate, Session, SessionState
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 from streamspace_proxy.extension.hub_api import HubApi, HubError
-from streamspace_proxy.extension.launcher import LaunchError, Progress
+from streamspace_proxy.extension.launcher import How, LaunchError, Progress
 
 log = logging.getLogger("streamspace.lab")
 
@@ -33,6 +33,8 @@ SLEEP_LIMIT = 1.0
 """Seconds that a session gets to say whether it is frozen, before it counts as running."""
 Titles = Mapping[str, str]
 """Titles of the catalog's apps by name."""
+NO_SERVICE = (403, 404, 405)
+"""What is answered for our service's address where none runs, or where our token knows nothing of it."""
 
 
 class HubLauncher:
@@ -40,8 +42,15 @@ class HubLauncher:
 
     mode: Literal["hub", "here"] = "hub"
 
-    def __init__(
-        self, hub: HubApi, user: str, proxy_url: str | None, home: Path, titles: Callable[[], Awaitable[Titles]]
+    def __init__(  # noqa: PLR0913 - what it is told by the environment
+        self,
+        hub: HubApi,
+        user: str,
+        proxy_url: str | None,
+        home: Path,
+        titles: Callable[[], Awaitable[Titles]],
+        *,
+        base_url: str,
     ) -> None:
         self._hub = hub
         self._titles = titles
@@ -49,6 +58,7 @@ class HubLauncher:
         self._sleep = f"/streamspace/asleep/{quote(user, safe='')}"
         self._proxy_url = proxy_url
         self._home = home
+        self._base_url = base_url
         self._starts: set[asyncio.Task[Any]] = set()
 
     async def sessions(self) -> list[Session]:
@@ -96,6 +106,35 @@ class HubLauncher:
         await self._ask("DELETE", self._server(name))
         left = (await self._servers()).get(name)
         return left is None or bool(left.get("stopped"))
+
+    async def sleep(self, name: str, how: How) -> None:
+        """Have the service do it, which tells everybody; where there is none, a session still freezes by itself."""
+        known = (await self._servers()).get(name)
+        if known is None or _session(known, await self._titles()) is None:
+            raise LaunchError(f"No app called {name} is running.", 404)
+        server = f"{self._user.removeprefix('/users/')}/{quote(name, safe='')}"
+        try:
+            await self._post(f"{self._base_url}services/streamspace/api/v1/sessions/{server}/{how}")
+        except HubError as error:
+            if error.status not in NO_SERVICE:
+                raise LaunchError(error.message, error.status) from error
+            if how == "hibernate":
+                raise LaunchError("Sleep with memory is the service's work, and this hub runs none.", 501) from error
+            await self._freeze(known)
+
+    async def _freeze(self, server: Mapping[str, Any]) -> None:
+        try:
+            await self._post(f"{server['url']}{VIEWER}api/v1/freeze")
+        except HubError as error:
+            raise LaunchError(error.message, error.status) from error
+
+    async def _post(self, path: str) -> None:
+        """Send an order to a path of the hub's proxy; raises HubError."""
+        # Only to addresses from our spawner or the hub: this request carries our token.
+        url = urljoin(self._proxy_url or "", path)
+        if "://" not in url:
+            raise HubError(501, "The hub's proxy cannot be reached from here.")
+        await self._hub.request("POST", url, {})
 
     async def close(self) -> None:
         """End the connections; the sessions are the hub's and go on."""

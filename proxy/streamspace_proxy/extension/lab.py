@@ -15,7 +15,7 @@ from traitlets import Integer, List, TraitError, Unicode
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.turn import TurnSecretError, TurnSettings, read_turn_secret
 from streamspace_proxy.extension import activity
-from streamspace_proxy.extension.api import Apps, OneSession, SessionProgress, Sessions, Shelf
+from streamspace_proxy.extension.api import Apps, OneSession, SessionProgress, Sessions, SessionSleep, Shelf
 from streamspace_proxy.extension.here import HereLauncher
 from streamspace_proxy.extension.hub_api import HubApi
 from streamspace_proxy.extension.hub_launcher import HubLauncher
@@ -60,6 +60,7 @@ class StreamSpaceExtension(ExtensionApp):
                 os.environ.get("STREAMSPACE_PROXY_URL") or os.environ.get("JUPYTERHUB_PUBLIC_URL"),
                 Path.home().resolve(),
                 shelf.titles,
+                base_url=os.environ.get("JUPYTERHUB_BASE_URL", "/"),
             )
         else:
             here = HereLauncher(base_url)
@@ -71,6 +72,7 @@ class StreamSpaceExtension(ExtensionApp):
             (rf"{_API}/apps", Apps, given),
             (rf"{_API}/sessions", Sessions, given),
             (rf"{_API}/sessions/{_NAME}", OneSession, given),
+            (rf"{_API}/sessions/{_NAME}/(freeze|hibernate)", SessionSleep, given),
             (rf"{_API}/sessions/{_NAME}/progress", SessionProgress, given),
         ]
         self.handlers.extend(routes)

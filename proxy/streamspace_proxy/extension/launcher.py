@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 from streamspace_hub.model import Session
 from streamspace_hub.model.app import AppTemplate
 
+How = Literal["freeze", "hibernate"]
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -57,6 +59,9 @@ class Launcher(Protocol):
 
     async def stop(self, name: str) -> bool:
         """Stop the session; True when that is done, False when it goes on."""
+
+    async def sleep(self, name: str, how: How) -> None:
+        """Put the session to sleep; it wakes as it was."""
 
     async def close(self) -> None:
         """End what belongs to this Jupyter server."""
