@@ -28,6 +28,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What can be done with a session that stays on the list. */
+export type Verb = 'freeze' | 'resume' | 'stop';
+
 export interface SessionFilter {
   user?: string;
 }
@@ -92,6 +95,16 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     async stop(session: Session): Promise<Session> {
       const path = pathOf(session);
       return (await ask(client.POST('/api/v1/sessions/{user}/{server}/stop', { params: { path } }))).data;
+    },
+    /** Stop its processes; they keep their memory. */
+    async freeze(session: Session): Promise<Session> {
+      const path = pathOf(session);
+      return (await ask(client.POST('/api/v1/sessions/{user}/{server}/freeze', { params: { path } }))).data;
+    },
+    /** Wake it, or start one that has ended again. */
+    async resume(session: Session): Promise<Session> {
+      const path = pathOf(session);
+      return (await ask(client.POST('/api/v1/sessions/{user}/{server}/resume', { params: { path } }))).data;
     },
     async remove(session: Session): Promise<void> {
       await ask(client.DELETE('/api/v1/sessions/{user}/{server}', { params: { path: pathOf(session) } }));

@@ -4,7 +4,7 @@ import { useId, useState } from 'react';
 
 import type { App } from './api';
 import { PolicyButton } from './policy';
-import { canStart, isOpen, type Sessions } from './sessions';
+import { canStart, canWake, isOpen, type Sessions } from './sessions';
 import { useShared } from './shared';
 
 interface Props {
@@ -53,13 +53,18 @@ export function Catalog({ apps, sessions, onStart, onFavorite }: Props) {
           const session = sessions.get(`${page.user}/${app.name}`);
           const opens = session !== undefined && isOpen(session.state);
           const busy = session !== undefined && !opens && !canStart(session.state);
+          const says = opens
+            ? strings.open
+            : session && canWake(session.state)
+              ? strings.wake
+              : strings.start;
           return (
             <li key={app.name} className="tile">
               <button
                 type="button"
                 className="launch"
                 disabled={busy}
-                aria-label={opens ? strings.open(app.title) : strings.start(app.title)}
+                aria-label={says(app.title)}
                 onClick={() => onStart(app.name)}
               >
                 <img className="icon" src={app.icon} alt="" />

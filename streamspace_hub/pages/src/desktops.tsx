@@ -63,8 +63,7 @@ export function Desktops() {
               session={session}
               icon={icons.get(session.app)}
               among={listed.length}
-              onStart={session.name === session.app ? () => start(session.app) : undefined}
-              onStopped={put}
+              onChanged={put}
               onRemoved={drop}
             />
           ))}

@@ -43,16 +43,25 @@ export function isOpen(state: State): boolean {
 }
 
 export function canStop(state: State): boolean {
-  return !['stopped', 'failed', 'stopping'].includes(state);
+  return !RESTING.includes(state) && state !== 'stopping' && state !== 'hibernating';
 }
 
 export function canRemove(state: State): boolean {
-  return state === 'stopped' || state === 'failed';
+  return RESTING.includes(state);
 }
 
 /** Whether a click on it brings it back. */
 export function canStart(state: State): boolean {
-  return state === 'stopped' || state === 'failed';
+  return RESTING.includes(state);
+}
+
+/** Whether it is there as it was left, and has only to be woken. */
+export function canWake(state: State): boolean {
+  return state === 'frozen' || state === 'sleeping';
+}
+
+export function canFreeze(state: State): boolean {
+  return state === 'running';
 }
 
 export function matches(session: Session, search: string): boolean {

@@ -42,9 +42,23 @@ export function shownTime(stamp: string, language: Language, now = new Date()): 
   const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
   const today = time.toDateString() === now.toDateString();
   const format = today ? clock : { ...clock, day: 'numeric' as const, month: 'short' as const };
-  // As they write it where the user is: English has clocks of twelve and of twenty-four hours.
-  const locale = navigator.languages.find(one => one.toLowerCase().startsWith(language)) ?? language;
-  return new Intl.DateTimeFormat(locale, format).format(time);
+  return new Intl.DateTimeFormat(localeOf(language), format).format(time);
+}
+
+/** Bytes on disk, in megabytes or gigabytes. */
+export function shownSize(bytes: number, language: Language): string {
+  const giga = bytes >= 1e9;
+  const format = new Intl.NumberFormat(localeOf(language), {
+    style: 'unit',
+    unit: giga ? 'gigabyte' : 'megabyte',
+    maximumFractionDigits: giga ? 1 : 0,
+  });
+  return format.format(bytes / (giga ? 1e9 : 1e6));
+}
+
+/** As they write it where the user is: English has clocks of twelve and of twenty-four hours. */
+function localeOf(language: Language): string {
+  return navigator.languages.find(one => one.toLowerCase().startsWith(language)) ?? language;
 }
 
 const KEY = 'streamspace-language';

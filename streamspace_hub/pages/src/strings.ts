@@ -29,8 +29,14 @@ export interface Strings {
   stop: (title: string) => string;
   stopShort: string;
   stopQuestion: (title: string) => string;
+  wake: (title: string) => string;
+  wakeShort: string;
+  freeze: (title: string) => string;
+  freezeShort: string;
+  freezeHint: string;
   remove: (title: string) => string;
   removeShort: string;
+  removeQuestion: (title: string) => string;
   cancel: string;
   close: string;
   favorite: (title: string) => string;
@@ -62,6 +68,8 @@ export interface Strings {
   selected: (count: number) => string;
   selectAll: string;
   selectOne: (session: Session) => string;
+  freezeSelected: string;
+  wakeSelected: string;
   stopSelected: string;
   stopManyQuestion: (count: number) => string;
   wall: string;
@@ -125,8 +133,14 @@ const en: Strings = {
   stop: title => `Stop ${title}`,
   stopShort: 'Stop',
   stopQuestion: title => `Stop ${title}? Work that is not saved is lost.`,
+  wake: title => `Wake ${title}`,
+  wakeShort: 'Wake',
+  freeze: title => `Freeze ${title}`,
+  freezeShort: 'Freeze',
+  freezeHint: 'Its programs stand still and keep everything; they go on with the next input.',
   remove: title => `Take ${title} off the list`,
   removeShort: 'Remove',
+  removeQuestion: title => `Give up what ${title} keeps asleep? Work that is not saved is lost; files stay.`,
   cancel: 'Cancel',
   close: 'Close',
   favorite: title => `Show ${title} first`,
@@ -204,6 +218,8 @@ const en: Strings = {
   selected: count => `${count} selected`,
   selectAll: 'Select all that are shown',
   selectOne: session => `Select ${session.title} of ${session.user}`,
+  freezeSelected: 'Freeze selected',
+  wakeSelected: 'Wake selected',
   stopSelected: 'Stop selected',
   stopManyQuestion: count =>
     `Stop ${count === 1 ? 'one session' : `${count} sessions`}? Work that is not saved is lost.`,
@@ -268,8 +284,15 @@ const de: Strings = {
   stop: title => `${title} beenden`,
   stopShort: 'Beenden',
   stopQuestion: title => `${title} beenden? Nicht gespeicherte Arbeit geht verloren.`,
+  wake: title => `${title} wecken`,
+  wakeShort: 'Wecken',
+  freeze: title => `${title} einfrieren`,
+  freezeShort: 'Einfrieren',
+  freezeHint: 'Die Programme stehen still und behalten alles; mit der nächsten Eingabe geht es weiter.',
   remove: title => `${title} aus der Liste nehmen`,
   removeShort: 'Entfernen',
+  removeQuestion: title =>
+    `Aufgeben, was ${title} im Schlaf behält? Nicht gespeicherte Arbeit geht verloren; Dateien bleiben.`,
   cancel: 'Abbrechen',
   close: 'Schließen',
   favorite: title => `${title} zuerst zeigen`,
@@ -347,6 +370,8 @@ const de: Strings = {
   selected: count => `${count} ausgewählt`,
   selectAll: 'Alle gezeigten auswählen',
   selectOne: session => `${session.title} von ${session.user} auswählen`,
+  freezeSelected: 'Ausgewählte einfrieren',
+  wakeSelected: 'Ausgewählte wecken',
   stopSelected: 'Ausgewählte beenden',
   stopManyQuestion: count =>
     `${count === 1 ? 'Eine Sitzung' : `${count} Sitzungen`} beenden? Nicht gespeicherte Arbeit geht verloren.`,

@@ -2,10 +2,10 @@
 
 import { useEffect, useState } from 'react';
 
-import type { App, Session, State } from './api';
+import type { App, Session, State, Verb } from './api';
 import { Ask } from './ask';
 import { SessionState } from './session_card';
-import { canStop, inOrder, keyOf, matches } from './sessions';
+import { canFreeze, canStop, canWake, inOrder, keyOf, matches } from './sessions';
 import { useAttempt, useShared } from './shared';
 import type { Strings } from './strings';
 import { Thumbnail } from './thumbnail';
@@ -34,6 +34,10 @@ export function Wall() {
   // What is hidden by a filter is not acted on.
   const selected = shown.filter(session => chosen.has(keyOf(session)));
   const stoppable = selected.filter(session => canStop(session.state));
+  const verbs = [
+    { text: strings.freezeSelected, fits: canFreeze, verb: 'freeze' },
+    { text: strings.wakeSelected, fits: canWake, verb: 'resume' },
+  ] as const;
 
   function choose(session: Session, wanted: boolean): void {
     const next = new Set(chosen);
@@ -45,9 +49,9 @@ export function Wall() {
     setChosen(next);
   }
 
-  function stopAll(): void {
+  function all(sessions: readonly Session[], verb: Verb): void {
     setChosen(new Set());
-    attempt(() => inTurns(stoppable, async session => put(await api.stop(session))));
+    attempt(() => inTurns(sessions, async session => put(await api[verb](session))));
   }
 
   return (
@@ -78,12 +82,25 @@ export function Wall() {
           {strings.selectAll}
         </label>
         <span role="status">{selected.length > 0 && strings.selected(selected.length)}</span>
+        {verbs.map(({ text, fits, verb }) => {
+          const fitting = selected.filter(session => fits(session.state));
+          return (
+            <button
+              key={text}
+              type="button"
+              disabled={fitting.length === 0}
+              onClick={() => all(fitting, verb)}
+            >
+              {text}
+            </button>
+          );
+        })}
         <Ask
           label={strings.stopSelected}
           text={strings.stopSelected}
           question={strings.stopManyQuestion(stoppable.length)}
           disabled={stoppable.length === 0}
-          onYes={stopAll}
+          onYes={() => all(stoppable, 'stop')}
         />
       </div>
       <ul className="wall">

@@ -7,8 +7,11 @@ import {
   follow,
   inOrder,
   isOpen,
+  canFreeze,
+  canRemove,
   canStop,
   canStart,
+  canWake,
   keyOf,
   matches,
   without,
@@ -32,11 +35,25 @@ test('two users may have sessions of the same name', () => {
   expect(all.get('bob/a')?.state, 'what was there is left alone').toBe('running');
 });
 
-test('each state has one way on', () => {
-  const states: State[] = ['starting', 'running', 'frozen', 'stopping', 'stopped', 'failed'];
-  expect(states.filter(isOpen)).toEqual(['running', 'frozen']);
-  expect(states.filter(canStop)).toEqual(['starting', 'running', 'frozen']);
-  expect(states.filter(canStart)).toEqual(['stopped', 'failed']);
+const STATES: readonly State[] = [
+  'starting',
+  'running',
+  'frozen',
+  'hibernating',
+  'sleeping',
+  'resuming',
+  'stopping',
+  'stopped',
+  'failed',
+];
+
+test('each state has its ways on', () => {
+  expect(STATES.filter(isOpen)).toEqual(['running', 'frozen']);
+  expect(STATES.filter(canFreeze)).toEqual(['running']);
+  expect(STATES.filter(canWake)).toEqual(['frozen', 'sleeping']);
+  expect(STATES.filter(canStop)).toEqual(['starting', 'running', 'frozen', 'resuming']);
+  expect(STATES.filter(canStart)).toEqual(['sleeping', 'stopped', 'failed']);
+  expect(STATES.filter(canRemove)).toEqual(['sleeping', 'stopped', 'failed']);
 });
 
 test('search looks at user, name, app and title in any case', () => {
