@@ -29,7 +29,7 @@ export class ApiError extends Error {
 }
 
 /** What can be done with a session that stays on the list. */
-export type Verb = 'freeze' | 'resume' | 'stop';
+export type Verb = 'freeze' | 'hibernate' | 'resume' | 'stop';
 
 export interface SessionFilter {
   user?: string;
@@ -100,6 +100,12 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     async freeze(session: Session): Promise<Session> {
       const path = pathOf(session);
       return (await ask(client.POST('/api/v1/sessions/{user}/{server}/freeze', { params: { path } }))).data;
+    },
+    /** Put its memory on disk, and end its processes. */
+    async hibernate(session: Session): Promise<Session> {
+      const path = pathOf(session);
+      return (await ask(client.POST('/api/v1/sessions/{user}/{server}/hibernate', { params: { path } })))
+        .data;
     },
     /** Wake it, or start one that has ended again. */
     async resume(session: Session): Promise<Session> {

@@ -2,7 +2,7 @@
 
 import type { Session, Verb } from './api';
 import { Ask } from './ask';
-import { canFreeze, canRemove, canStart, canStop, canWake, isOpen } from './sessions';
+import { canFreeze, canHibernate, canRemove, canStart, canStop, canWake, isOpen } from './sessions';
 import { shownSize, shownTime, useAttempt, useShared } from './shared';
 import { Thumbnail } from './thumbnail';
 
@@ -66,6 +66,16 @@ function Verbs({ session, onChanged }: Pick<Props, 'session' | 'onChanged'>) {
           onClick={act('freeze')}
         >
           {strings.freezeShort}
+        </button>
+      )}
+      {canHibernate(session) && (
+        <button
+          type="button"
+          aria-label={strings.sleep(title)}
+          title={strings.sleepHint}
+          onClick={act('hibernate')}
+        >
+          {strings.sleepShort}
         </button>
       )}
       {canStop(state) && (

@@ -60,6 +60,11 @@ export function canWake(state: State): boolean {
   return state === 'frozen' || state === 'sleeping';
 }
 
+/** Whether its memory can be put on disk. */
+export function canHibernate({ state, memory }: Session): boolean {
+  return isOpen(state) && memory === true;
+}
+
 export function canFreeze(state: State): boolean {
   return state === 'running';
 }

@@ -34,6 +34,9 @@ export interface Strings {
   freeze: (title: string) => string;
   freezeShort: string;
   freezeHint: string;
+  sleep: (title: string) => string;
+  sleepShort: string;
+  sleepHint: string;
   remove: (title: string) => string;
   removeShort: string;
   removeQuestion: (title: string) => string;
@@ -69,6 +72,7 @@ export interface Strings {
   selectAll: string;
   selectOne: (session: Session) => string;
   freezeSelected: string;
+  sleepSelected: string;
   wakeSelected: string;
   stopSelected: string;
   stopManyQuestion: (count: number) => string;
@@ -138,6 +142,9 @@ const en: Strings = {
   freeze: title => `Freeze ${title}`,
   freezeShort: 'Freeze',
   freezeHint: 'Its programs stand still and keep everything; they go on with the next input.',
+  sleep: title => `Put ${title} to sleep`,
+  sleepShort: 'Sleep',
+  sleepHint: 'Its memory goes to disk, and it uses the machine no more; it wakes as it was.',
   remove: title => `Take ${title} off the list`,
   removeShort: 'Remove',
   removeQuestion: title => `Give up what ${title} keeps asleep? Work that is not saved is lost; files stay.`,
@@ -219,6 +226,7 @@ const en: Strings = {
   selectAll: 'Select all that are shown',
   selectOne: session => `Select ${session.title} of ${session.user}`,
   freezeSelected: 'Freeze selected',
+  sleepSelected: 'Put selected to sleep',
   wakeSelected: 'Wake selected',
   stopSelected: 'Stop selected',
   stopManyQuestion: count =>
@@ -289,6 +297,9 @@ const de: Strings = {
   freeze: title => `${title} einfrieren`,
   freezeShort: 'Einfrieren',
   freezeHint: 'Die Programme stehen still und behalten alles; mit der nächsten Eingabe geht es weiter.',
+  sleep: title => `${title} schlafen lassen`,
+  sleepShort: 'Schlafen',
+  sleepHint: 'Der Speicher kommt auf die Platte, und die Maschine ist frei; es wacht auf, wie es war.',
   remove: title => `${title} aus der Liste nehmen`,
   removeShort: 'Entfernen',
   removeQuestion: title =>
@@ -371,6 +382,7 @@ const de: Strings = {
   selectAll: 'Alle gezeigten auswählen',
   selectOne: session => `${session.title} von ${session.user} auswählen`,
   freezeSelected: 'Ausgewählte einfrieren',
+  sleepSelected: 'Ausgewählte schlafen lassen',
   wakeSelected: 'Ausgewählte wecken',
   stopSelected: 'Ausgewählte beenden',
   stopManyQuestion: count =>

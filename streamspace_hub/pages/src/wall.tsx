@@ -5,7 +5,7 @@ import { useEffect, useState } from 'react';
 import type { App, Session, State, Verb } from './api';
 import { Ask } from './ask';
 import { SessionState } from './session_card';
-import { canFreeze, canStop, canWake, inOrder, keyOf, matches } from './sessions';
+import { canFreeze, canHibernate, canStop, canWake, inOrder, keyOf, matches } from './sessions';
 import { useAttempt, useShared } from './shared';
 import type { Strings } from './strings';
 import { Thumbnail } from './thumbnail';
@@ -35,8 +35,9 @@ export function Wall() {
   const selected = shown.filter(session => chosen.has(keyOf(session)));
   const stoppable = selected.filter(session => canStop(session.state));
   const verbs = [
-    { text: strings.freezeSelected, fits: canFreeze, verb: 'freeze' },
-    { text: strings.wakeSelected, fits: canWake, verb: 'resume' },
+    { text: strings.freezeSelected, fits: (one: Session) => canFreeze(one.state), verb: 'freeze' },
+    { text: strings.sleepSelected, fits: canHibernate, verb: 'hibernate' },
+    { text: strings.wakeSelected, fits: (one: Session) => canWake(one.state), verb: 'resume' },
   ] as const;
 
   function choose(session: Session, wanted: boolean): void {
@@ -83,7 +84,7 @@ export function Wall() {
         </label>
         <span role="status">{selected.length > 0 && strings.selected(selected.length)}</span>
         {verbs.map(({ text, fits, verb }) => {
-          const fitting = selected.filter(session => fits(session.state));
+          const fitting = selected.filter(fits);
           return (
             <button
               key={text}

@@ -8,6 +8,7 @@ import {
   inOrder,
   isOpen,
   canFreeze,
+  canHibernate,
   canRemove,
   canStop,
   canStart,
@@ -54,6 +55,14 @@ test('each state has its ways on', () => {
   expect(STATES.filter(canStop)).toEqual(['starting', 'running', 'frozen', 'resuming']);
   expect(STATES.filter(canStart)).toEqual(['sleeping', 'stopped', 'failed']);
   expect(STATES.filter(canRemove)).toEqual(['sleeping', 'stopped', 'failed']);
+});
+
+test('only what runs, and says that its memory can be kept, is put to sleep', () => {
+  expect(canHibernate({ ...session('a'), memory: true })).toBe(true);
+  expect(canHibernate({ ...session('a', 'frozen'), memory: true })).toBe(true);
+  expect(canHibernate({ ...session('a'), memory: false })).toBe(false);
+  expect(canHibernate(session('a'))).toBe(false);
+  expect(canHibernate({ ...session('a', 'sleeping'), memory: true })).toBe(false);
 });
 
 test('search looks at user, name, app and title in any case', () => {
