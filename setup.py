@@ -91,6 +91,7 @@ setup(
             "catalog/apps/*.yaml",
             "catalog/icons/*.svg",
             "demo/jupyter/labconfig/*.json",
+            "hub_pages/templates/**/*.html",
             "service/monitoring/*",
             "service/static/*",
         ],

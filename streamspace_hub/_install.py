@@ -86,6 +86,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
         if value is not None and name not in c.StreamSpace:
             setattr(c.StreamSpace, name, value)
     _check_policy(c)
+    _say_what_sleeps(c)
     _offer_turn(c)
     _check_hours(c, service=service)
     if service is not False:
@@ -109,6 +110,15 @@ def _use_proxy(c: Any) -> None:
     """Have the hub believe sessions, and not its proxy, when they were last used. Another proxy class stays."""
     if _dotted_name(c.JupyterHub.get("proxy_class", DEFAULT_PROXIES[0])) in DEFAULT_PROXIES:
         c.JupyterHub.proxy_class = PROXY
+
+
+def _say_what_sleeps(c: Any) -> None:
+    """Have the hub's pages say which sessions sleep; the administrator's own templates come first."""
+    from streamspace_hub.hub_pages import TEMPLATES, VARIABLE, for_templates
+
+    paths = configured(c.JupyterHub, "template_paths", [])
+    c.JupyterHub.template_paths = [*paths, *([] if TEMPLATES in paths else [TEMPLATES])]
+    c.JupyterHub.template_vars = {VARIABLE: for_templates, **configured(c.JupyterHub, "template_vars", {})}
 
 
 def _dotted_name(spawner: Any) -> str:

@@ -95,6 +95,10 @@ class StreamSpaceMixin(_Spawner):
 
     # --- options ---------------------------------------------------------------------------------------------------
 
+    async def get_options_form(self) -> Any:
+        """Return the hub's form; none for a session that sleeps, since it is clear what is to be started."""
+        return "" if self.asleep is not None else await super().get_options_form()
+
     @default("apply_user_options")
     def _refuse_bad_options(self) -> Any:
         async def apply(spawner: StreamSpaceMixin, options: Mapping[str, Any]) -> None:
