@@ -12,6 +12,7 @@ import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
@@ -121,6 +122,7 @@ class StreamSpaceMixin(_Spawner):
         try:
             plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
             if plan is not None:
+                self._check_maintenance(plan)
                 self._refuse_another_app(plan)
                 self._check_quota(plan, catalog)
             # Not before: sessions of the user that are admitted at the same time count it from here on.
@@ -133,6 +135,13 @@ class StreamSpaceMixin(_Spawner):
             self._become_session(self.plan)
         self._tell("accepted")
         return self.plan
+
+    def _check_maintenance(self, plan: SessionPlan) -> None:
+        """Refuse any start during maintenance, of which the service has told."""
+        announcement = self._board.get("announcement")
+        message = announcement.refusal(plan.template.title, datetime.now(UTC)) if announcement else None
+        if message:
+            raise SessionRefused(message, reason="maintenance", status=503)
 
     def _check_quota(self, plan: SessionPlan, catalog: Catalog) -> None:
         """Refuse a session that the user's quota has no room for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -98,11 +98,42 @@ class Settings(_Data):
     )
 
 
+class Maintenance(_Data):
+    """A time in which no session starts."""
+
+    begins: Moment = Field(description="ISO 8601 with its zone.")
+    minutes: int = Field(ge=1, le=527_040, description="How long it lasts; at most a year.")
+
+    @property
+    def ends(self) -> datetime:
+        """When it is over."""
+        return self.begins + timedelta(minutes=self.minutes)
+
+
 class Announcement(_Data):
-    """What administrators tell all users on the pages."""
+    """What administrators tell all users, on the pages and in their sessions, and the maintenance that it is about."""
 
     text: str = Field(default="", max_length=1000, description="Plain text; empty: nothing is announced.")
-    until: Moment | None = Field(default=None, description="Not shown from then on (ISO 8601 with its zone).")
+    until: Moment | None = Field(
+        default=None, description="Not shown from then on (ISO 8601 with its zone), unless maintenance lasts longer."
+    )
+    maintenance: Maintenance | None = Field(
+        default=None, description="In this time no session starts, and who tries gets `text`; null: there is none."
+    )
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether its time has passed."""
+        maintained = None if self.maintenance is None else self.maintenance.ends
+        ends = [end for end in (self.until, maintained) if end is not None]
+        return bool(ends) and max(ends) <= now
+
+    def refusal(self, title: str, now: datetime) -> str | None:
+        """Return why an app of this title may not start now, in sentences for the user; None when it may."""
+        when = self.maintenance
+        if when is None or not when.begins <= now < when.ends:
+            return None
+        why = self.text.strip() or "this hub is being maintained."
+        return f"{title} cannot start: {why} Try again after {when.ends.astimezone(UTC):%Y-%m-%d %H:%M UTC}."
 
 
 class Identity(_Data):
@@ -266,6 +297,7 @@ __all__ = [
     "FieldProblem",
     "Health",
     "Identity",
+    "Maintenance",
     "OpenPath",
     "Outcome",
     "PolicyValue",

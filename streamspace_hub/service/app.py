@@ -165,6 +165,8 @@ def hub_problem(error: HubError) -> ProblemError:
             return ProblemError({403: "forbidden", 404: "not-found", 409: "conflict"}[status], error.message)
         case 400:
             return ProblemError("conflict", error.message)
+        case 503:
+            return ProblemError("unavailable", error.message, headers=wait or retry_after(60))
         case 429:
             return ProblemError("too-many-requests", error.message, headers=wait or retry_after(10))
         case _:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from streamspace_hub.catalog import Catalog, load_catalog
 from streamspace_hub.model.quota import longest_window
+from streamspace_hub.service.announcing import Announcing
 from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
 from streamspace_hub.service.changes import HubChanges
@@ -49,6 +50,7 @@ class Context:
     hours: HubHours
     link: SessionLink
     sleeping: Sleeping
+    announcing: Announcing
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -58,7 +60,7 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours, self.sleeping)
+        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours, self.sleeping, self.announcing)
         loops = (self.watcher.follow(), *(one.run() for one in running))
         return [asyncio.create_task(loop) for loop in loops]
 
@@ -89,9 +91,16 @@ def make_context(settings: ServiceSettings) -> Context:
     feed = EventFeed(database, metrics)
     hours = HubHours(database, hub, longest_window(settings.quotas))
 
+    announcing = Announcing(database, hub, link, worker)
+
     def written(user: str) -> None:
         feed.poke()
         hours.note(user)
+        announcing.note()
+
+    def hub_found() -> None:
+        hours.note_all()
+        announcing.note_hub()
 
     mirror = Mirror(database, hub, audit, templates, written)
     watcher = Watcher(database, hub, mirror, worker)
@@ -119,10 +128,11 @@ def make_context(settings: ServiceSettings) -> Context:
         feed=feed,
         metrics=metrics,
         watcher=watcher,
-        changes=HubChanges(hub, watcher.hurry, hours.note_all),
+        changes=HubChanges(hub, watcher.hurry, hub_found),
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
         hours=hours,
         link=link,
         sleeping=sleeping,
+        announcing=announcing,
     )

@@ -170,6 +170,10 @@ class Hub:
         """Tell the hub what users have used; a hub that takes no such thing checks no hours either."""
         await self._ask("PUT", "streamspace/usage", body={"users": users})
 
+    async def tell_announcement(self, announcement: Mapping[str, Any]) -> None:
+        """Tell the hub what is announced: it starts nothing during maintenance."""
+        await self._ask("PUT", "streamspace/announcement", body=announcement)
+
     async def ping(self) -> bool:
         """Return whether the hub answers."""
         try:

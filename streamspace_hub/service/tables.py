@@ -158,6 +158,7 @@ class AnnouncementRow(Table):
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     text: Mapped[str] = mapped_column(Text)
     until: Mapped[str | None] = mapped_column(String(40))
+    maintenance: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class KeyRow(Table):

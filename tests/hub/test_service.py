@@ -549,13 +549,13 @@ async def test_the_ledger_is_right_although_hub_and_service_were_killed_meanwhil
 async def test_an_announcement_has_its_time_and_two_who_change_it_get_a_conflict(running: ServiceHub) -> None:
     admin, ann = await running.api(ADMIN), await running.api(running.ann)
     read = await ann("GET", "/announcement")
-    assert read.json() == {"text": "", "until": None}
+    assert read.json() == {"text": "", "until": None, "maintenance": None}
     denied = await ann("PUT", "/announcement", json={"text": "x"}, headers={"If-Match": read.headers["etag"]})
     assert (denied.status_code, kind(denied)) == (403, "forbidden")
     news = {"text": "Closed on Friday.", "until": "2100-01-01T00:00:00Z"}
     written = await admin("PUT", "/announcement", json=news, headers={"If-Match": read.headers["etag"]})
     assert written.status_code == 200, written.text
-    assert (await ann("GET", "/announcement")).json() == news
+    assert (await ann("GET", "/announcement")).json() == {**news, "maintenance": None}
     late = await admin("PUT", "/announcement", json={"text": "y"}, headers={"If-Match": read.headers["etag"]})
     assert (late.status_code, kind(late)) == (412, "changed")
     over = {"text": "Closed last year.", "until": "2020-01-01T00:00:00Z"}

@@ -409,6 +409,21 @@ async def test_a_job_says_that_it_is_at_work_and_only_who_controls_may_say_so() 
         assert (await running.post("activity", {"busy_for": 0}))[1]["busy"] is None
 
 
+async def test_what_is_announced_reaches_viewers_and_those_who_come_later() -> None:
+    async with running_streamer() as running:
+        watcher = await running.viewer("viewer")
+        assert (await running.post("announcement", {"text": 1}))[0] == 400
+        assert (await running.post("announcement", {"text": "Away"}, role="controller"))[0] == 403
+        status, answer = await running.post("announcement", {"text": "Maintenance at six."})
+        assert (status, "idle" in answer) == (200, True)
+        late = await running.viewer()
+        for viewer in (watcher, late):
+            told = await viewer.until(lambda viewer=viewer: viewer.of("announcement"), "the announcement")
+            assert [one["text"] for one in told] == ["Maintenance at six."]
+        await running.post("announcement", {"text": ""})
+        await late.until(lambda: late.of("announcement")[-1]["text"] == "", "its end")
+
+
 async def test_viewers_are_warned_and_whoever_uses_the_session_takes_it_back() -> None:
     async with running_streamer() as running:
         owner, watcher = await running.viewer(), await running.viewer("viewer")

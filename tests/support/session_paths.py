@@ -9,6 +9,7 @@ REQUESTS = (
     ("GET", "api/v1/activity"),
     ("POST", "api/v1/activity"),
     ("POST", "api/v1/warn"),
+    ("POST", "api/v1/announcement"),
     ("POST", "api/v1/freeze"),
     ("POST", "api/v1/thaw"),
     ("POST", "api/v1/hibernate"),

@@ -334,6 +334,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         "/mine",
         "/api/streamspace/changes",
         "/api/streamspace/usage",
+        "/api/streamspace/announcement",
         *(path for path, _ in asleep.handlers()),
     ]
 

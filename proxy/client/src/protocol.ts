@@ -85,6 +85,13 @@ export interface SleepWarningMessage {
   keepable: boolean;
 }
 
+/** What the hub's administrators announce. */
+export interface AnnouncementMessage {
+  type: 'announcement';
+  /** Empty: nothing, or no longer. */
+  text: string;
+}
+
 /** Width and height are the picture's: smaller than the screen's where the line is thin. */
 export interface VideoConfig extends Size {
   type: 'video';
@@ -158,6 +165,7 @@ export type ServerMessage =
   | RtcClock
   | { type: 'quality'; preset: Preset }
   | SleepWarningMessage
+  | AnnouncementMessage
   | ErrorMessage
   | { type: 'bye'; reason: string; message: string };
 
@@ -196,6 +204,7 @@ const SERVER_TYPES = new Set<string>([
   'rtc_clock',
   'quality',
   'sleep_warning',
+  'announcement',
   'error',
   'bye',
 ]);

@@ -72,6 +72,7 @@ export const strings = {
   sleepWarning: (step: SleepStep, title: string, seconds: number) =>
     `${SLEEP_TEXTS[step].what(title)} ${within(seconds)}. ${SLEEP_TEXTS[step].after}`,
   keepAwake: 'Keep awake',
+  dismiss: 'Dismiss',
   frozen: (title: string) => `${title} is frozen`,
   frozenDetail:
     'Nobody has used it for a while. Move the mouse or press a key: it goes on at once, as it was.',

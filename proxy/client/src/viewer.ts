@@ -225,6 +225,9 @@ export class Viewer {
       case 'sleep_warning':
         this.page.warning.show(message);
         break;
+      case 'announcement':
+        this.page.announcement.show(message.text);
+        break;
       case 'quality':
         this.quality.changed(message.preset);
         break;

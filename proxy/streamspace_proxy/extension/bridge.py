@@ -32,7 +32,9 @@ LARGEST_BROWSER_MESSAGE = 24 * 1024 * 1024
 """Bytes of a browser's WebSocket message: above the largest clipboard that a policy allows, so that what is too large
 is the streamer's to refuse, with a sentence."""
 HIBERNATE = "api/v1/hibernate"
-SLEEP_ORDERS = ("api/v1/activity", "api/v1/warn", "api/v1/freeze", "api/v1/thaw", HIBERNATE)
+SLEEP_ORDERS = (
+    "api/v1/activity", "api/v1/announcement", "api/v1/warn", "api/v1/freeze", "api/v1/thaw", HIBERNATE
+)  # fmt: skip
 CHUNK = 64 * 1024
 PING_INTERVAL = 30.0
 """Seconds between pings, which show that a browser is still there; and how long its answer may take."""

@@ -55,6 +55,7 @@ class Streamer:
         self.display = Display(rfb, xauthority, config.policy, self, config.capture)
         self.screen: tuple[int, int] | None = None
         self.cursor: CursorShape | None = None
+        self.announcement = ""
         self.refusals = 0
         self._ids = itertools.count(1)
         self._streams: Streams[SinkKey] = Streams(self.display, config.policy, self._deliver, self.metrics.frame)
@@ -112,6 +113,16 @@ class Streamer:
 
     def _announce_viewers(self) -> None:
         self._tell_all({"type": "viewers", "count": len(self.viewers)})
+
+    def announce(self, text: str) -> None:
+        """Show all viewers, and those who come, what is announced; empty: nothing any more."""
+        if text != self.announcement:
+            self.announcement = text
+            self._tell_all(self.announcement_message())
+
+    def announcement_message(self) -> dict[str, Any]:
+        """Return the `announcement` message of now."""
+        return {"type": "announcement", "text": self.announcement}
 
     def _tell_all(self, message: dict[str, Any]) -> None:
         for viewer in self.viewers.values():

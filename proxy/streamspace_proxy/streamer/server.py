@@ -65,6 +65,15 @@ class Hold(BaseModel):
     why: str = Field(default="a job says that it is at work", min_length=1, max_length=200)
 
 
+class Announce(BaseModel):
+    """Body of `POST api/v1/announcement`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str = Field(max_length=1000)
+    """Empty: nothing, or no longer."""
+
+
 def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
     """Return the application; starting and ending `core` and `handovers` is the caller's."""
     app = web.Application(middlewares=[identify], client_max_size=MAX_BODY)
@@ -83,6 +92,7 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
             web.get("/api/v1/activity", activity),
             web.post("/api/v1/activity", hold_awake),
             web.post("/api/v1/warn", warn),
+            web.post("/api/v1/announcement", announce),
             web.post("/api/v1/freeze", freeze),
             web.post("/api/v1/thaw", thaw),
             web.post("/api/v1/hibernate", hibernate),
@@ -288,6 +298,17 @@ async def warn(request: web.Request) -> web.StreamResponse:
 
 async def _warn(sleep: Sleep, warning: Warn) -> None:
     sleep.warn(warning)
+
+
+async def announce(request: web.Request) -> web.StreamResponse:
+    """Tell viewers what the hub's administrators announce."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the owner of the session, or the service, announces something to its viewers.")
+    wanted = await _order(request, Announce)
+    if isinstance(wanted, Announce):
+        request.app[CORE].announce(wanted.text)
+        return await activity(request)
+    return wanted
 
 
 async def freeze(request: web.Request) -> web.StreamResponse:

@@ -138,6 +138,8 @@ class Viewer:
         )
         self.send(core.status_message())
         self.send(core.sleep.message())
+        if core.announcement:
+            self.send(core.announcement_message())
         if core.cursor is not None:
             self.send(cursor_message(core.cursor))
 

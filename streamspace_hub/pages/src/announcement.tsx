@@ -1,19 +1,41 @@
-/** What administrators tell all users: shown on top, written on the Admin page. */
+/** What administrators tell all users, and the maintenance that it is about: shown on top, written on the Admin page. */
 
 import { useEffect, useId, useState } from 'react';
 
-import { useAttempt, useShared } from './shared';
+import type { Announcement } from './api';
+import { shownTime, useAttempt, useShared } from './shared';
+
+const NEWS_MS = 60_000;
 
 /** `at` is other whenever it may have changed. */
 export function Announced({ at }: { at: string }) {
-  const { api } = useShared();
+  const { api, strings, language } = useShared();
   const attempt = useAttempt();
-  const [text, setText] = useState('');
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setText((await api.announcement()).text ?? '')), [api, at]);
-  return text === '' ? null : (
+  const [news, setNews] = useState<Announcement | null>(null);
+  useEffect(() => {
+    const look = async () => setNews(await api.announcement());
+    // Later, an error is not worth a word: the page tells of a lost connection by itself.
+    const timer = setInterval(() => void look().catch(() => undefined), NEWS_MS);
+    attempt(look);
+    return () => clearInterval(timer);
+    // `attempt` is another function at each render.
+  }, [api, at]);
+  if (!news || (news.text === '' && !news.maintenance)) {
+    return null;
+  }
+  const { text, maintenance } = news;
+  return (
     <p className="notice news" role="note">
       {text}
+      {maintenance && (
+        <small>
+          {' '}
+          {strings.maintenanceTime(
+            shownTime(maintenance.begins, language),
+            shownTime(endOf(maintenance), language),
+          )}
+        </small>
+      )}
     </p>
   );
 }
@@ -23,14 +45,28 @@ export function Announce() {
   const attempt = useAttempt();
   const heading = useId();
   const [text, setText] = useState('');
+  const [closes, setCloses] = useState(false);
+  const [begins, setBegins] = useState('');
+  const [minutes, setMinutes] = useState(60);
   const [said, setSaid] = useState(false);
   // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setText((await api.announcement()).text ?? '')), [api]);
+  useEffect(
+    () =>
+      attempt(async () => {
+        const { text: now, maintenance } = await api.announcement();
+        setText(now);
+        setCloses(!!maintenance);
+        setBegins(localTime(maintenance ? new Date(maintenance.begins) : new Date()));
+        setMinutes(maintenance?.minutes ?? 60);
+      }),
+    [api],
+  );
 
   function announce(): void {
     setSaid(false);
     attempt(async () => {
-      await api.announce({ text: text.trim() });
+      const maintenance = closes ? { begins: new Date(begins).toISOString(), minutes } : null;
+      await api.announce({ text: text.trim(), maintenance });
       setSaid(true);
     });
   }
@@ -53,9 +89,44 @@ export function Announce() {
           value={text}
           onChange={event => setText(event.target.value)}
         />
+        <label>
+          <input type="checkbox" checked={closes} onChange={event => setCloses(event.target.checked)} />{' '}
+          {strings.maintenance}
+        </label>
+        {closes && (
+          <>
+            <input
+              type="datetime-local"
+              required
+              aria-label={strings.maintenanceBegins}
+              value={begins}
+              onChange={event => setBegins(event.target.value)}
+            />
+            <label>
+              <input
+                type="number"
+                required
+                min={1}
+                max={527040}
+                value={minutes}
+                onChange={event => setMinutes(event.target.valueAsNumber)}
+              />{' '}
+              {strings.minutes}
+            </label>
+          </>
+        )}
         <button type="submit">{strings.announce}</button>
         <span role="status">{said && strings.announced}</span>
       </form>
     </section>
   );
+}
+
+function endOf({ begins, minutes }: NonNullable<Announcement['maintenance']>): string {
+  return new Date(new Date(begins).getTime() + minutes * 60_000).toISOString();
+}
+
+/** A time as `datetime-local` has it: the user's own, to the minute. */
+function localTime(time: Date): string {
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

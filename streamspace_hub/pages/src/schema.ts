@@ -508,7 +508,7 @@ export interface components {
     schemas: {
         /**
          * Announcement
-         * @description What administrators tell all users on the pages.
+         * @description What administrators tell all users, on the pages and in their sessions, and the maintenance that it is about.
          */
         Announcement: {
             /**
@@ -519,9 +519,11 @@ export interface components {
             text: string;
             /**
              * Until
-             * @description Not shown from then on (ISO 8601 with its zone).
+             * @description Not shown from then on (ISO 8601 with its zone), unless maintenance lasts longer.
              */
             until?: string | null;
+            /** @description In this time no session starts, and who tries gets `text`; null: there is none. */
+            maintenance?: components["schemas"]["Maintenance"] | null;
         };
         /**
          * App
@@ -734,6 +736,23 @@ export interface components {
              * @description Whether they hold `custom:streamspace:admin`.
              */
             admin: boolean;
+        };
+        /**
+         * Maintenance
+         * @description A time in which no session starts.
+         */
+        Maintenance: {
+            /**
+             * Begins
+             * Format: date-time
+             * @description ISO 8601 with its zone.
+             */
+            begins: string;
+            /**
+             * Minutes
+             * @description How long it lasts; at most a year.
+             */
+            minutes: number;
         };
         /**
          * Outcome

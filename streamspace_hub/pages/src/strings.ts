@@ -97,6 +97,10 @@ export interface Strings {
   announcementHint: string;
   announce: string;
   announced: string;
+  maintenance: string;
+  maintenanceBegins: string;
+  maintenanceTime: (begins: string, ends: string) => string;
+  minutes: string;
   audit: string;
   actor: string;
   action: string;
@@ -252,6 +256,10 @@ const en: Strings = {
   announcementHint: 'Everybody sees this on top of the page; empty: nothing',
   announce: 'Announce',
   announced: 'Everybody sees it from now on.',
+  maintenance: 'Maintenance: nothing starts meanwhile',
+  maintenanceBegins: 'Maintenance begins',
+  maintenanceTime: (begins, ends) => `No app starts from ${begins} to ${ends}.`,
+  minutes: 'minutes',
   audit: 'Audit log',
   actor: 'Who',
   action: 'What',
@@ -408,6 +416,10 @@ const de: Strings = {
   announcementHint: 'Alle sehen dies oben auf der Seite; leer: nichts',
   announce: 'Ankündigen',
   announced: 'Alle sehen es von jetzt an.',
+  maintenance: 'Wartung: währenddessen startet nichts',
+  maintenanceBegins: 'Beginn der Wartung',
+  maintenanceTime: (begins, ends) => `Von ${begins} bis ${ends} startet kein Programm.`,
+  minutes: 'Minuten',
   audit: 'Prüfprotokoll',
   actor: 'Wer',
   action: 'Was',

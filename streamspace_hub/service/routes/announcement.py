@@ -1,14 +1,14 @@
-"""`announcement`: what administrators tell all users on the pages."""
+"""`announcement`: what administrators tell all users, and maintenance, during which nothing starts."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from sqlalchemy.exc import IntegrityError
 
 from streamspace_hub.model.api import Announcement, Outcome
+from streamspace_hub.service.announcing import ONLY, announced, announcement_of
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, check_version, etag_of, tagged
@@ -16,21 +16,11 @@ from streamspace_hub.service.tables import AnnouncementRow
 
 router = APIRouter(tags=["announcement"])
 
-ONLY = 1
-
-
-def _of(row: AnnouncementRow | None) -> Announcement:
-    """Return what is announced now; nothing when its time is over."""
-    found = Announcement() if row is None else Announcement.model_validate({"text": row.text, "until": row.until})
-    return found if found.until is None or found.until > datetime.now(UTC) else Announcement()
-
 
 @router.get("/announcement", response_model=Announcement, responses=problems(401, 403))
 async def get_announcement(asked: ByCaller) -> Response:
     """Show what is announced."""
-    async with asked.context.database.reading() as session:
-        row = await session.get(AnnouncementRow, ONLY)
-    return tagged(asked.request, _of(row))
+    return tagged(asked.request, await announced(asked.context.database))
 
 
 @router.put("/announcement", response_model=Announcement, responses=problems(400, 401, 403, 412, 413))
@@ -47,13 +37,14 @@ async def put_announcement(
     try:
         async with asked.context.database.writing() as session:
             row = await session.get(AnnouncementRow, ONLY, with_for_update=True)
-            check_version(asked.request, etag_of(_of(row).model_dump_json()))
+            check_version(asked.request, etag_of(announcement_of(row).model_dump_json()))
             if row is None:
                 session.add(AnnouncementRow(number=ONLY, **values))
             else:
-                row.text, row.until = values["text"], values["until"]
+                row.text, row.until, row.maintenance = values["text"], values["until"], values["maintenance"]
             line = await asked.context.audit.add(session, what)
     except IntegrityError:  # the first one of all, from two sides at once
         raise ProblemError("changed", "It was changed by somebody else meanwhile; read it again.") from None
     asked.context.audit.publish(line)
+    asked.context.announcing.note()
     return tagged(asked.request, announcement)

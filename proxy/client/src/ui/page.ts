@@ -4,6 +4,7 @@ import { fullscreenAvailable, isFullscreen, toggleFullscreen } from '../input/fu
 import type { Controls } from '../controls';
 import type { PageStatistics } from '../api';
 import type { Preset, Transport } from '../protocol';
+import { Announcement } from './announcement';
 import { ClipboardPanel } from './clipboard_panel';
 import { Notice } from './notice';
 import { Overlay, type OverlayAction, type Situation } from './overlay';
@@ -37,6 +38,7 @@ export class PageView {
   readonly clipboard: ClipboardPanel;
   readonly quality: QualityMenu;
   readonly warning: SleepWarning;
+  readonly announcement: Announcement;
   private readonly notice: Notice;
   private refreshTimer = 0;
 
@@ -47,6 +49,7 @@ export class PageView {
     this.clipboard = new ClipboardPanel(controls.clipboard, focus);
     this.quality = new QualityMenu(actions.quality, focus);
     this.warning = new SleepWarning(title, actions.keepAwake);
+    this.announcement = new Announcement(focus);
     this.toolbar = new Toolbar(
       title,
       {
@@ -70,6 +73,7 @@ export class PageView {
       this.clipboard.element,
       this.quality.element,
       this.toast.element,
+      this.announcement.element,
       this.warning.element,
       this.toolbar.element,
     );

@@ -1,0 +1,16 @@
+"""The maintenance that an announcement is about."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add a column."""
+    op.add_column("announcement", sa.Column("maintenance", sa.JSON()))
