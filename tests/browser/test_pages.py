@@ -209,6 +209,34 @@ def test_what_is_announced_is_seen_by_everybody(browser: Browser, english: Brows
     others.close()
 
 
+def test_maintenance_is_set_on_a_page_and_told_in_a_running_session(
+    browser: Browser, english: BrowserContext, demo: Demo, terminal: str
+) -> None:
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Announcement")
+    section = page.get_by_role("region", name="Announcement")
+
+    def announce(text: str) -> None:
+        section.get_by_role("textbox", name="Announcement").fill(text)
+        section.get_by_role("button", name="Announce", exact=True).click()
+        expect(page.get_by_text("Everybody sees it from now on.")).to_be_visible()
+
+    section.get_by_label("Maintenance: nothing starts meanwhile").check()
+    section.get_by_label("Maintenance begins").fill("2099-12-31T18:00")
+    section.get_by_label("minutes").fill("90")
+    announce("The disks are being replaced.")
+    others = browser.new_context(locale="en-GB")
+    theirs = open_pages(others, demo)
+    expect(theirs.get_by_role("note")).to_contain_text("The disks are being replaced. No app starts from")
+    theirs.goto(f"{demo.url}/user/demo/{terminal}/streamspace/")
+    banner = theirs.locator(".ss-announcement")
+    expect(banner).to_contain_text("The disks are being replaced.")
+    banner.get_by_role("button", name="Dismiss").click()
+    expect(banner).to_be_hidden()
+    section.get_by_label("Maintenance: nothing starts meanwhile").uncheck()
+    announce("")
+    others.close()
+
+
 def test_the_admin_page_is_not_there_for_others(english: BrowserContext, demo: Demo) -> None:
     page = open_pages(english, demo, view="#admin")
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)
