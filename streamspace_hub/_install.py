@@ -159,14 +159,21 @@ def _allow_named_servers(c: Any) -> None:
 
 def _check_policy(c: Any) -> None:
     """Complain while the hub starts, and not when the first user does."""
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.explain import explain
     from streamspace_hub.model.quota import Quotas
     from streamspace_hub.model.sleep import SleepRules
+    from streamspace_hub.model.waiting import Capacity
 
-    for name, model in (("default_policy", PolicyDefaults), ("quotas", Quotas), ("sleep", SleepRules)):
+    models: dict[str, type[BaseModel]] = {
+        "default_policy": PolicyDefaults,
+        "quotas": Quotas,
+        "capacity": Capacity,
+        "sleep": SleepRules,
+    }
+    for name, model in models.items():
         try:
             model.model_validate(configured(c.StreamSpace, name, {}))
         except ValidationError as error:

@@ -9,6 +9,8 @@ import jupyterhub
 from tornado import web
 
 HUB_MAJOR: int = jupyterhub.version_info[0]
+RETRY_AFTER = "10"
+"""Seconds until one who was refused for want of room should ask again."""
 
 
 def refusal(message: str, *, reason: str, status: int = 400) -> web.HTTPError:
@@ -23,10 +25,12 @@ def refusal(message: str, *, reason: str, status: int = 400) -> web.HTTPError:
         from jupyterhub.spawner import SpawnException
 
         raised: web.HTTPError = SpawnException(message, reason=reason, status_code=status)
-        return raised
-    # Not as tornado's `log_message` alone: that one is %-formatted.
-    raised = web.HTTPError(status, "%s", message)
-    raised.jupyterhub_message = message  # type: ignore[attr-defined] # the hub looks for it
+    else:
+        # Not as tornado's `log_message` alone: that one is %-formatted.
+        raised = web.HTTPError(status, "%s", message)
+        raised.jupyterhub_message = message  # type: ignore[attr-defined] # the hub looks for it
+    if status == 429:
+        raised.headers = {"Retry-After": RETRY_AFTER}  # type: ignore[attr-defined] # the hub sends them
     return raised
 
 

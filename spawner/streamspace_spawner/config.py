@@ -14,10 +14,12 @@ from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
+from streamspace_hub.model.waiting import Capacity
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "default_policy": PolicyDefaults,
     "quotas": Quotas,
+    "capacity": Capacity,
     "sleep": SleepRules,
 }
 """What the settings that are mappings must fit."""
@@ -67,6 +69,19 @@ class StreamSpace(LoggingConfigurable):
             }
 
         Cores and memory count by the limits (else the guarantees) of the apps' templates. Checked at each start.
+        """,
+    )
+
+    capacity = Dict(
+        config=True,
+        help="""
+        What all sessions of this hub may take together: `sessions`, `cpu` (cores) and `memory`, as of `quotas`.
+
+        Who comes when there is no room is told their place in a queue, and keeps it by asking again::
+
+            c.StreamSpace.capacity = {"sessions": 40, "memory": "512G"}
+
+        JupyterHub's `active_server_limit` counts ordinary servers, too, and has no queue.
         """,
     )
 
@@ -145,7 +160,7 @@ class StreamSpace(LoggingConfigurable):
                 raise TraitError(f"StreamSpace.catalog_dirs: {folder!r} must be an absolute path without ':'")
         return folders
 
-    @validate("default_policy", "quotas", "sleep")
+    @validate("default_policy", "quotas", "capacity", "sleep")
     def _known_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = proposal["value"]
         name: str = proposal["trait"].name
@@ -161,6 +176,11 @@ class StreamSpace(LoggingConfigurable):
     def user_quotas(self) -> Quotas:
         """`quotas` as a model."""
         return Quotas.model_validate(self.quotas)
+
+    @property
+    def hub_capacity(self) -> Capacity:
+        """`capacity` as a model."""
+        return Capacity.model_validate(self.capacity)
 
     @property
     def policy_defaults(self) -> PolicyDefaults:

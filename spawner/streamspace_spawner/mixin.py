@@ -26,6 +26,7 @@ from streamspace_hub.catalog import Catalog
 from streamspace_hub.model import Resources
 from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
+from streamspace_hub.model.waiting import Line, sentence
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
@@ -87,6 +88,8 @@ class StreamSpaceMixin(_Spawner):
         self._steps: list[dict[str, Any]] = []
         self._changed = asyncio.Event()
         self._prepared = asyncio.Event()
+        self._admitted = False
+        """Whether this start had its turn in the queue already; `start` prepares once more."""
 
     # --- what a spawner must say -----------------------------------------------------------------------------------
 
@@ -103,7 +106,9 @@ class StreamSpaceMixin(_Spawner):
     @default("apply_user_options")
     def _refuse_bad_options(self) -> Any:
         async def apply(spawner: StreamSpaceMixin, options: Mapping[str, Any]) -> None:
+            spawner._admitted = False
             await spawner.prepare_session()
+            spawner._admitted = True
 
         return apply
 
@@ -125,6 +130,7 @@ class StreamSpaceMixin(_Spawner):
                 self._check_maintenance(plan)
                 self._refuse_another_app(plan)
                 self._check_quota(plan, catalog)
+                self._check_capacity(plan, catalog)
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
         except SessionRefused as refused:
@@ -167,6 +173,22 @@ class StreamSpaceMixin(_Spawner):
                 reason="asleep",
                 status=409,
             )
+
+    def _check_capacity(self, plan: SessionPlan, catalog: Catalog) -> None:
+        """Refuse a session that the hub has no room for, or that is not next in the queue."""
+        users = getattr(self.handler, "users", None)
+        admitted, self._admitted = self._admitted, False
+        if admitted or not self.streamspace.capacity or users is None:
+            return
+        capacity, needs = self.streamspace.hub_capacity, plan.template.resources
+        if not capacity.ever_fits(needs):
+            text = f"{plan.template.title} needs more than this hub has. An administrator can tell more."
+            raise SessionRefused(text, reason="capacity", status=409)
+        others = [one for user in users.values() for one in user.spawners.values() if one is not self and one.active]
+        running = [found for one in others if (found := _running(one, catalog))]
+        place = _line.ask((self.user.name, self.name), fits=capacity.fits(running, needs), now=time.monotonic())
+        if place is not None:
+            raise SessionRefused(sentence(plan.template.title, place), reason="queue", status=429)
 
     def _become_session(self, plan: SessionPlan) -> None:
         needs = plan.template.resources
@@ -361,6 +383,10 @@ class StreamSpaceMixin(_Spawner):
         if not outlives(self.session_state, time.time()):
             self.asleep = None
         self.session_state = {}
+
+
+_line = Line()
+"""This hub's; forgotten when it is restarted, and then made anew by those who ask again."""
 
 
 def _running(spawner: Any, catalog: Catalog) -> Running | None:

@@ -1,0 +1,95 @@
+"""Who waits for room on the hub, and in which order: what it has room for, and the line. Pure but for its memory.
+
+A place is held by asking again: whoever has given up is out of the line a minute later. Nobody overtakes, so a large
+app gets its room; what is started is started by the user's own request, and nothing is kept for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamspace_hub.model.app import Memory, Resources, memory_bytes
+from streamspace_hub.model.quota import KINDS, Kind, Running, need_of, usage_of
+
+KEEP: Final = 60.0
+"""Seconds for which a place is kept for one who does not ask."""
+REMEMBER: Final = 20
+"""Times of being let in from which the wait is estimated."""
+
+
+class Capacity(BaseModel):
+    """What all sessions of the hub may take together; what is left out is not limited."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sessions: int | None = Field(default=None, ge=0, le=100_000, description="Sessions that run at once.")
+    cpu: float | None = Field(default=None, gt=0, le=1_000_000, description="Cores, by the apps' `cpu_limit`.")
+    memory: Memory | None = Field(default=None, description="Memory, by the apps' `mem_limit`, e.g. `512G`.")
+
+    def amount(self, kind: Kind) -> float | None:
+        """Return the limit as a number: sessions, cores or bytes."""
+        if kind == "memory":
+            return None if self.memory is None else memory_bytes(self.memory)
+        return self.sessions if kind == "sessions" else self.cpu
+
+    def fits(self, running: Sequence[Running], wanted: Resources) -> bool:
+        """Return whether there is room for one more beside what is running."""
+        return all(self._room(kind, need_of(kind, wanted), usage_of(kind, running)) for kind in KINDS)
+
+    def ever_fits(self, wanted: Resources) -> bool:
+        """Return whether there is room if nothing else runs."""
+        return self.fits((), wanted)
+
+    def _room(self, kind: Kind, need: float, used: float) -> bool:
+        limit = self.amount(kind)
+        return limit is None or used + need <= limit
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somebody's place in the line."""
+
+    number: int
+    """1: the next one."""
+    wait: float | None
+    """Seconds, as it went lately; None where nothing is known."""
+
+
+class Line:
+    """The line of one hub. Whoever starts a session asks here."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], float] = {}
+        """In the order of coming: when each has asked last."""
+        self._let_in: deque[float] = deque(maxlen=REMEMBER)
+
+    def ask(self, who: tuple[str, str], *, fits: bool, now: float) -> Place | None:
+        """Return the place of `who` (user and server) in the line; None: there is room, and it is their turn."""
+        self._asked = {one: asked for one, asked in self._asked.items() if asked > now - KEEP or one == who}
+        waiting = list(self._asked)
+        ahead = waiting.index(who) if who in self._asked else len(waiting)
+        if fits and ahead == 0:
+            if self._asked.pop(who, None) is not None:
+                self._let_in.append(now)
+            return None
+        self._asked[who] = now
+        return Place(ahead + 1, self._wait(ahead + 1))
+
+    def _wait(self, number: int) -> float | None:
+        if len(self._let_in) < 2:
+            return None
+        return number * (self._let_in[-1] - self._let_in[0]) / (len(self._let_in) - 1)
+
+
+def sentence(title: str, place: Place) -> str:
+    """Return what is told to one who waits."""
+    about = "" if place.wait is None else f", for about {max(1, round(place.wait / 60))} min as it goes now"
+    return (
+        f"There is no room for {title} at present. You are number {place.number} in the queue{about}. "
+        f"Ask again: your place is kept for {KEEP:.0f} seconds each time."
+    )

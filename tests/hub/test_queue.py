@@ -1,0 +1,41 @@
+"""A hub that is full: who comes waits in order, and is told the place, whoever is asked for a start."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.hub import LIMIT
+from tests.support.service import service_hub
+
+pytestmark = [pytest.mark.hub, pytest.mark.x11]
+
+APP = {"app": "test-app"}
+CONFIG = 'c.StreamSpace.capacity = {"sessions": 1}'
+
+
+async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_again() -> None:
+    async with service_hub(config=CONFIG) as running:
+        hub, ann, bob = running.hub, running.ann, running.bob
+        async with hub.session(ann, "one"):
+            api = await running.api(bob)
+            over_rest = await api("POST", "/sessions", json=APP)
+            assert over_rest.status_code == 429, over_rest.text
+            said = over_rest.json()["detail"]
+            assert said.startswith("There is no room for Test app at present. You are number 1 in the queue.")
+            assert int(over_rest.headers["retry-after"]) > 0
+            second = await hub.request_start(ann, "two", APP)
+            assert second.status_code == 429
+            assert "You are number 2 in the queue." in second.json()["message"]
+        overtaking = await hub.request_start(ann, "two", APP)
+        assert overtaking.status_code == 429, "there is room, and it is another's turn"
+        async with asyncio.timeout(LIMIT):
+            while (reply := await api("POST", "/sessions", json=APP)).status_code == 429:
+                await asyncio.sleep(0.2)
+        assert reply.status_code in (200, 202), reply.text
+        await api.until(f"/sessions/{bob}/test-app", "running")
+        assert "You are number 1 in the queue." in (await hub.request_start(ann, "two", APP)).json()["message"]
+        await hub.stop_server(bob, "test-app")
+        async with hub.session(ann, "two"):
+            pass

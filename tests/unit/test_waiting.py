@@ -1,0 +1,79 @@
+"""The line of those who wait for room."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamspace_hub.model import Resources
+from streamspace_hub.model.quota import Running
+from streamspace_hub.model.waiting import KEEP, Capacity, Line, Place, sentence
+
+ANN, BOB, EVE = ("ann", "gimp"), ("bob", "gimp"), ("eve", "gimp")
+
+
+def test_with_room_and_nobody_waiting_nobody_waits() -> None:
+    assert Line().ask(ANN, fits=True, now=0) is None
+
+
+def test_places_are_in_the_order_of_coming_and_nobody_overtakes() -> None:
+    line = Line()
+    assert line.ask(ANN, fits=False, now=0) == Place(1, None)
+    assert line.ask(BOB, fits=False, now=1) == Place(2, None)
+    assert line.ask(EVE, fits=True, now=2) == Place(3, None), "a small app does not pass by"
+    assert line.ask(BOB, fits=True, now=3) == Place(2, None)
+    assert line.ask(ANN, fits=True, now=4) is None
+    assert line.ask(BOB, fits=True, now=5) is None
+
+
+def test_who_gives_up_loses_the_place_and_who_asks_keeps_it() -> None:
+    line = Line()
+    line.ask(ANN, fits=False, now=0)
+    line.ask(BOB, fits=False, now=1)
+    assert line.ask(BOB, fits=False, now=KEEP - 1) == Place(2, None)
+    assert line.ask(BOB, fits=True, now=KEEP + 1) is None
+
+
+def test_the_wait_is_estimated_from_who_was_let_in_lately() -> None:
+    line = Line()
+    for number in range(3):
+        who = (f"user-{number}", "gimp")
+        line.ask(who, fits=False, now=100.0 * number)
+        assert line.ask(who, fits=True, now=100.0 * number + 1) is None
+    place = line.ask(ANN, fits=False, now=300)
+    assert place == Place(1, 100.0)
+    assert "You are number 1 in the queue, for about 2 min as it goes now." in sentence("GIMP", place)
+
+
+@given(st.lists(st.tuples(st.sampled_from([ANN, BOB, EVE]), st.booleans()), max_size=40))
+def test_nobody_is_let_in_before_one_who_came_earlier_and_still_asks(asks: list[tuple[tuple[str, str], bool]]) -> None:
+    line, waiting = Line(), list[tuple[str, str]]()
+    for now, (who, fits) in enumerate(asks):
+        place = line.ask(who, fits=fits, now=now)
+        if place is None:
+            assert fits
+            assert waiting in ([], [who]) or waiting[0] == who
+            waiting = [one for one in waiting if one != who]
+        else:
+            if who not in waiting:
+                waiting.append(who)
+            assert place.number == waiting.index(who) + 1
+
+
+@pytest.mark.parametrize(
+    ("capacity", "fits"),
+    [
+        (Capacity(), True),
+        (Capacity(sessions=2), True),
+        (Capacity(sessions=1), False),
+        (Capacity(cpu=4), True),
+        (Capacity(cpu=3), False),
+        (Capacity(memory="4G"), True),
+        (Capacity(memory="3G"), False),
+    ],
+)
+def test_what_there_is_room_for(capacity: Capacity, *, fits: bool) -> None:
+    needs = Resources(cpu_limit=2, mem_limit="2G")
+    assert capacity.fits([Running("GIMP", needs)], needs) is fits
+    assert capacity.ever_fits(needs)
