@@ -191,9 +191,9 @@ class UserQuota(_Data):
 
 
 class UsageTotal(_Data):
-    """What one user or app has used."""
+    """What one user, app or group has used."""
 
-    key: str = Field(description="The user or app; empty for all together.")
+    key: str = Field(description="The user, app or group; empty for all together.")
     sessions: int = Field(ge=0, description="Times that a session ran.")
     seconds: float = Field(description="How long they ran, together.")
     core_seconds: float = Field(description="Cores by the time, as the app's template promised or allowed them.")
@@ -207,10 +207,10 @@ class UsageReport(_Data):
 
     since: str = Field(description="ISO 8601, UTC.")
     until: str = Field(description="ISO 8601, UTC.")
-    by: Literal["user", "app"]
+    by: Literal["user", "app", "group"]
     currency: str = Field(description="ISO 4217; empty where there are no prices.")
     totals: list[UsageTotal] = Field(description="The most first.")
-    total: UsageTotal
+    total: UsageTotal = Field(description="Of all together; who is in two groups counts once.")
 
 
 class Outcome(StrEnum):

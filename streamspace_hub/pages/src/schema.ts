@@ -348,6 +348,8 @@ export interface paths {
         /**
          * Get Usage
          * @description Add up what was used in a time, the most first; an entry counts with the part that lies in it.
+         *
+         *     A group has used what its members of now have, so that members of two groups count in both.
          */
         get: operations["get_usage"];
         put?: never;
@@ -930,7 +932,7 @@ export interface components {
              * By
              * @enum {string}
              */
-            by: "user" | "app";
+            by: "user" | "app" | "group";
             /**
              * Currency
              * @description ISO 4217; empty where there are no prices.
@@ -941,16 +943,17 @@ export interface components {
              * @description The most first.
              */
             totals: components["schemas"]["UsageTotal"][];
+            /** @description Of all together; who is in two groups counts once. */
             total: components["schemas"]["UsageTotal"];
         };
         /**
          * UsageTotal
-         * @description What one user or app has used.
+         * @description What one user, app or group has used.
          */
         UsageTotal: {
             /**
              * Key
-             * @description The user or app; empty for all together.
+             * @description The user, app or group; empty for all together.
              */
             key: string;
             /**
@@ -3129,7 +3132,7 @@ export interface operations {
                 /** @description Only of this app. */
                 app?: string | null;
                 /** @description What to add up by. */
-                by?: "user" | "app";
+                by?: "user" | "app" | "group";
             };
             header?: never;
             path?: never;

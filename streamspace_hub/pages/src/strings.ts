@@ -82,6 +82,8 @@ export interface Strings {
   usageBy: string;
   byUser: string;
   byApp: string;
+  byGroup: string;
+  group: string;
   app: string;
   period: string;
   lastDays: (days: number) => string;
@@ -241,6 +243,8 @@ const en: Strings = {
   usageBy: 'Added up by',
   byUser: 'By user',
   byApp: 'By app',
+  byGroup: 'By group',
+  group: 'Group',
   app: 'App',
   period: 'Period',
   lastDays: days => (days === 1 ? 'Last 24 hours' : `Last ${days} days`),
@@ -401,6 +405,8 @@ const de: Strings = {
   usageBy: 'Zusammengezählt nach',
   byUser: 'Nach Benutzer',
   byApp: 'Nach Programm',
+  byGroup: 'Nach Gruppe',
+  group: 'Gruppe',
   app: 'Programm',
   period: 'Zeitraum',
   lastDays: days => (days === 1 ? 'Letzte 24 Stunden' : `Letzte ${days} Tage`),

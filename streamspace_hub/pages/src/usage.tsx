@@ -41,6 +41,7 @@ export function Usage() {
         >
           <option value="user">{strings.byUser}</option>
           <option value="app">{strings.byApp}</option>
+          <option value="group">{strings.byGroup}</option>
         </select>
         <select
           aria-label={strings.period}
@@ -64,7 +65,7 @@ export function Usage() {
           <table className="numbers">
             <thead>
               <tr>
-                <th scope="col">{by === 'user' ? strings.user : strings.app}</th>
+                <th scope="col">{{ user: strings.user, app: strings.app, group: strings.group }[by]}</th>
                 {strings.usageColumns.map(title => (
                   <th key={title} scope="col">
                     {title}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from streamspace_hub.service.context import Context
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import Asked, ByCaller, tagged
-from streamspace_hub.service.tables import UsageRow
+from streamspace_hub.service.tables import UsageRow, WatchedRow
 
 router = APIRouter(tags=["usage"])
 
@@ -29,6 +29,7 @@ MONTH = 30 * 24 * 3600
 GIB = 2**30
 BATCH = 1000
 CSV = "text/csv"
+AMOUNTS = ("sessions", "seconds", "core_seconds", "gib_seconds", "gpu_seconds", "cost")
 COLUMNS = ("user", "session", "app", "started", "ended", "seconds", "cores", "memory_gib", "gpus", "cost", "currency")
 
 Since = Annotated[Moment | None, Query(description="From then on (ISO 8601 with its zone); else 30 days before.")]
@@ -76,11 +77,14 @@ async def get_usage(
     until: Until = None,
     user: OfUser = None,
     app: OfApp = None,
-    by: Annotated[Literal["user", "app"], Query(description="What to add up by.")] = "app",
+    by: Annotated[Literal["user", "app", "group"], Query(description="What to add up by.")] = "app",
 ) -> Response:
-    """Add up what was used in a time, the most first; an entry counts with the part that lies in it."""
+    """Add up what was used in a time, the most first; an entry counts with the part that lies in it.
+
+    A group has used what its members of now have, so that members of two groups count in both.
+    """
     window = await _window(asked, since, until, user, app)
-    key = UsageRow.user if by == "user" else UsageRow.app
+    key = UsageRow.app if by == "app" else UsageRow.user
     seconds = window.ended - window.begun
     query = (
         select(
@@ -96,16 +100,14 @@ async def get_usage(
     )
     async with asked.context.database.reading() as session:
         rows = (await session.execute(query)).all()
+        groups = dict((await session.execute(select(WatchedRow.user, WatchedRow.groups))).tuples().all())
     prices = asked.context.settings.prices
     totals = [_total(row[0], row[1], Used(row[2], row[3], row[4] / GIB, row[5]), prices) for row in rows]
+    whole = _sum("", totals)
+    if by == "group":
+        names = {group for one in totals for group in groups.get(one.key, ())}
+        totals = [_sum(name, [one for one in totals if name in groups.get(one.key, ())]) for name in names]
     totals.sort(key=lambda one: (-one.seconds, one.key))
-    whole = UsageTotal(
-        key="",
-        **{
-            name: sum(getattr(one, name) for one in totals)
-            for name in ("sessions", "seconds", "core_seconds", "gib_seconds", "gpu_seconds", "cost")
-        },
-    )
     report = UsageReport(
         since=_stamp(window.since),
         until=_stamp(window.until),
@@ -152,6 +154,10 @@ async def _window(
     if begin > end:
         raise ProblemError("invalid", "since: must not be after until.")
     return _Window(begin, end, now, user, app)
+
+
+def _sum(key: str, totals: Sequence[UsageTotal]) -> UsageTotal:
+    return UsageTotal(key=key, **{name: sum(getattr(one, name) for one in totals) for name in AMOUNTS})
 
 
 def _total(key: str, sessions: int, used: Used, prices: Prices) -> UsageTotal:
