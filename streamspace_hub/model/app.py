@@ -29,6 +29,7 @@ ARGUMENT_PATTERN = r"^[^\x00]*$"
 # Relative, and no step begins with two dots or is empty
 HOME_FILE_PATTERN = r"^(\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*/)*\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
 
+SYSLOG_PATTERN = r"^((tcp|tls)://[^\s@/:]+:\d{1,5}|unix:/\S+)?$"
 PATTERN_MEANINGS = {
     NAME_PATTERN: "lower-case letters, digits and single hyphens, beginning with a letter, e.g. `text-editor`",
     MIME_PATTERN: "a MIME type such as `image/png`, or `image/*` for a whole family",
@@ -41,6 +42,7 @@ PATTERN_MEANINGS = {
     QUIET_PATTERN: QUIET_MEANING,
     PROCESS_PATTERN: "the name of a program's process, without a path, e.g. `blender`",
     ARGUMENT_PATTERN: "text without NUL characters",
+    SYSLOG_PATTERN: "`tls://HOST:PORT`, `tcp://HOST:PORT` or `unix:/PATH`",
     HOME_FILE_PATTERN: "a path inside the user's home, such as `.config/gimp/gimprc`",
 }
 """What each pattern of the models accepts, in words for error messages."""

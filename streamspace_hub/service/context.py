@@ -24,6 +24,7 @@ from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.sleeping import Sleeping
+from streamspace_hub.service.syslog import Syslog
 from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.watcher import Watcher
 from streamspace_hub.service.webhooks import Webhooks
@@ -51,6 +52,7 @@ class Context:
     link: SessionLink
     sleeping: Sleeping
     announcing: Announcing
+    syslog: Syslog
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -60,8 +62,17 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
-        running = (self.watcher, self.feed, self.changes, self.webhooks, self.hours, self.sleeping, self.announcing)
-        loops = (self.watcher.follow(), *(one.run() for one in running))
+        loops = (
+            self.watcher.follow(),
+            self.watcher.run(),
+            self.feed.run(),
+            self.changes.run(),
+            self.webhooks.run(),
+            self.hours.run(),
+            self.sleeping.run(),
+            self.announcing.run(),
+            self.syslog.run(),
+        )
         return [asyncio.create_task(loop) for loop in loops]
 
     async def close(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -72,6 +83,7 @@ class Context:
             with suppress(asyncio.CancelledError):
                 await task
         await self.webhooks.close()
+        await self.syslog.close()
         await self.thumbnails.close()
         await self.link.close()
         await self.hub.close()
@@ -135,4 +147,5 @@ def make_context(settings: ServiceSettings) -> Context:
         link=link,
         sleeping=sleeping,
         announcing=announcing,
+        syslog=Syslog(database, settings.syslog, watcher.leads),
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from streamspace_hub.model import PolicyDefaults
+from streamspace_hub.model.app import SYSLOG_PATTERN
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
@@ -40,6 +41,7 @@ VARIABLES = {
     "prices": "STREAMSPACE_PRICES",
     "webhooks": "STREAMSPACE_WEBHOOKS",
     "sleep": "STREAMSPACE_SLEEP",
+    "syslog": "STREAMSPACE_SYSLOG",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -74,6 +76,7 @@ class ServiceSettings(BaseModel):
     )
     sleep: SleepRules = Field(default_factory=SleepRules, description="The hub's, as JSON.")
     webhooks: tuple[Webhook, ...] = Field(default=(), description="Who is told of events, as JSON.")
+    syslog: str = Field(default="", pattern=SYSLOG_PATTERN, description="Where the audit log is copied to.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")

@@ -181,7 +181,7 @@ class KeyRow(Table):
 
 
 class WebhookRow(Table):
-    """How far a webhook has come in the sequence of events."""
+    """How far a webhook has come in the sequence of events, or a syslog server in the audit log."""
 
     __tablename__ = "webhooks"
 
