@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tornado import web
 
 from streamspace_hub.changes import BOARD, ENTRY
+from streamspace_hub.from_service import SERVICE
 from streamspace_hub.model.api import ServerName, UserName
 from streamspace_hub.model.asleep import asleep_in
 from streamspace_hub.model.explain import explain
-from streamspace_hub.usage import SERVICE
 
 ALL_PATH = r"/api/streamspace/asleep"
 USER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)"

@@ -7,6 +7,7 @@ under the right account, watched, found again after a restart of the hub, and en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import glob
 import os
 import shlex
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from jupyterhub import spawner as hub_spawner
@@ -228,12 +229,29 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         try:
             self.tell(30, f"Starting a desktop with {title}.")
             command = [sys.executable, "-P", "-m", "streamspace_proxy.local"]
-            await self._launch(command, variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            with self._handed_over_key(variables) as descriptors:
+                files = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "pass_fds": descriptors}
+                await self._launch(command, variables, **files)
             await self._until_listening(title, log)
             await self.tell_how_it_woke(self._own_url, title)
         finally:
             os.close(log)
         self.tell(80, f"The desktop is up; opening {title}.")
+
+    @contextlib.contextmanager
+    def _handed_over_key(self, variables: dict[str, str]) -> Iterator[tuple[int, ...]]:
+        """Yield what a session has to inherit, and tell it in its environment: programs must not find the key there."""
+        if not self.streamspace.memory_sleep:
+            yield ()
+            return
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, self.sleep_key)
+            os.close(writing)
+            variables["STREAMSPACE_SLEEP_KEY_FD"] = str(reading)
+            yield (reading,)
+        finally:
+            os.close(reading)
 
     @property
     def _own_url(self) -> str:

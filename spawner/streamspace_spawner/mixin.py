@@ -255,6 +255,12 @@ class StreamSpaceMixin(_Spawner):
             variables["STREAMSPACE_RESTORE"] = folder
         return variables
 
+    @property
+    def sleep_key(self) -> bytes:
+        """What the memory images of this user are encrypted with: 32 bytes that nobody but the hub can make."""
+        secret: bytes = self.user.settings["cookie_secret"]
+        return hmac.new(secret, f"memory images/{self.user.name}".encode(), hashlib.sha256).digest()
+
     def begin_state(self, plan: SessionPlan) -> dict[str, Any]:
         """Return the state of a session that is being started: with the marker of the one that it is woken from."""
         state: dict[str, Any] = {"app": plan.template.name}

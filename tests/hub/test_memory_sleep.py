@@ -96,6 +96,9 @@ async def test_a_session_sleeps_and_wakes_as_it_was(running: ServiceHub) -> None
     on_disk = sum(file.stat().st_size for file in image.rglob("*") if file.is_file() and file.name != "manifest.json")
     assert asleep["asleep_bytes"] == on_disk > 0
     assert (image.parent.stat().st_mode & 0o777, image.stat().st_mode & 0o777) == (0o700, 0o700)
+    assert json.loads((image / "manifest.json").read_text())["signature"], "it is not encrypted"
+    typed = b"not saved not saved"
+    assert not [file for file in image.rglob("*") if file.is_file() and typed in file.read_bytes()]
     assert desktop.processes() == []
     assert not desktop.runtime_dir.exists()
     assert (await ann("POST", f"{path}/hibernate")).json() == asleep, "asked again, it sleeps as it did"
