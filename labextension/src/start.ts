@@ -45,6 +45,8 @@ export function canHibernate({ state, memory }: Session): boolean {
 
 /** Longest wait before a progress stream that broke off is asked for again, in seconds. */
 const LONGEST_PAUSE = 5;
+/** How often a session that has been started is looked for while nothing answers: half a minute without a network. */
+const LOOKS = 8;
 
 /** Start the app (or wake it, or find it running) and yield the steps until there is a picture or a failure. */
 export async function* launch(api: Api, request: LaunchRequest, signal: AbortSignal): AsyncGenerator<Step> {
@@ -69,7 +71,7 @@ async function* follow(api: Api, found: Session | undefined, signal: AbortSignal
     // The stream ended without a verdict (a proxy's time limit, a restarted hub): where does the session stand? Who
     // says that it is still starting also knows when that has taken too long.
     await pause(1000 * Math.min(attempt, LONGEST_PAUSE), signal);
-    session = await find(api, session.name);
+    session = await findAgain(api, session.name, signal);
   }
   yield settled(session);
 }
@@ -103,6 +105,20 @@ function settled(session: Session | undefined): Step {
 
 async function find(api: Api, name: string): Promise<Session | undefined> {
   return (await api.sessions()).find(session => session.name === name);
+}
+
+/** Find a session whose start goes on while the network is away; a refusal is an answer. */
+async function findAgain(api: Api, name: string, signal: AbortSignal): Promise<Session | undefined> {
+  for (let look = 1; ; look++) {
+    try {
+      return await find(api, name);
+    } catch (error) {
+      if (error instanceof ApiError || signal.aborted || look === LOOKS) {
+        throw error;
+      }
+      await pause(1000 * Math.min(look, LONGEST_PAUSE), signal);
+    }
+  }
 }
 
 function clamp(percent: number): number {

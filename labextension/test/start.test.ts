@@ -74,6 +74,35 @@ describe('launch', () => {
     expect(steps.at(-1)?.kind).toBe('picture');
   });
 
+  it.each([
+    [3, 'picture'],
+    [100, 'away'],
+  ])(
+    'looks for a started session again while nothing answers, %d times, but not for ever',
+    async (away, end) => {
+      let looks = 0;
+      const { api } = serve(({ method }) => {
+        if (method === 'POST') {
+          return json(session('starting'), 202);
+        }
+        // The progress and the first looks: no network.
+        if (looks++ < away) {
+          throw new TypeError('Failed to fetch');
+        }
+        return json({ sessions: [session('running')] });
+      });
+      const steps = collect(launch(api, { app: 'gimp' }, never));
+      steps.catch(() => undefined); // it is looked at below
+      await vi.advanceTimersByTimeAsync(120_000);
+      if (end === 'picture') {
+        expect((await steps).map(step => step.kind)).toEqual(['picture']);
+      } else {
+        await expect(steps).rejects.toThrow('Failed to fetch');
+        expect(looks).toBe(9);
+      }
+    },
+  );
+
   it('waits for as long as the server says that the session is starting', async () => {
     let looks = 0;
     const { api } = serve(({ method, path }) => {
