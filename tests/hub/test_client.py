@@ -17,14 +17,14 @@ import pytest_asyncio
 from streamspace_hub.client import AsyncClient, Client, RefusedError, SessionFailedError
 from streamspace_hub.model import SessionState
 from tests.support.hub import AS_ROOT
-from tests.support.service import ADMIN, LIMIT, ServiceHub, service_hub
+from tests.support.service import ABSENT_APP, ADMIN, LIMIT, ServiceHub, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub() as found:
+    async with service_hub(config=ABSENT_APP) as found:
         yield found
 
 
@@ -221,6 +221,6 @@ async def test_the_asynchronous_client_and_events(running: ServiceHub) -> None:
 
 async def test_a_session_that_does_not_start_is_an_error_with_its_reason(running: ServiceHub) -> None:
     async with AsyncClient(running.hub.url, await running.token(running.bob)) as client:
-        with pytest.raises((SessionFailedError, RefusedError), match="Blender"):
-            await client.launch("blender")
-        await client.remove("blender")
+        with pytest.raises((SessionFailedError, RefusedError), match="Absent"):
+            await client.launch("absent")
+        await client.remove("absent")

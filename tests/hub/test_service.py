@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from streamspace_hub.model.chain import check_lines
-from tests.support.service import ADMIN, LIMIT, ServiceHub, service_hub, until_up
+from tests.support.service import ABSENT_APP, ADMIN, LIMIT, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,7 +27,7 @@ APP = {"app": "test-app"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
     config = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}; c.StreamSpace.default_policy = {"max_fps": 25}'
-    async with service_hub(config=config, prices={"currency": "EUR", "session_hour": 3600}) as found:
+    async with service_hub(config=f"{config}\n{ABSENT_APP}", prices={"currency": "EUR", "session_hour": 3600}) as found:
         yield found
 
 
@@ -101,13 +101,13 @@ async def test_a_session_started_elsewhere_is_known_too(running: ServiceHub) -> 
 
 async def test_a_start_that_fails_says_why(running: ServiceHub) -> None:
     ann = await running.api(running.ann)
-    refused = await ann("POST", "/sessions", json={"app": "blender", "name": "no-such-program"})
+    refused = await ann("POST", "/sessions", json={"app": "absent", "name": "no-such-program"})
     # Refused at once, or failed a little later: either way the reason arrives.
     if refused.status_code == 202:
         failed = await ann.until(f"/sessions/{running.ann}/no-such-program", "failed")
-        assert "Blender" in failed["message"]
+        assert "Absent" in failed["message"]
     else:
-        assert "Blender" in refused.json()["detail"]
+        assert "Absent" in refused.json()["detail"]
     await ann("DELETE", f"/sessions/{running.ann}/no-such-program")
 
 

@@ -86,6 +86,12 @@ CONFIG = """\
 streamspace_hub.install(c, catalog_dirs=c.StreamSpace.catalog_dirs, service={options})
 """
 
+ABSENT_APP = """\
+with open(run["folder"] + "/apps/absent.yaml", "w") as file:
+    file.write("name: absent\\ntitle: Absent\\ncommand: [/no/such/program]\\n")
+"""
+"""Lines of a hub's configuration: an app whose program is installed nowhere."""
+
 OWN_CONFIG = """\
 c.JupyterHub.services.append({{"name": "streamspace", "api_token": {token!r}}})
 streamspace_hub.install(c, service={{"admins": [{admin!r}]}})
