@@ -27,7 +27,7 @@ def why_not() -> str | None:
     """Return why memory cannot be kept on this machine; None: it can."""
     version = None if _PROGRAM is None else criu.version(_PROGRAM)
     if version is None:
-        return "CRIU 4.1 or later can be had neither from this Debian nor from Debian 13 (`make setup` tried)"
+        return "CRIU 4.1 or later is not beside this Python (`make setup` fetches it for the main environment)"
     if not ability.SHIM.exists():
         return "there is no C compiler"
     reason = privileges.try_namespaces()

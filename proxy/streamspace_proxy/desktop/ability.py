@@ -43,7 +43,7 @@ def assess(settings: Settings, environ: Mapping[str, str]) -> Ability:
     if environ.get("STREAMSPACE_MEMORY_SLEEP") != "on":
         return Ability(
             why_not="Sleep with memory is off here, unless an administrator turns it on.",
-            turn_on="c.Spawner.environment = {'STREAMSPACE_MEMORY_SLEEP': 'on'}  # in jupyterhub_config.py",
+            turn_on="c.StreamSpace.memory_sleep = True  # in jupyterhub_config.py",
         )
     if not SHIM.exists():
         return Ability(
