@@ -171,6 +171,16 @@ def test_desktop_follows_the_size_of_the_tab(lab: Page, demo: Demo) -> None:
     eventually(follows, "the framebuffer to have the tab's size")
 
 
+def test_freeze_from_the_session_panel(lab: Page, terminal: str) -> None:
+    lab.get_by_role("tab", name="Desktop sessions").click()
+    row = lab.locator("#streamspace-sessions li", has_text="Terminal")
+    row.get_by_role("button", name="Freeze").click()
+    expect(row).to_have_attribute("data-state", "frozen")
+    row.get_by_role("button", name="Open").click()
+    wait_for_picture(desktop(lab, terminal))
+    expect(row).to_have_attribute("data-state", "running")
+
+
 def test_stop_from_the_session_panel(lab: Page, demo: Demo, terminal: str) -> None:
     lab.get_by_role("tab", name="Desktop sessions").click()
     panel = lab.locator("#streamspace-sessions")
