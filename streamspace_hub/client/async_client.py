@@ -28,9 +28,9 @@ from streamspace_hub.model.api import (
     Settings,
     UserSession,
 )
+from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
-RESTING = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPING)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 
 
@@ -141,6 +141,9 @@ class AsyncClient:
         """Stop a session; its files stay. `wait`: seconds to wait until it has stopped, None: do not."""
         path = await self._path(name, user)
         session = await self._ask(exchange.post(f"{path}/stop"), UserSession)
+        return await self._until_resting(session, path, wait)
+
+    async def _until_resting(self, session: UserSession, path: str, wait: float | None) -> UserSession:
         deadline = time.monotonic() + (wait or 0)
         while wait is not None and session.state not in RESTING and time.monotonic() < deadline:
             await asyncio.sleep(exchange.WAIT_STEP)
@@ -165,11 +168,7 @@ class AsyncClient:
         """
         path = await self._path(name, user)
         session = await self._ask(exchange.post(f"{path}/hibernate"), UserSession)
-        deadline = time.monotonic() + (wait or 0)
-        while wait is not None and session.state not in RESTING and time.monotonic() < deadline:
-            await asyncio.sleep(exchange.WAIT_STEP)
-            session = await self._get(path, UserSession)
-        return session
+        return await self._until_resting(session, path, wait)
 
     async def extend(self, name: str, seconds: int, *, user: str | None = None) -> UserSession:
         """Keep a session awake for `seconds` from now on, as far as its policy allows; 0 ends that."""

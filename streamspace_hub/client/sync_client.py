@@ -27,9 +27,9 @@ from streamspace_hub.model.api import (
     Settings,
     UserSession,
 )
+from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
-RESTING = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPING)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 
 
@@ -140,6 +140,9 @@ class Client:
         """Stop a session; its files stay. `wait`: seconds to wait until it has stopped, None: do not."""
         path = self._path(name, user)
         session = self._ask(exchange.post(f"{path}/stop"), UserSession)
+        return self._until_resting(session, path, wait)
+
+    def _until_resting(self, session: UserSession, path: str, wait: float | None) -> UserSession:
         deadline = time.monotonic() + (wait or 0)
         while wait is not None and session.state not in RESTING and time.monotonic() < deadline:
             time.sleep(exchange.WAIT_STEP)
@@ -164,11 +167,7 @@ class Client:
         """
         path = self._path(name, user)
         session = self._ask(exchange.post(f"{path}/hibernate"), UserSession)
-        deadline = time.monotonic() + (wait or 0)
-        while wait is not None and session.state not in RESTING and time.monotonic() < deadline:
-            time.sleep(exchange.WAIT_STEP)
-            session = self._get(path, UserSession)
-        return session
+        return self._until_resting(session, path, wait)
 
     def extend(self, name: str, seconds: int, *, user: str | None = None) -> UserSession:
         """Keep a session awake for `seconds` from now on, as far as its policy allows; 0 ends that."""

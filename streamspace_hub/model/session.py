@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,10 @@ class SessionState(StrEnum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+RESTING: Final = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPING)
+"""Nothing of such a session runs."""
 
 
 class Role(StrEnum):

@@ -14,11 +14,11 @@ from typing import Any
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, UserSession
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
-from streamspace_hub.service.servers import RESTING
 
 SOON = 0.3
 """Seconds between looks at what the hub shows, if it does not tell: by the first one, a bad start is refused."""

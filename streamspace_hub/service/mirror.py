@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model import AppTemplate, Resources, SessionState
 from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
@@ -23,7 +24,6 @@ from streamspace_hub.service.hub import Hub, User
 from streamspace_hub.service.ledger import End, amounts, reckon
 from streamspace_hub.service.servers import (
     PENDING,
-    RESTING,
     Change,
     asleep,
     changes,

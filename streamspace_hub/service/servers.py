@@ -15,7 +15,6 @@ from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 
 PENDING = (SessionState.STARTING, SessionState.STOPPING, SessionState.RESUMING, SessionState.HIBERNATING)
-RESTING = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPING)
 HIBERNATE_LIMIT = 900.0
 """Seconds after which nobody is taken to be putting a session to sleep any more."""
 CANCELLED = "Spawn cancelled"

@@ -24,13 +24,14 @@ from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned
 from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, plan
 from streamspace_hub.model import MemorySleep, SessionState
 from streamspace_hub.model.api import Outcome, Settings, UserSession
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.model.sleep import Ladder, SleepRules, Step, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.leases import LEASE, Lease
 from streamspace_hub.service.mirror import Mirror, user_session
-from streamspace_hub.service.servers import RESTING, seconds
+from streamspace_hub.service.servers import seconds
 from streamspace_hub.service.session_link import Answer, SessionAwayError, SessionLink
 from streamspace_hub.service.tables import SessionRow, SettingsRow, SleepRow, WatchedRow
 

@@ -14,12 +14,12 @@ from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, S
 from streamspace_hub.model.hours import DAY, HOUR, free_at, used_seconds
 from streamspace_hub.model.policy import explain_policy
 from streamspace_hub.model.quota import Entry, Running, hours_of, limits_of, spans_of, usage_of
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.model.sleep import Ladder, Resolved, resolve
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, tagged
 from streamspace_hub.service.routes.settings import stored_settings
-from streamspace_hub.service.servers import RESTING
 from streamspace_hub.service.tables import UsageRow
 
 router = APIRouter(tags=["policies"])

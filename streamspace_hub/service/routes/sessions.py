@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, Outcome, ServerName, SessionList, UserName, UserSession
 from streamspace_hub.model.app import LINE_PATTERN, AppName
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.service import launching
 from streamspace_hub.service.context import Context
 from streamspace_hub.service.documents import problems
@@ -28,7 +29,6 @@ from streamspace_hub.service.requests import (
     server_name,
     tagged,
 )
-from streamspace_hub.service.servers import RESTING
 from streamspace_hub.service.tables import SessionRow
 
 router = APIRouter(tags=["sessions"])

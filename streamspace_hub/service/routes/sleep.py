@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserName, UserSession
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.keys import Answer
@@ -22,7 +23,6 @@ from streamspace_hub.service.routes.sessions import (
     once,
     permit,
 )
-from streamspace_hub.service.servers import RESTING
 from streamspace_hub.service.session_link import SessionAwayError
 
 router = APIRouter(tags=["sleep"])
