@@ -36,6 +36,7 @@ SERVICE_CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
         "description": "Warn sessions of StreamSpace, freeze and thaw them. It shows no screen."
     },
     "custom:streamspace:admin": {"description": "List and stop all sessions of StreamSpace, read its audit log."},
+    "custom:streamspace:record:read": {"description": "Read recordings of sessions of StreamSpace."},
 }
 USER_SCOPES = ["custom:streamspace:control!user", "custom:streamspace:view!user"]
 """What every user holds, so that it can be passed on when a session is shared."""

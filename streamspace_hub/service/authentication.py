@@ -51,20 +51,34 @@ class Authentication:
             ProblemError: they ask too often, or the hub is away.
         """
         now = time.monotonic()
-        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-        wait = self._limits[purpose].take(digest, now)
+        wait = self._limits[purpose].take(_digest(token), now)
         if wait:
             raise ProblemError("too-many-requests", "Ask less often with this token.", headers=retry_after(wait))
+        found = await self._found(token)
+        if found is None:
+            wait = self._unknown.take(origin, now)
+            if wait:
+                raise ProblemError("too-many-requests", "Too many unknown tokens.", headers=retry_after(wait))
+            raise UnknownToken
+        return found
+
+    async def is_still(self, caller: Caller) -> bool:
+        """Return whether a caller who stays connected may still do all that they might, and no more; not counted.
+
+        Raises:
+            ProblemError: the hub is away.
+        """
+        return await self._found(caller.token) == caller
+
+    async def _found(self, token: str) -> Caller | None:
+        now, digest = time.monotonic(), _digest(token)
         expires, known = self._known.get(digest, (0.0, None))
         if known is not None and expires > now:
             return known
         found = await self._ask(token)
         if found is None:
             self._known.pop(digest, None)
-            wait = self._unknown.take(origin, now)
-            if wait:
-                raise ProblemError("too-many-requests", "Too many unknown tokens.", headers=retry_after(wait))
-            raise UnknownToken
+            return None
         self._known[digest] = (now + REMEMBER, found)
         self._known.move_to_end(digest)
         if len(self._known) > KNOWN_LIMIT:
@@ -82,3 +96,7 @@ class Authentication:
             return None
         kind: Literal["user", "service"] = "service" if model.get("kind") == "service" else "user"
         return Caller(name=model["name"], kind=kind, scopes=frozenset(model.get("scopes", [])), token=token)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

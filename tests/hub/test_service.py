@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from streamspace_hub.model.chain import check_lines
-from tests.support.service import ABSENT_APP, ADMIN, LIMIT, ServiceHub, service_hub, until_up
+from tests.support.service import ABSENT_APP, ADMIN, LIMIT, Api, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
@@ -146,7 +146,7 @@ async def test_a_token_can_do_what_its_scopes_say_and_no_more(running: ServiceHu
     without_the_hubs = await running.api(running.ann, scopes=[entry, "custom:streamspace:control!user"])
     refused = await without_the_hubs("POST", "/sessions", json=APP)
     assert refused.status_code in (403, 404), refused.text
-    assert (await audit(running, action="session.create", limit=1))[0]["outcome"] == "failed"
+    assert (await audit(running, action="session.create", limit=1))[0]["outcome"] == "denied"
 
 
 async def test_an_administrator_lists_and_stops_what_is_others(running: ServiceHub) -> None:
@@ -341,6 +341,23 @@ async def test_events_tell_each_change_once_and_go_on_where_they_ended(running: 
     assert "event: reset" in lost.text
 
 
+async def test_a_revoked_token_ends_its_stream_of_events(running: ServiceHub) -> None:
+    base = f"/users/{running.ann}/tokens"
+    scopes = {"scopes": ["access:services!service=streamspace", "custom:streamspace:view!user"]}
+    made = (await running.hub.api("POST", base, json=scopes)).json()
+    ann = Api(running.hub.url, made["token"])
+    try:
+        async with ann.client.stream("GET", "/events", params={"wait": 3600}) as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("id: ")
+            await running.hub.api("DELETE", f"{base}/{made['id']}")
+            async with asyncio.timeout(LIMIT):
+                _ = [line async for line in lines]
+        assert (await ann("GET", "/user")).status_code == 401
+    finally:
+        await ann.client.aclose()
+
+
 async def test_the_copy_of_the_audit_log_is_whole_and_so_is_the_log(running: ServiceHub) -> None:
     admin = await running.api(ADMIN)
     copy = await admin("GET", "/audit/export")
@@ -380,6 +397,8 @@ async def test_a_start_beyond_the_quota_is_refused_with_the_hubs_sentence() -> N
         else:
             assert kind(refused) == "conflict"
             said = refused.json()["detail"]
+            (line, *_) = await audit(strict, action="session.create", outcome="denied")
+            assert (line["actor"], line["reason"]) == (f"user:{strict.ann}", said)
         assert "the quota of this hub is 0 sessions" in said
 
 

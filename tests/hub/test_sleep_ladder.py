@@ -51,8 +51,12 @@ async def test_freeze_thaw_and_resume(running: ServiceHub) -> None:
         resumed = await ann("POST", f"{path}/resume")
         assert (resumed.status_code, resumed.json()["state"]) == (200, "running")
         assert (await activity(running, "one"))["sleep"] == "awake"
-        assert (await ann("POST", f"{path}/freeze")).json()["state"] == "frozen"
+        key = {"Idempotency-Key": "one-freeze"}
+        assert (await ann("POST", f"{path}/freeze", headers=key)).json()["state"] == "frozen"
         assert (await ann("POST", f"{path}/thaw")).json()["state"] == "running"
+        again = await ann("POST", f"{path}/freeze", headers=key)
+        assert (again.json()["state"], again.headers["idempotency-replayed"]) == ("frozen", "true")
+        assert (await ann("GET", path)).json()["state"] == "running"
     await ann.until(path, "stopped")
     refused = await ann("POST", f"{path}/freeze")
     assert (refused.status_code, "`resume` starts it again" in refused.json()["detail"]) == (409, True)

@@ -1874,7 +1874,10 @@ export interface operations {
     freeze_session: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by the caller, new for each thing to be done: the same request with it is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 user: string;
                 /** @description Name of its server; `~` is the default server. */
@@ -1884,9 +1887,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description It is frozen */
             200: {
                 headers: {
+                    /** @description `true`: this answer was given before. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1979,7 +1984,10 @@ export interface operations {
     thaw_session: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by the caller, new for each thing to be done: the same request with it is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 user: string;
                 /** @description Name of its server; `~` is the default server. */
@@ -1989,9 +1997,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description It goes on */
             200: {
                 headers: {
+                    /** @description `true`: this answer was given before. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2084,7 +2094,10 @@ export interface operations {
     extend_session: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by the caller, new for each thing to be done: the same request with it is done once. */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 user: string;
                 /** @description Name of its server; `~` is the default server. */
@@ -2098,9 +2111,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description It stays awake */
             200: {
                 headers: {
+                    /** @description `true`: this answer was given before. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3517,6 +3532,14 @@ export interface operations {
                 target?: string | null;
                 /** @description How it went. */
                 outcome?: components["schemas"]["Outcome"] | null;
+                /** @description From where: an address, or `hub`. */
+                origin?: string | null;
+                /** @description In which request: its `X-Request-Id`. */
+                request_id?: string | null;
+                /** @description From then on (ISO 8601 with its zone). */
+                since?: string | null;
+                /** @description Before then (ISO 8601 with its zone). */
+                until?: string | null;
                 /** @description Lines on one page. */
                 limit?: number;
                 /** @description `next` of the page before. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 from sqlalchemy import select
 
-from streamspace_hub.model.api import AuditList, AuditVerdict, Outcome
+from streamspace_hub.model.api import AuditList, AuditVerdict, Moment, Outcome
 from streamspace_hub.model.app import LINE_PATTERN
 from streamspace_hub.service.audit import audit_event
 from streamspace_hub.service.context import Context
@@ -31,17 +32,29 @@ async def search_audit(
     action: Annotated[Text | None, Query(description="What, e.g. `session.create`.")] = None,
     target: Annotated[Text | None, Query(description="Which session (`USER/NAME`) or user.")] = None,
     outcome: Annotated[Outcome | None, Query(description="How it went.")] = None,
+    origin: Annotated[Text | None, Query(description="From where: an address, or `hub`.")] = None,
+    request_id: Annotated[Text | None, Query(description="In which request: its `X-Request-Id`.")] = None,
+    since: Annotated[Moment | None, Query(description="From then on (ISO 8601 with its zone).")] = None,
+    until: Annotated[Moment | None, Query(description="Before then (ISO 8601 with its zone).")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Lines on one page.")] = 100,
     before: Annotated[int | None, Query(ge=1, le=2**53, description="`next` of the page before.")] = None,
 ) -> Response:
     """Search the log, the newest lines first."""
     await _permit(asked)
     query = select(AuditRow).order_by(AuditRow.seq.desc()).limit(limit + 1)
-    for column, value in ((AuditRow.actor, actor), (AuditRow.action, action), (AuditRow.target, target)):
-        if value is not None:
-            query = query.where(column == value)
-    if outcome is not None:
-        query = query.where(AuditRow.outcome == str(outcome))
+    exact = {
+        AuditRow.actor: actor,
+        AuditRow.action: action,
+        AuditRow.target: target,
+        AuditRow.outcome: outcome and str(outcome),
+        AuditRow.origin: origin,
+        AuditRow.request_id: request_id,
+    }
+    query = query.where(*(column == value for column, value in exact.items() if value is not None))
+    if since is not None:
+        query = query.where(AuditRow.time >= _stamp(since))
+    if until is not None:
+        query = query.where(AuditRow.time < _stamp(until))
     if before is not None:
         query = query.where(AuditRow.seq < before)
     async with asked.context.database.reading() as session:
@@ -78,6 +91,11 @@ async def export_audit(asked: ByCaller) -> Response:
 async def _copy(context: Context) -> AsyncIterator[str]:
     async for event in context.audit.lines():
         yield event.model_dump_json() + "\n"
+
+
+def _stamp(moment: datetime) -> str:
+    """Return a time as lines of the log have it: all of one length and zone, so that their order is that of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 async def _permit(asked: ByCaller) -> None:

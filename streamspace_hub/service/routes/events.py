@@ -12,15 +12,15 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from streamspace_hub.model.api import UserName
-from streamspace_hub.service.context import Context
+from streamspace_hub.service.authentication import REMEMBER
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.events import Event, Filter
+from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, server_name
 from streamspace_hub.service.routes.sessions import Server
 
 router = APIRouter(tags=["events"])
 
-KEEPALIVE = 15.0
 LONGEST = 3600
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -41,7 +41,7 @@ LastId = Annotated[
 @router.get("/events", response_class=StreamingResponse, responses={**STREAM, **problems(401, 403)})
 async def all_events(asked: ByCaller, wait: Wait = 300, last_event_id: LastId = None) -> Response:
     """Follow the changes of all sessions that the caller may see."""
-    return _stream(asked.context, Filter(asked.caller.visible), last_event_id, wait)
+    return _stream(asked, Filter(asked.caller.visible), last_event_id, wait)
 
 
 @router.get(
@@ -60,18 +60,27 @@ async def session_events(
     name = server_name(server)
     if not asked.caller.may_see(user, name):
         raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
-    return _stream(asked.context, Filter(asked.caller.visible, user, name), last_event_id, wait)
+    return _stream(asked, Filter(asked.caller.visible, user, name), last_event_id, wait)
 
 
-def _stream(context: Context, wanted: Filter, last: str | None, wait: int) -> Response:
+async def _may_stay(asked: ByCaller) -> bool:
+    """Return whether the caller's token still holds what it held. While the hub is away, it does."""
+    try:
+        return await asked.context.authentication.is_still(asked.caller)
+    except ProblemError:
+        return True
+
+
+def _stream(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> Response:
     return StreamingResponse(
-        _lines(context, wanted, last, wait),
+        _lines(asked, wanted, last, wait),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
-async def _lines(context: Context, wanted: Filter, last: str | None, wait: int) -> AsyncIterator[str]:
+async def _lines(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> AsyncIterator[str]:
+    context = asked.context
     head = await context.feed.head()
     after = head
     # An id that is none of ours (another database) is like a place that is no longer kept.
@@ -82,13 +91,17 @@ async def _lines(context: Context, wanted: Filter, last: str | None, wait: int) 
     # At once, so that the caller knows that everything from here on will be told.
     yield f"id: {after}\n: from here on\n\n"
     loop = asyncio.get_running_loop()
-    ends = loop.time() + wait
+    ends, check = loop.time() + wait, loop.time() + REMEMBER
     events = context.feed.follow(wanted, after)
     upcoming: asyncio.Task[Event] | None = None
     try:
         while loop.time() < ends:
             upcoming = upcoming or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait({upcoming}, timeout=min(KEEPALIVE, ends - loop.time()))
+            done, _ = await asyncio.wait({upcoming}, timeout=min(REMEMBER, ends - loop.time()))
+            if loop.time() >= check:
+                if not await _may_stay(asked):
+                    return
+                check = loop.time() + REMEMBER
             if not done:
                 yield ": still here\n\n"
                 continue

@@ -192,7 +192,7 @@ async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, t
         context = asked.context
         session = await launching.start(context.hub, context.changes, context.mirror, server, wanted, title)
     except (HubError, LookupError) as error:
-        await asked.note("session.create", target, Outcome.FAILED, str(error))
+        await asked.note("session.create", target, outcome_of(error), str(error))
         raise launching.gone(name) if isinstance(error, LookupError) else error from None
     return Answer(202, session.model_dump_json(), where)
 
@@ -204,7 +204,7 @@ async def _give_up(asked: ByCaller, session: UserSession) -> UserSession:
     try:
         await asked.context.hub.forget_sleep(session.user, session.name, asked.caller.token)
     except HubError as error:
-        await asked.note("session.stop", target, Outcome.FAILED, error.message)
+        await asked.note("session.stop", target, outcome_of(error), error.message)
         raise
     return await known_session(asked.context, session.user, session.name)
 
@@ -217,8 +217,13 @@ async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bo
         context = asked.context
         return await launching.stop(context.hub, context.changes, context.mirror, server, remove=remove)
     except HubError as error:
-        await asked.note(action, target, Outcome.FAILED, error.message)
+        await asked.note(action, target, outcome_of(error), error.message)
         raise
+
+
+def outcome_of(error: HubError | LookupError) -> Outcome:
+    """Return what became of an attempt that the hub did not carry out: it said no, or could not."""
+    return Outcome.DENIED if isinstance(error, HubError) and error.status < 500 else Outcome.FAILED
 
 
 async def permit(asked: ByCaller, action: str, user: str, name: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -13,7 +16,7 @@ from streamspace_hub.service.documents import problems
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.keys import Answer
 from streamspace_hub.service.problems import ProblemError, retry_after
-from streamspace_hub.service.requests import ByCaller, json_answer, server_name
+from streamspace_hub.service.requests import ByCaller, server_name
 from streamspace_hub.service.routes.sessions import (
     KEY_HEADER,
     Key,
@@ -21,6 +24,7 @@ from streamspace_hub.service.routes.sessions import (
     create,
     known_session,
     once,
+    outcome_of,
     permit,
 )
 from streamspace_hub.service.session_link import SessionAwayError
@@ -30,25 +34,37 @@ router = APIRouter(tags=["sleep"])
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 
 
-@router.post("/sessions/{user}/{server}/freeze", response_model=UserSession, responses=problems(401, 403, 404, 409))
-async def freeze_session(asked: ByCaller, user: UserName, server: Server) -> Response:
+@router.post(
+    "/sessions/{user}/{server}/freeze",
+    response_model=UserSession,
+    responses={200: {"description": "It is frozen", "headers": KEY_HEADER}, **problems(401, 403, 404, 409)},
+)
+async def freeze_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
     """Stop a session's processes. They keep their memory, and go on with the next input, or viewer."""
-    return await _order(asked, "freeze", user, server_name(server))
-
-
-@router.post("/sessions/{user}/{server}/thaw", response_model=UserSession, responses=problems(401, 403, 404, 409))
-async def thaw_session(asked: ByCaller, user: UserName, server: Server) -> Response:
-    """Let a frozen session's processes go on."""
-    return await _order(asked, "thaw", user, server_name(server))
+    return await _order(asked, _Order("freeze"), user, server, idempotency_key)
 
 
 @router.post(
-    "/sessions/{user}/{server}/extend", response_model=UserSession, responses=problems(400, 401, 403, 404, 409, 413)
+    "/sessions/{user}/{server}/thaw",
+    response_model=UserSession,
+    responses={200: {"description": "It goes on", "headers": KEY_HEADER}, **problems(401, 403, 404, 409)},
 )
-async def extend_session(asked: ByCaller, user: UserName, server: Server, wanted: ExtendSession) -> Response:
+async def thaw_session(asked: ByCaller, user: UserName, server: Server, idempotency_key: Key = None) -> Response:
+    """Let a frozen session's processes go on."""
+    return await _order(asked, _Order("thaw"), user, server, idempotency_key)
+
+
+@router.post(
+    "/sessions/{user}/{server}/extend",
+    response_model=UserSession,
+    responses={200: {"description": "It stays awake", "headers": KEY_HEADER}, **problems(400, 401, 403, 404, 409, 413)},
+)
+async def extend_session(
+    asked: ByCaller, user: UserName, server: Server, wanted: ExtendSession, idempotency_key: Key = None
+) -> Response:
     """Keep a session awake for a while, as far as its policy's `busy_limit` allows; 0 seconds end that."""
-    who = f"{asked.caller.name} keeps it awake"
-    return await _order(asked, "activity", user, server_name(server), busy_for=wanted.seconds, why=who)
+    order = _Order("activity", {"busy_for": wanted.seconds, "why": f"{asked.caller.name} keeps it awake"})
+    return await _order(asked, order, user, server, idempotency_key)
 
 
 @router.post(
@@ -89,8 +105,9 @@ async def _hibernated(asked: ByCaller, session: UserSession) -> UserSession:
     try:
         answer = await asked.context.sleeping.hibernate(session, asked.caller.token)
     except (SessionAwayError, HubError) as error:
-        await asked.note(action, target, Outcome.FAILED, str(error))
-        if isinstance(error, HubError):
+        refused = isinstance(error, HubError)
+        await asked.note(action, target, outcome_of(error) if refused else Outcome.FAILED, str(error))
+        if refused:
             raise
         raise ProblemError("conflict", f"{error} Try again.", headers=retry_after(2)) from None
     if not answer.done:
@@ -123,7 +140,7 @@ async def resume_session(asked: ByCaller, user: UserName, server: Server, idempo
     async def work() -> Answer:
         session = await known_session(asked.context, user, name)
         if session.state is SessionState.FROZEN:
-            session = await _carried_out(asked, "thaw", session)
+            session = await _carried_out(asked, _Order("thaw"), session)
         elif session.state is SessionState.HIBERNATING:
             raise ProblemError("conflict", _not_live(session), headers=retry_after(2))
         elif session.state in RESTING:
@@ -133,29 +150,47 @@ async def resume_session(asked: ByCaller, user: UserName, server: Server, idempo
     return await once(asked, idempotency_key, work)
 
 
-async def _order(asked: ByCaller, what: str, user: str, name: str, **body: Any) -> Response:
-    await permit(asked, f"session.{_VERBS.get(what, what)}", user, name)
-    session = await known_session(asked.context, user, name)
-    if session.state not in LIVE:
-        raise ProblemError("conflict", _not_live(session))
-    return json_answer(await _carried_out(asked, what, session, **body))
-
-
 _VERBS = {"activity": "extend"}
 """What an order to a session is called here, where that is something else."""
 
 
-async def _carried_out(asked: ByCaller, what: str, session: UserSession, **body: Any) -> UserSession:
+@dataclass(frozen=True)
+class _Order:
+    """Something that a session is told to do."""
+
+    what: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def action(self) -> str:
+        """What the audit log calls it."""
+        return f"session.{_VERBS.get(self.what, self.what)}"
+
+
+async def _order(asked: ByCaller, order: _Order, user: str, server: str, key: str | None) -> Response:
+    name = server_name(server)
+    await permit(asked, order.action, user, name)
+
+    async def work() -> Answer:
+        session = await known_session(asked.context, user, name)
+        if session.state not in LIVE:
+            raise ProblemError("conflict", _not_live(session))
+        return Answer(200, (await _carried_out(asked, order, session)).model_dump_json())
+
+    return await once(asked, key, work, json.dumps(dict(order.body)))
+
+
+async def _carried_out(asked: ByCaller, order: _Order, session: UserSession) -> UserSession:
     """Give a session an order; return it as it is then."""
-    action, target = f"session.{_VERBS.get(what, what)}", f"{session.user}/{session.name}"
-    await asked.note(action, target, Outcome.ALLOWED, **body)
+    target = f"{session.user}/{session.name}"
+    await asked.note(order.action, target, Outcome.ALLOWED, **order.body)
     try:
-        answer = await asked.context.link.order(session, what, **body)
+        answer = await asked.context.link.order(session, order.what, **order.body)
     except SessionAwayError as error:
-        await asked.note(action, target, Outcome.FAILED, str(error))
+        await asked.note(order.action, target, Outcome.FAILED, str(error))
         raise ProblemError("conflict", f"{error} Try again.", headers=retry_after(2)) from None
     if not answer.done:
-        await asked.note(action, target, Outcome.FAILED, answer.message)
+        await asked.note(order.action, target, Outcome.FAILED, answer.message)
         raise ProblemError("conflict", answer.message)
     await asked.context.sleeping.remember(session, answer)
     return await known_session(asked.context, session.user, session.name)

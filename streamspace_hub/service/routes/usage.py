@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
 
 from streamspace_hub.model.api import Moment, Outcome, UsageReport, UsageTotal, UserName
 from streamspace_hub.model.app import AppName
@@ -177,10 +177,10 @@ async def _lines(context: Context, window: _Window) -> AsyncIterator[str]:
     prices = context.settings.prices
     order = (UsageRow.started, UsageRow.user, UsageRow.name)
     query = select(UsageRow, window.begun, window.ended).where(window.condition).order_by(*order).limit(BATCH)
-    offset = 0
+    rest = query
     while True:
         async with context.database.reading() as session:
-            rows = (await session.execute(query.offset(offset))).all()
+            rows = (await session.execute(rest)).all()
         for row, begun, ended in rows:
             seconds, gib = ended - begun, row.memory / GIB
             used = Used(seconds, seconds * row.cores, seconds * gib, seconds * row.gpus)
@@ -193,7 +193,8 @@ async def _lines(context: Context, window: _Window) -> AsyncIterator[str]:
             )  # fmt: skip
         if len(rows) < BATCH:
             return
-        offset += BATCH
+        last = rows[-1][0]
+        rest = query.where(tuple_(*order) > tuple_(last.started, last.user, last.name))
 
 
 def _csv(values: tuple[object, ...]) -> str:
