@@ -57,11 +57,24 @@ class AppList(_Data):
     total: int = Field(ge=0, description="Apps that match.")
 
 
+class Storage(_Data):
+    """What files take, and what they may."""
+
+    used: int | None = Field(
+        default=None, ge=0, description="Bytes, as measured last; null: not measured (yet), or not known, as in pods."
+    )
+    limit: int = Field(ge=0, description="Bytes.")
+
+
 class UserSession(Session):
     """One session of one user."""
 
     user: str = Field(description="Name of the user whose session it is.")
     message: str | None = Field(default=None, description="Why it failed, when it has.")
+    storage: Storage | None = Field(
+        default=None,
+        description="What the user's files take, those of all their sessions together; null where that has no limit.",
+    )
 
 
 class SessionList(_Data):
@@ -174,17 +187,24 @@ class ResolvedPolicy(_Data):
 class QuotaLimit(_Data):
     """One limit of a user, and how much of it is in use."""
 
-    kind: Literal["sessions", "cpu", "memory", "session_hours", "gpu_hours"]
-    limit: float = Field(description="Sessions, cores, bytes or hours.")
+    kind: Literal["sessions", "cpu", "memory", "session_hours", "gpu_hours", "storage", "budget"]
+    limit: float = Field(description="Sessions, cores, bytes (of memory, of files), hours or money.")
     used: float = Field(description="In the same unit.")
     source: Literal["user", "group", "hub"] = Field(description="Whose quota has set it.")
     group: str | None = Field(default=None, description="The group, where it is a group's.")
-    days: int | None = Field(default=None, description="Of hours: in the last so many days.")
-    free_at: str | None = Field(default=None, description="Of hours that are used up: when some are free (ISO 8601).")
+    together: bool = Field(default=False, description="Whether it is what all members of the group have together.")
+    days: int | None = Field(default=None, description="Of hours and budgets: in the last so many days.")
+    free_at: str | None = Field(
+        default=None, description="Of hours and budgets that are used up: when some is free (ISO 8601)."
+    )
+    currency: str | None = Field(default=None, description="Of budgets: ISO 4217; empty where the hub names none.")
+    alert: Literal[80, 100] | None = Field(
+        default=None, description="Of budgets: the threshold in percent that the use has reached."
+    )
 
 
 class UserQuota(_Data):
-    """A user's limits; what is not listed is not limited."""
+    """A user's limits; what is not listed is not limited, or (storage) not measured yet."""
 
     user: str
     limits: list[QuotaLimit]
@@ -309,6 +329,7 @@ __all__ = [
     "SessionState",
     "Settings",
     "SleepValue",
+    "Storage",
     "UsageReport",
     "UsageTotal",
     "UserName",

@@ -34,6 +34,7 @@ class SessionRow(Table):
     asleep_bytes: Mapped[int | None] = mapped_column(BigInteger)
     memory: Mapped[bool | None] = mapped_column(Boolean)
     why_not: Mapped[str | None] = mapped_column(Text)
+    storage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class WatchedRow(Table):

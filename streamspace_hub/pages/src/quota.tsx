@@ -35,7 +35,7 @@ export function Quota({ user, at, title }: Props) {
             shownAmount(one.limit, one, language),
           );
           return (
-            <li key={one.kind}>
+            <li key={`${one.kind} ${one.together ? one.group : ''}`}>
               <span>{strings.quotaKind(one)}</span>
               <meter
                 min={0}
@@ -57,8 +57,14 @@ export function Quota({ user, at, title }: Props) {
   );
 }
 
-export function shownAmount(amount: number, { kind }: Pick<QuotaLimit, 'kind'>, language: Language): string {
-  const number = kind === 'memory' ? amount / 2 ** 30 : amount;
-  const text = number.toLocaleString(language, { maximumFractionDigits: 1 });
-  return kind === 'memory' ? `${text} GiB` : text;
+export function shownAmount(
+  amount: number,
+  { kind, currency }: Pick<QuotaLimit, 'kind' | 'currency'>,
+  language: Language,
+): string {
+  const bytes = kind === 'memory' || kind === 'storage';
+  const number = bytes ? amount / 2 ** 30 : amount;
+  const digits = kind === 'budget' ? 2 : 1;
+  const text = number.toLocaleString(language, { maximumFractionDigits: digits });
+  return bytes ? `${text} GiB` : currency ? `${text} ${currency}` : text;
 }

@@ -787,10 +787,10 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "sessions" | "cpu" | "memory" | "session_hours" | "gpu_hours";
+            kind: "sessions" | "cpu" | "memory" | "session_hours" | "gpu_hours" | "storage" | "budget";
             /**
              * Limit
-             * @description Sessions, cores, bytes or hours.
+             * @description Sessions, cores, bytes (of memory, of files), hours or money.
              */
             limit: number;
             /**
@@ -810,15 +810,31 @@ export interface components {
              */
             group?: string | null;
             /**
+             * Together
+             * @description Whether it is what all members of the group have together.
+             * @default false
+             */
+            together: boolean;
+            /**
              * Days
-             * @description Of hours: in the last so many days.
+             * @description Of hours and budgets: in the last so many days.
              */
             days?: number | null;
             /**
              * Free At
-             * @description Of hours that are used up: when some are free (ISO 8601).
+             * @description Of hours and budgets that are used up: when some is free (ISO 8601).
              */
             free_at?: string | null;
+            /**
+             * Currency
+             * @description Of budgets: ISO 4217; empty where the hub names none.
+             */
+            currency?: string | null;
+            /**
+             * Alert
+             * @description Of budgets: the threshold in percent that the use has reached.
+             */
+            alert?: (80 | 100) | null;
         };
         /**
          * ResolvedPolicy
@@ -914,6 +930,22 @@ export interface components {
             longest: number | null;
         };
         /**
+         * Storage
+         * @description What files take, and what they may.
+         */
+        Storage: {
+            /**
+             * Used
+             * @description Bytes, as measured last; null: not measured (yet), or not known, as in pods.
+             */
+            used?: number | null;
+            /**
+             * Limit
+             * @description Bytes.
+             */
+            limit: number;
+        };
+        /**
          * UsageReport
          * @description What was used in a time.
          */
@@ -989,7 +1021,7 @@ export interface components {
         };
         /**
          * UserQuota
-         * @description A user's limits; what is not listed is not limited.
+         * @description A user's limits; what is not listed is not limited, or (storage) not measured yet.
          */
         UserQuota: {
             /** User */
@@ -1057,6 +1089,8 @@ export interface components {
              * @description Why it failed, when it has.
              */
             message?: string | null;
+            /** @description What the user's files take, those of all their sessions together; null where that has no limit. */
+            storage?: components["schemas"]["Storage"] | null;
         };
         /**
          * FieldProblem

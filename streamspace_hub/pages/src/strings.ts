@@ -190,11 +190,13 @@ const en: Strings = {
       memory: 'Memory',
       session_hours: `Hours in ${days} days`,
       gpu_hours: `GPU hours in ${days} days`,
+      storage: 'Files',
+      budget: `Budget for ${days} days`,
     })[kind],
   freeAt: time => `Some are free again on ${time}.`,
-  quotaOf: ({ source, group }) =>
+  quotaOf: ({ source, group, together }) =>
     source === 'group'
-      ? `limit of group ${group}`
+      ? `limit of group ${group}${together ? ', for all its members together' : ''}`
       : source === 'user'
         ? 'your own limit'
         : 'limit of this hub',
@@ -352,11 +354,13 @@ const de: Strings = {
       memory: 'Speicher',
       session_hours: `Stunden in ${days} Tagen`,
       gpu_hours: `GPU-Stunden in ${days} Tagen`,
+      storage: 'Dateien',
+      budget: `Budget für ${days} Tage`,
     })[kind],
   freeAt: time => `Wieder etwas frei: ${time}.`,
-  quotaOf: ({ source, group }) =>
+  quotaOf: ({ source, group, together }) =>
     source === 'group'
-      ? `Grenze der Gruppe ${group}`
+      ? `Grenze der Gruppe ${group}${together ? ', für alle Mitglieder zusammen' : ''}`
       : source === 'user'
         ? 'deine eigene Grenze'
         : 'Grenze dieses Hubs',
