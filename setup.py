@@ -92,6 +92,7 @@ setup(
             "catalog/icons/*.svg",
             "demo/jupyter/labconfig/*.json",
             "hub_pages/templates/**/*.html",
+            "service/event_schemas/*.yaml",
             "service/monitoring/*",
             "service/static/*",
         ],

@@ -13,7 +13,18 @@ from streamspace_hub._install import SERVICE_CUSTOM_SCOPES, InstallError, config
 
 NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
-OPTIONS = ("url", "database_url", "rate_limit", "admins", "admin_groups", "proxy_url", "prices", "webhooks", "syslog")
+OPTIONS = (
+    "url",
+    "database_url",
+    "rate_limit",
+    "admins",
+    "admin_groups",
+    "proxy_url",
+    "prices",
+    "webhooks",
+    "syslog",
+    "events",
+)
 
 SERVICE_SCOPES = ["list:users", "read:servers", "read:users:groups", "delete:servers", "custom:streamspace:sleep"]
 """Its own token reads, and puts to sleep and stops what the ladder of sleep says. Whatever somebody asks the hub for is
@@ -86,6 +97,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "STREAMSPACE_PRICES": _json(options.get("prices")),
         "STREAMSPACE_WEBHOOKS": _json(options.get("webhooks")),
         "STREAMSPACE_SYSLOG": str(options.get("syslog", "")),
+        "STREAMSPACE_EVENTS": str(options.get("events", "")),
         "STREAMSPACE_SLEEP": _json(configured(c.StreamSpace, "sleep", {})),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),

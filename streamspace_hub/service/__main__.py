@@ -30,16 +30,17 @@ def main() -> int:
     )
     if parser.parse_args().end_with_parent:
         _end_with_parent()
+    # The database tells who did what: it is nobody else's on this machine.
+    os.umask(0o077)
     try:
         settings = ServiceSettings.read()
+        app = create_app(settings)
     except SettingsError as error:
         print(f"StreamSpace service: {error}", file=sys.stderr)
         return 2
     configure_logging()
-    # The database tells who did what: it is nobody else's on this machine.
-    os.umask(0o077)
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

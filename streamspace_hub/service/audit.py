@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from streamspace_hub.model.api import AuditEvent, AuditVerdict, Outcome
 from streamspace_hub.model.chain import ChainCheck, seal
 from streamspace_hub.service.database import Database
+from streamspace_hub.service.event_log import EventLog
 from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.tables import AuditRow, HeadRow
@@ -45,9 +46,10 @@ class Attempt:
 class AuditLog:
     """The log in the database."""
 
-    def __init__(self, database: Database, metrics: Metrics) -> None:
+    def __init__(self, database: Database, metrics: Metrics, events: EventLog | None = None) -> None:
         self._database = database
         self._metrics = metrics
+        self._events = events or EventLog()
 
     async def write(self, attempt: Attempt) -> AuditEvent:
         """Add a line; it is durable when this returns."""
@@ -80,8 +82,9 @@ class AuditLog:
         return AuditEvent.model_validate(fields)
 
     def publish(self, event: AuditEvent) -> None:
-        """Write a line that has been committed to the service's own log too, and count it."""
+        """Write a line that has been committed to the service's own log too, emit it as an event, and count it."""
         log.info("audit", extra={"fields": {"audit": event.model_dump(mode="json")}})
+        self._events.emit(event)
         self._metrics.audited.labels(event.outcome).inc()
 
     async def check(self) -> AuditVerdict:

@@ -15,6 +15,7 @@ from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
 from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.database import Database
+from streamspace_hub.service.event_log import EventLog
 from streamspace_hub.service.events import EventFeed
 from streamspace_hub.service.hours import HubHours
 from streamspace_hub.service.hub import Hub
@@ -99,7 +100,7 @@ def make_context(settings: ServiceSettings) -> Context:
     token = settings.api_token.get_secret_value()
     hub, link = Hub(settings.api_url, token), SessionLink(settings.proxy_url, token)
     metrics = Metrics()
-    audit = AuditLog(database, metrics)
+    audit = AuditLog(database, metrics, EventLog(settings.events))
     feed = EventFeed(database, metrics)
     hours = HubHours(database, hub, longest_window(settings.quotas))
 

@@ -42,6 +42,7 @@ VARIABLES = {
     "webhooks": "STREAMSPACE_WEBHOOKS",
     "sleep": "STREAMSPACE_SLEEP",
     "syslog": "STREAMSPACE_SYSLOG",
+    "events": "STREAMSPACE_EVENTS",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -77,6 +78,9 @@ class ServiceSettings(BaseModel):
     sleep: SleepRules = Field(default_factory=SleepRules, description="The hub's, as JSON.")
     webhooks: tuple[Webhook, ...] = Field(default=(), description="Who is told of events, as JSON.")
     syslog: str = Field(default="", pattern=SYSLOG_PATTERN, description="Where the audit log is copied to.")
+    events: str = Field(
+        default="", pattern=r"^(/.*)?$", description="File that configures who hears of audit events, absolute."
+    )
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")

@@ -582,3 +582,17 @@ async def test_an_announcement_has_its_time_and_two_who_change_it_get_a_conflict
     assert (await ann("GET", "/announcement")).json()["text"] == "", "its time is over"
     naive = await admin("PUT", "/announcement", json={"text": "z", "until": "2100-01-01"}, headers={"If-Match": "*"})
     assert (naive.status_code, naive.json()["errors"][0]["field"]) == (422, "until")
+
+
+async def test_each_line_of_the_audit_log_was_emitted_as_an_event(running: ServiceHub) -> None:
+    admin = await running.api(ADMIN)
+    lines = [json.loads(line) for line in (await admin("GET", "/audit/export")).text.splitlines()]
+    emitted = (running.hub.folder / "events.jsonl").read_text().splitlines()
+    events = {event["seq"]: event for event in map(json.loads, emitted)}
+    for line in lines:
+        event = events[line["seq"]]
+        assert event["__schema__"].startswith("urn:streamspace:event:")
+        assert {name: event[name] for name in line} == line
+    assert {event["__schema__"] for event in events.values()} >= {
+        f"urn:streamspace:event:{name}" for name in ("session-action", "session-state", "report")
+    }

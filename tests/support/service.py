@@ -83,7 +83,11 @@ class ServiceHub:
 
 
 CONFIG = """\
-streamspace_hub.install(c, catalog_dirs=c.StreamSpace.catalog_dirs, service={options})
+with open(run["folder"] + "/events.py", "w") as file:
+    file.write("import logging\\n")
+    file.write(f"c.EventLogger.handlers = [logging.FileHandler({{run['folder'] + '/events.jsonl'!r}})]\\n")
+options = {options} | {{"events": run["folder"] + "/events.py"}}
+streamspace_hub.install(c, catalog_dirs=c.StreamSpace.catalog_dirs, service=options)
 """
 
 ABSENT_APP = """\
@@ -108,6 +112,7 @@ async def service_hub(config: str = "", **options: Any) -> AsyncIterator[Service
         try:
             await until_up(hub.url, lambda: hub.log)
             yield found
+            assert "could not be emitted" not in hub.log, "a line of the audit log does not fit its schema"
         finally:
             await found.close()
 
