@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.support.bridge_server import BASE, OTHER_BASE
 from tests.support.chromium import chromium
 from tests.support.no_websockets import blocking_proxy
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
@@ -79,9 +80,9 @@ def open_page(context: BrowserContext, session: ViewerSession, **query: str) -> 
     return page
 
 
-def memory(page: Page) -> Any:
-    """What this browser remembers of WebRTC with this hub."""
-    return page.evaluate("() => JSON.parse(localStorage.getItem('streamspace.webrtc /base/'))")
+def memory(page: Page, base: str = BASE) -> Any:
+    """What this browser remembers of WebRTC with the hub at `base`."""
+    return page.evaluate(f"() => JSON.parse(localStorage.getItem('streamspace.webrtc {base}'))")
 
 
 def gap(page: Page, during: float) -> float:
@@ -153,6 +154,27 @@ def test_without_udp_the_websocket_stays_and_is_remembered(
     page.evaluate("() => dispatchEvent(new Event('online'))")
     wait_for_transport(page, "webrtc")
     assert memory(page)["failures"] == 0
+
+
+def test_each_hub_has_a_memory_of_its_own(context: BrowserContext, link: Link, session: ViewerSession) -> None:
+    link.set(block_udp=True)
+    page = open_page(context, session)
+    eventually(lambda: memory(page), "WebRTC to be given up")
+    link.set(block_udp=False)
+    failed = memory(page)
+    assert failed["failures"] == 1
+    page.goto(session.url(base=OTHER_BASE))
+    wait_for_transport(page, "webrtc")
+    assert memory(page, OTHER_BASE)["failures"] == 0
+    assert memory(page) == failed, "the other hub's way is not this one's"
+    with link.server.entered(), blocking_proxy(session.port) as proxy:
+        proxy.blocked = False
+        page.goto(session.url().replace(f":{session.port}/", f":{proxy.port}/"))
+        wait_for_transport(page, "webrtc")
+        assert memory(page)["failures"] == 0
+    page.goto(session.url())
+    wait_for_transport(page, "websocket")
+    assert memory(page) == failed
 
 
 def test_udp_that_ends_is_left_for_the_websocket(context: BrowserContext, link: Link, session: ViewerSession) -> None:

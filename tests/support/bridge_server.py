@@ -21,6 +21,8 @@ from tornado import web
 from streamspace_hub.model.turn import TurnSettings
 
 TOKEN = "secret"
+BASE, OTHER_BASE = "/base/", "/other/"
+"""To a browser these are two hubs behind one host name. The bridge itself, and its cookies, are those of the first."""
 FORWARDED = "desk.localhost"
 """A name for this machine that a browser elsewhere can be made to look up: a secure context without TLS, too."""
 TITLE = 'GIMP </script><script>alert("x")</script>'
@@ -40,16 +42,20 @@ class OneApp:
 
 
 def make_application(link: StreamerLink, title: str, turn: TurnSource | None = None) -> web.Application:
-    identity = IdentityProvider(token=TOKEN)
+    identity = IdentityProvider(token=TOKEN, cookie_options={"path": "/"})
     sessions = OneApp(OpenSession("gimp", title, link))
     return web.Application(
-        [(f"/base{pattern}", handler, given) for pattern, handler, given in here_routes("/base/", sessions, turn)],
-        base_url="/base/",
+        [
+            (f"{base[:-1]}{pattern}", handler, given)
+            for base in (BASE, OTHER_BASE)
+            for pattern, handler, given in here_routes(base, sessions, turn)
+        ],
+        base_url=BASE,
         identity_provider=identity,
         authorizer=AllowAllAuthorizer(identity_provider=identity),
         cookie_secret=b"x" * 32,
         xsrf_cookies=False,
-        login_url="/base/login",
+        login_url=f"{BASE}login",
         local_hostnames=["localhost", FORWARDED],
     )
 

@@ -117,6 +117,10 @@ class FirefoxPage:
         """Load `url`."""
         self._connection.command("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
+    def reload(self) -> None:
+        """Load the page again."""
+        self._connection.command("browsingContext.reload", context=self._context, wait="complete")
+
     def evaluate(self, expression: str) -> Any:
         """Return what a JavaScript expression (or promise) gives, as JSON has it."""
         answer = self._connection.command(

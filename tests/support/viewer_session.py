@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from streamspace_hub.model.turn import TurnSettings
-from tests.support.bridge_server import TOKEN
+from tests.support.bridge_server import BASE, TOKEN
 from tests.support.running import PYTHONPATH, ROOT, Running, run_session
 from tests.support.waiting import PATIENCE
 
@@ -32,10 +32,10 @@ class ViewerSession:
     loop: asyncio.AbstractEventLoop
     port: int
 
-    def url(self, **query: str) -> str:
-        """The page's address, which signs in as the owner."""
+    def url(self, base: str = BASE, **query: str) -> str:
+        """The page's address under the base path of one of the bridge's hubs, which signs in as the owner."""
         asked = "".join(f"&{name}={value}" for name, value in query.items())
-        return f"http://127.0.0.1:{self.port}/base/streamspace/here/gimp/?token={TOKEN}{asked}"
+        return f"http://127.0.0.1:{self.port}{base}streamspace/here/gimp/?token={TOKEN}{asked}"
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the session's loop."""

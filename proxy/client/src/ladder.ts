@@ -55,7 +55,11 @@ export type LadderEvent = { now: number } & (
       able: readonly Transport[];
       memory: Memory;
     }
-  | { type: 'disconnected' }
+  | {
+      type: 'disconnected';
+      /** The page is being left: that, and nothing in the network, has closed the socket. */
+      left: boolean;
+    }
   | {
       type: 'first_frame';
       transport: Transport;
@@ -130,7 +134,7 @@ export function ladder(state: LadderState, event: LadderEvent): LadderStep {
     case 'connected':
       return connected(state, event);
     case 'disconnected':
-      return disconnected(state, event.now);
+      return disconnected(state, event);
     case 'first_frame':
       return firstFrame(state, event);
     case 'failed':
@@ -150,10 +154,10 @@ function connected(state: LadderState, event: LadderEvent & { type: 'connected' 
 }
 
 /** The socket is gone. If WebRTC failed just before, that was the network's fault, or the streamer's: it is forgiven. */
-function disconnected(state: LadderState, now: number): LadderStep {
+function disconnected(state: LadderState, event: LadderEvent & { type: 'disconnected' }): LadderStep {
   const actions: LadderAction[] = state.running.map(transport => ({ type: 'stop', transport }));
   let { memory } = state;
-  if (state.earlier !== null && now - memory.at <= OUTAGE_MS) {
+  if (state.earlier !== null && !event.left && event.now - memory.at <= OUTAGE_MS) {
     memory = state.earlier;
     actions.push({ type: 'remember', memory });
   }

@@ -121,11 +121,12 @@ export class Media extends Emitter<MediaEvents> {
     this.apply({ type: 'connected', able: rungs(able, hello), memory: recallWebRtc() });
   }
 
-  disconnect(): void {
+  /** The connection is gone; `left`: with the page. */
+  disconnect(left: boolean): void {
     window.clearInterval(this.timer);
     this.video = null;
     this.clock.reset();
-    this.apply({ type: 'disconnected' });
+    this.apply({ type: 'disconnected', left });
   }
 
   /** The computer changed its network, or has one again. */

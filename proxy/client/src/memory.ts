@@ -5,7 +5,7 @@ import { PRESETS, type Preset } from './protocol';
 
 /** The base path of the hub, or of the Jupyter server, that the page at `pathname` belongs to. */
 export function hubOf(pathname: string): string {
-  const end = /\/(user\/[^/]+\/|streamspace\/)/.exec(pathname)?.index ?? 0;
+  const end = (/\/user\/[^/]+\//.exec(pathname) ?? /\/streamspace\//.exec(pathname))?.index ?? 0;
   return pathname.slice(0, end + 1);
 }
 

@@ -25,8 +25,8 @@ export interface Addresses {
 export interface SocketEvents {
   message: (message: ServerMessage) => void;
   media: (packet: MediaPacket) => void;
-  /** The connection is gone and a new one will be tried; `opened`: it had been up. */
-  lost: (opened: boolean) => void;
+  /** The connection is gone and a new one will be tried; `opened`: it had been up; `left`: so is the page, presumably. */
+  lost: (opened: boolean, left: boolean) => void;
 }
 
 /** Between pings: while a transport may starve by itself, while something happens, and while nothing does. */
@@ -68,6 +68,12 @@ const RETRY_MS = [0, 200, 500] as const;
 /** The same where the server answers requests: it says that there is nothing to connect to yet. */
 const ANSWERED_MS = 1000;
 
+/**
+ * Firefox closes the sockets of a page that is being left a good while before `pagehide`. Usually the page is gone within
+ * this; it stays when the address was no page (a download), and goes on then.
+ */
+const LEAVE_MS = 2000;
+
 /** Milliseconds before the `attempt`-th try (0 = the first) to connect again; `answered`: requests get through. */
 export function retryDelay(attempt: number, answered: boolean): number {
   return RETRY_MS[attempt] ?? (answered ? ANSWERED_MS : RETRY_MS[2]);
@@ -95,6 +101,7 @@ export class ViewerSocket {
   private busyPingMs = BUSY_PING_MS;
   private busyUntil = 0;
   private closed = true;
+  private leftAt = -Infinity;
   private polls: boolean;
 
   constructor(
@@ -103,6 +110,7 @@ export class ViewerSocket {
   ) {
     this.polls = addresses.polled;
     addEventListener('online', () => this.networkChanged());
+    addEventListener('beforeunload', () => (this.leftAt = performance.now()));
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) {
         this.probe();
@@ -200,10 +208,11 @@ export class ViewerSocket {
     socket.onmessage = event => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = () => {
       if (this.socket === socket) {
+        const left = performance.now() - this.leftAt < LEAVE_MS;
         this.polls = addresses.polled;
         this.drop();
-        this.scheduleRetry();
-        this.events.lost(opened);
+        this.scheduleRetry(left);
+        this.events.lost(opened, left);
       }
     };
   }
@@ -231,7 +240,7 @@ export class ViewerSocket {
     if (socket === this.socket && !this.isOpen) {
       this.drop();
       this.scheduleRetry();
-      this.events.lost(false);
+      this.events.lost(false, false);
     }
   }
 
@@ -291,14 +300,15 @@ export class ViewerSocket {
     this.drop();
     this.scheduleRetry();
     if (wasUp) {
-      this.events.lost(true);
+      this.events.lost(true, false);
     }
   }
 
-  private scheduleRetry(): void {
+  private scheduleRetry(left = false): void {
     window.clearTimeout(this.retryTimer);
     if (!this.closed) {
-      this.retryTimer = window.setTimeout(() => this.connect(), retryDelay(this.attempt, this.answered));
+      const delay = left ? LEAVE_MS : retryDelay(this.attempt, this.answered);
+      this.retryTimer = window.setTimeout(() => this.connect(), delay);
       this.attempt += 1;
     }
   }

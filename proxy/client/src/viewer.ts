@@ -52,7 +52,7 @@ export class Viewer {
     this.socket = new ViewerSocket(viewerAddresses(config, wishes.forced === 'http'), {
       message: message => this.receive(message),
       media: packet => (packet.kind === 'video' ? this.media.push(packet) : this.sound.push(packet)),
-      lost: opened => this.lost(opened),
+      lost: (opened, left) => this.lost(opened, left),
     });
     const send = this.socket.send.bind(this.socket);
     this.media = new Media({
@@ -196,7 +196,7 @@ export class Viewer {
     });
     addEventListener('pageshow', event => {
       if (event.persisted) {
-        this.lost(true);
+        this.lost(true, true);
         this.socket.open();
       }
     });
@@ -305,24 +305,24 @@ export class Viewer {
     }
   }
 
-  private stopMedia(): void {
+  private stopMedia(left = false): void {
     if (this.mediaRunning) {
       const was = this.usable;
       this.mediaRunning = false;
       this.situation.shown = false;
-      this.media.disconnect();
+      this.media.disconnect(left);
       if (was) {
         this.events.emit('disconnected', undefined);
       }
     }
   }
 
-  private lost(opened: boolean): void {
+  private lost(opened: boolean, left: boolean): void {
     if (this.situation.connected) {
       this.controls.release();
       this.resizer.allow(null);
     }
-    this.stopMedia();
+    this.stopMedia(left);
     Object.assign(this.situation, { connected: false, status: null });
     this.page.warning.show(null);
     this.page.refresh();

@@ -201,7 +201,7 @@ const cases: Case[] = [
   },
   {
     name: 'forgives WebRTC when the socket is lost shortly after: it was the network',
-    steps: [...onWebRtc, [3000, fail('webrtc')], [6000, { type: 'disconnected' }]],
+    steps: [...onWebRtc, [3000, fail('webrtc')], [6000, { type: 'disconnected', left: false }]],
     said: ['stop websocket', 'remember 0'],
     shown: null,
   },
@@ -211,14 +211,20 @@ const cases: Case[] = [
       connect(ALL, { failures: 2, at: T - 11 * MINUTE }),
       frame('websocket'),
       [3000, fail('webrtc')],
-      [6000, { type: 'disconnected' }],
+      [6000, { type: 'disconnected', left: false }],
     ],
     said: ['stop websocket', 'remember 2'],
     shown: null,
   },
   {
+    name: 'does not forgive when the socket is lost because the page is left',
+    steps: [...onWebRtc, [3000, fail('webrtc')], [3500, { type: 'disconnected', left: true }]],
+    said: ['stop websocket'],
+    shown: null,
+  },
+  {
     name: 'does not forgive when the socket is lost long after',
-    steps: [...onWebRtc, [3000, fail('webrtc')], [12_000, { type: 'disconnected' }]],
+    steps: [...onWebRtc, [3000, fail('webrtc')], [12_000, { type: 'disconnected', left: false }]],
     said: ['stop websocket'],
     shown: null,
   },
@@ -227,9 +233,9 @@ const cases: Case[] = [
     steps: [
       ...onWebSocket,
       [1000, fail('webrtc')],
-      [20_000, { type: 'disconnected' }],
+      [20_000, { type: 'disconnected', left: false }],
       [20_500, connect(ALL, { failures: 1, at: T + 20_000 })],
-      [21_000, { type: 'disconnected' }],
+      [21_000, { type: 'disconnected', left: false }],
     ],
     said: ['stop websocket'],
     shown: null,
@@ -371,13 +377,13 @@ const cases: Case[] = [
   },
   {
     name: 'stops everything at a disconnection',
-    steps: [...onWebSocket, { type: 'disconnected' }],
+    steps: [...onWebSocket, { type: 'disconnected', left: false }],
     said: ['stop websocket', 'stop webrtc'],
     shown: null,
   },
   {
     name: 'begins anew after it',
-    steps: [...onWebSocket, { type: 'disconnected' }, connect(), frame('websocket')],
+    steps: [...onWebSocket, { type: 'disconnected', left: false }, connect(), frame('websocket')],
     said: ['show websocket', 'start webrtc'],
     shown: 'websocket',
   },
@@ -419,7 +425,7 @@ function anyEvent(next: () => number, now: number): LadderEvent {
   const memory = { failures: Math.floor(next() * 5), at: now - Math.floor(next() * 2 * 60 * MINUTE) };
   const undated = pick<Undated>([
     connect(able, memory),
-    { type: 'disconnected' },
+    { type: 'disconnected', left: next() < 0.3 },
     frame(pick(EVERY), next() < 0.3),
     frame(pick(EVERY)),
     fail(pick(EVERY)),
@@ -539,7 +545,7 @@ function walk(seed: number, forced: Transport | null): void {
     };
     if (event.type === 'connected') {
       // `media.ts` disconnects before it connects again.
-      const ended = ladder(state, { type: 'disconnected', now });
+      const ended = ladder(state, { type: 'disconnected', left: false, now });
       obey(running, ended.actions, check);
       state = ended.state;
       offered = event.able;

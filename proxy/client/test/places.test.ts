@@ -7,6 +7,7 @@ it.each([
   ['/user/ada/gimp/streamspace/', '/'],
   ['/user/ada/streamspace/', '/'],
   ['/jupyter/user/ada/gimp/streamspace/', '/jupyter/'],
+  ['/streamspace/user/ada/gimp/streamspace/', '/streamspace/'],
   ['/base/streamspace/here/gimp/', '/base/'],
   ['/streamspace/here/gimp/', '/'],
   ['/', '/'],

@@ -36,6 +36,7 @@ class Network {
 }
 
 const lost = vi.fn();
+const onPage = new Map<string, () => void>();
 
 function opened(): ViewerSocket {
   const addresses = { socket: 'ws://x/ws', requests: 'http://x/http', xsrf: '', polled: false };
@@ -50,7 +51,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal('WebSocket', Network);
   vi.stubGlobal('window', globalThis);
-  vi.stubGlobal('addEventListener', () => undefined);
+  vi.stubGlobal('addEventListener', (name: string, act: () => void) => onPage.set(name, act));
   vi.stubGlobal('document', { hidden: false, addEventListener: () => undefined });
   Network.sockets = [];
   lost.mockReset();
@@ -121,7 +122,23 @@ it('notices within four seconds that nothing comes any more', () => {
   for (let at = 0; at < 4000; at += 250) {
     vi.advanceTimersByTime(250);
   }
-  expect(lost).toHaveBeenCalledWith(true);
+  expect(lost).toHaveBeenCalledWith(true, false);
+});
+
+it('does not connect for a page that is being left, and goes on if it stays after all', () => {
+  opened();
+  newest().open();
+  onPage.get('beforeunload')?.();
+  vi.advanceTimersByTime(10);
+  newest().onclose?.();
+  expect(lost).toHaveBeenCalledWith(true, true);
+  vi.advanceTimersByTime(1900);
+  expect(Network.sockets.length).toBe(1);
+  vi.advanceTimersByTime(200);
+  expect(Network.sockets.length).toBe(2);
+  newest().open();
+  newest().onclose?.();
+  expect(lost).toHaveBeenLastCalledWith(true, false);
 });
 
 it('keeps the connection of a page out of sight, whose timers the browser lets run once a minute', () => {
