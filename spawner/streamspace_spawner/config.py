@@ -56,8 +56,8 @@ class StreamSpace(LoggingConfigurable):
     quotas = Dict(
         config=True,
         help="""
-        How much the sessions of one user may take together: `sessions`, `cpu` (cores) and `memory`, at once, and
-        `session_hours` and `gpu_hours` in a rolling window.
+        How much the sessions of one user may take together: `sessions`, `cpu` (cores), `memory` and `gpus`, at once,
+        and `session_hours` and `gpu_hours` in a rolling window.
 
         Each limit is taken from the user's own quota, else from the most generous of their groups', else the default;
         what is said nowhere is not limited::
@@ -75,7 +75,7 @@ class StreamSpace(LoggingConfigurable):
     capacity = Dict(
         config=True,
         help="""
-        What all sessions of this hub may take together: `sessions`, `cpu` (cores) and `memory`, as of `quotas`.
+        What all sessions of this hub may take together: `sessions`, `cpu` (cores), `memory` and `gpus`, as of `quotas`.
 
         Who comes when there is no room is told their place in a queue, and keeps it by asking again::
 

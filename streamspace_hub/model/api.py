@@ -187,8 +187,8 @@ class ResolvedPolicy(_Data):
 class QuotaLimit(_Data):
     """One limit of a user, and how much of it is in use."""
 
-    kind: Literal["sessions", "cpu", "memory", "session_hours", "gpu_hours", "storage", "budget"]
-    limit: float = Field(description="Sessions, cores, bytes (of memory, of files), hours or money.")
+    kind: Literal["sessions", "cpu", "memory", "gpus", "session_hours", "gpu_hours", "storage", "budget"]
+    limit: float = Field(description="Sessions, cores, bytes (of memory, of files), GPUs, hours or money.")
     used: float = Field(description="In the same unit.")
     source: Literal["user", "group", "hub"] = Field(description="Whose quota has set it.")
     group: str | None = Field(default=None, description="The group, where it is a group's.")

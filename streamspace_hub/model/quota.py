@@ -15,11 +15,11 @@ from streamspace_hub.model.hours import HOUR, HoursLimit, Span, free_at, used_se
 
 L = TypeVar("L")
 
-Kind = Literal["sessions", "cpu", "memory"]
+Kind = Literal["sessions", "cpu", "memory", "gpus"]
 HoursKind = Literal["session_hours", "gpu_hours"]
 HOURS_KINDS: Final[tuple[HoursKind, ...]] = ("session_hours", "gpu_hours")
 Source = Literal["user", "group", "hub"]
-KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory")
+KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory", "gpus")
 
 
 class Quota(BaseModel):
@@ -30,6 +30,7 @@ class Quota(BaseModel):
     sessions: int | None = Field(default=None, ge=0, le=1000, description="Sessions that run at once.")
     cpu: float | None = Field(default=None, gt=0, le=10_000, description="Cores, by the apps' `cpu_limit`.")
     memory: Memory | None = Field(default=None, description="Memory, by the apps' `mem_limit`, e.g. `8G`.")
+    gpus: int | None = Field(default=None, ge=0, le=1000, description="GPUs at once, by the apps' `gpu.count`.")
     session_hours: HoursLimit | None = Field(default=None, description="Hours that sessions run in a rolling window.")
     gpu_hours: HoursLimit | None = Field(default=None, description="The same of the GPUs that they have.")
 
@@ -38,10 +39,11 @@ class Quota(BaseModel):
         return self.session_hours if kind == "session_hours" else self.gpu_hours
 
     def amount(self, kind: Kind) -> float | None:
-        """Return the limit as a number: sessions, cores or bytes."""
+        """Return the limit as a number: sessions, cores, bytes or GPUs."""
         if kind == "memory":
             return None if self.memory is None else memory_bytes(self.memory)
-        return self.sessions if kind == "sessions" else self.cpu
+        number: float | None = getattr(self, kind)
+        return number
 
 
 class Quotas(BaseModel):
@@ -191,22 +193,24 @@ def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Ru
     for kind, limit in limits.items():
         used = usage_of(kind, running)
         needed = need_of(kind, wanted.resources)
-        if used + needed > limit.amount:
+        if needed and used + needed > limit.amount:
             need = f"{wanted.title} needs {_shown(kind, needed)}"
             return f"{need}; {_room(kind, limit, used)} {_advice(running, needed, limit)}"
     return None
 
 
 def usage_of(kind: Kind, running: Sequence[Running]) -> float:
-    """Return how much sessions take together: sessions, cores or bytes."""
+    """Return how much sessions take together: sessions, cores, bytes or GPUs."""
     return sum(need_of(kind, one.resources) for one in running)
 
 
 def need_of(kind: Kind, resources: Resources) -> float:
-    """Return what one session counts as: sessions, cores or bytes."""
-    # What an app is promised counts where it has no upper limit.
+    """Return what one session counts as: sessions, cores, bytes or GPUs."""
     if kind == "sessions":
         return 1
+    if kind == "gpus":
+        return resources.gpu.count
+    # What an app is promised counts where it has no upper limit.
     if kind == "cpu":
         return resources.cpu_limit or resources.cpu_guarantee or 0
     memory = resources.mem_limit or resources.mem_guarantee
@@ -228,4 +232,6 @@ def _shown(kind: Kind, amount: float) -> str:
         return f"{amount:g} session{'' if amount == 1 else 's'}"
     if kind == "cpu":
         return f"{amount:g} cores"
+    if kind == "gpus":
+        return f"{amount:g} GPU{'' if amount == 1 else 's'}"
     return f"{amount / 2**30:.3g} GiB of memory"

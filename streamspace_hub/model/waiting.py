@@ -30,12 +30,14 @@ class Capacity(BaseModel):
     sessions: int | None = Field(default=None, ge=0, le=100_000, description="Sessions that run at once.")
     cpu: float | None = Field(default=None, gt=0, le=1_000_000, description="Cores, by the apps' `cpu_limit`.")
     memory: Memory | None = Field(default=None, description="Memory, by the apps' `mem_limit`, e.g. `512G`.")
+    gpus: int | None = Field(default=None, ge=0, le=100_000, description="GPUs at once, by the apps' `gpu.count`.")
 
     def amount(self, kind: Kind) -> float | None:
-        """Return the limit as a number: sessions, cores or bytes."""
+        """Return the limit as a number: sessions, cores, bytes or GPUs."""
         if kind == "memory":
             return None if self.memory is None else memory_bytes(self.memory)
-        return self.sessions if kind == "sessions" else self.cpu
+        number: float | None = getattr(self, kind)
+        return number
 
     def fits(self, running: Sequence[Running], wanted: Resources) -> bool:
         """Return whether there is room for one more beside what is running."""
@@ -47,7 +49,7 @@ class Capacity(BaseModel):
 
     def _room(self, kind: Kind, need: float, used: float) -> bool:
         limit = self.amount(kind)
-        return limit is None or used + need <= limit
+        return limit is None or not need or used + need <= limit
 
 
 @dataclass(frozen=True)

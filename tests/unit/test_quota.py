@@ -110,6 +110,17 @@ def test_what_is_let_in_never_adds_up_to_more_than_the_limit(wishes: list[float]
     assert sum(one.resources.cpu_limit or 0 for one in admitted) <= limit + 1e-9
 
 
+def test_gpus_at_once_bind_apps_with_a_gpu() -> None:
+    limits = limits_of(Quotas.model_validate({"default": {"gpus": 2}, "users": {"bob": {"gpus": 0}}}), "ann", ())
+    blender = running("Blender", gpu={"count": 1})
+    assert refusal_of(limits, [blender], blender) is None
+    assert refusal_of(limits, [blender, blender], running("GIMP")) is None
+    said = refusal_of(limits, [blender, blender], running("Train", gpu={"count": 1}))
+    assert said == (
+        "Train needs 1 GPU; the quota of this hub is 2 GPUs, in use: 2 GPUs. Stop a session first: Blender, Blender."
+    )
+
+
 @pytest.mark.parametrize("bad", [{"default": {"session": 1}}, {"default": {"memory": "lots"}}, {"user": {}}])
 def test_what_is_no_quota_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -71,9 +71,11 @@ def test_nobody_is_let_in_before_one_who_came_earlier_and_still_asks(asks: list[
         (Capacity(cpu=3), False),
         (Capacity(memory="4G"), True),
         (Capacity(memory="3G"), False),
+        (Capacity(gpus=2), True),
+        (Capacity(gpus=1), False),
     ],
 )
 def test_what_there_is_room_for(capacity: Capacity, *, fits: bool) -> None:
-    needs = Resources(cpu_limit=2, mem_limit="2G")
+    needs = Resources(cpu_limit=2, mem_limit="2G", gpu={"count": 1})
     assert capacity.fits([Running("GIMP", needs)], needs) is fits
     assert capacity.ever_fits(needs)

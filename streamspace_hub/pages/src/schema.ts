@@ -787,10 +787,10 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "sessions" | "cpu" | "memory" | "session_hours" | "gpu_hours" | "storage" | "budget";
+            kind: "sessions" | "cpu" | "memory" | "gpus" | "session_hours" | "gpu_hours" | "storage" | "budget";
             /**
              * Limit
-             * @description Sessions, cores, bytes (of memory, of files), hours or money.
+             * @description Sessions, cores, bytes (of memory, of files), GPUs, hours or money.
              */
             limit: number;
             /**
