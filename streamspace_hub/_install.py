@@ -52,6 +52,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     catalog_dirs: Sequence[str] | None = None,
     default_policy: Mapping[str, Any] | None = None,
     turn: Mapping[str, Any] | None = None,
+    policies: Mapping[str, Any] | None = None,
     quotas: Mapping[str, Any] | None = None,
     sleep: Mapping[str, Any] | None = None,
     memory_sleep: bool | None = None,
@@ -63,6 +64,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
         c: the configuration object, `get_config()`.
         catalog_dirs: folders with your own app templates: `c.StreamSpace.catalog_dirs`, unless that is set.
         default_policy: what sessions may do: `c.StreamSpace.default_policy`, unless that is set.
+        policies: what sessions of groups and single users may do: `c.StreamSpace.policies`, unless that is set.
         quotas: how much one user's sessions may take together: `c.StreamSpace.quotas`, unless that is set.
         sleep: after how long sessions are put to sleep: `c.StreamSpace.sleep`, unless that is set. Needs `service`.
         memory_sleep: whether sessions may sleep with their memory, which has a price (docs/explanation/sleep.md):
@@ -80,8 +82,8 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     _use_proxy(c)
     _allow_named_servers(c)
     _define_scopes(c)
-    given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy, "quotas": quotas}
-    given |= {"sleep": sleep, "memory_sleep": memory_sleep}
+    given: dict[str, Any] = {"catalog_dirs": catalog_dirs, "default_policy": default_policy, "policies": policies}
+    given |= {"quotas": quotas, "sleep": sleep, "memory_sleep": memory_sleep}
     given |= {f"turn_{key}": value for key, value in (turn or {}).items()}
     for name, value in given.items():
         if value is not None and name not in c.StreamSpace:
@@ -164,12 +166,14 @@ def _check_policy(c: Any) -> None:
 
     from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.explain import explain
+    from streamspace_hub.model.policy import Policies
     from streamspace_hub.model.quota import Quotas
     from streamspace_hub.model.sleep import SleepRules
     from streamspace_hub.model.waiting import Capacity
 
     models: dict[str, type[BaseModel]] = {
         "default_policy": PolicyDefaults,
+        "policies": Policies,
         "quotas": Quotas,
         "capacity": Capacity,
         "sleep": SleepRules,

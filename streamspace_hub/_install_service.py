@@ -93,6 +93,7 @@ def _tell_changes(c: Any) -> None:
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     environment = {
         "STREAMSPACE_DEFAULT_POLICY": _json(configured(c.StreamSpace, "default_policy", {})),
+        "STREAMSPACE_POLICIES": _json(configured(c.StreamSpace, "policies", {})),
         "STREAMSPACE_QUOTAS": _json(configured(c.StreamSpace, "quotas", {})),
         "STREAMSPACE_PRICES": _json(options.get("prices")),
         "STREAMSPACE_WEBHOOKS": _json(options.get("webhooks")),

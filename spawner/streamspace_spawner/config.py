@@ -12,12 +12,14 @@ from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.policy import Policies
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
 from streamspace_hub.model.waiting import Capacity
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "default_policy": PolicyDefaults,
+    "policies": Policies,
     "quotas": Quotas,
     "capacity": Capacity,
     "sleep": SleepRules,
@@ -50,6 +52,20 @@ class StreamSpace(LoggingConfigurable):
         The fields are those of a template's `policy`; what is left out keeps the built-in default::
 
             c.StreamSpace.default_policy = {"clipboard": "in", "max_fps": 30}
+        """,
+    )
+
+    policies = Dict(
+        config=True,
+        help="""
+        What sessions of groups and single users may do: wins over `default_policy` and the app's template.
+
+        Groups are the hub's; who is in several gets what any of them allows::
+
+            c.StreamSpace.policies = {
+                "groups": {"exam": {"clipboard": "none"}, "staff": {"clipboard": "both", "microphone": True}},
+                "users": {"ann": {"max_fps": 120}},
+            }
         """,
     )
 
@@ -160,7 +176,7 @@ class StreamSpace(LoggingConfigurable):
                 raise TraitError(f"StreamSpace.catalog_dirs: {folder!r} must be an absolute path without ':'")
         return folders
 
-    @validate("default_policy", "quotas", "capacity", "sleep")
+    @validate("default_policy", "policies", "quotas", "capacity", "sleep")
     def _known_fields(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = proposal["value"]
         name: str = proposal["trait"].name
@@ -181,6 +197,11 @@ class StreamSpace(LoggingConfigurable):
     def hub_capacity(self) -> Capacity:
         """`capacity` as a model."""
         return Capacity.model_validate(self.capacity)
+
+    @property
+    def group_policies(self) -> Policies:
+        """`policies` as a model."""
+        return Policies.model_validate(self.policies)
 
     @property
     def policy_defaults(self) -> PolicyDefaults:

@@ -23,8 +23,10 @@ from traitlets import default, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.catalog import Catalog
-from streamspace_hub.model import Resources
+from streamspace_hub.model import Policy, PolicyDefaults, Resources, resolve_policy
 from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
+from streamspace_hub.model.layers import Who
+from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
 from streamspace_hub.model.waiting import Line, sentence
 from streamspace_spawner.catalog_cache import current_catalog
@@ -125,7 +127,7 @@ class StreamSpaceMixin(_Spawner):
         if not options and self.asleep is not None:
             options = {"app": self.asleep.app}
         try:
-            plan = plan_session(options, self.name, catalog, self.streamspace.policy_defaults)
+            plan = plan_session(options, self.name, catalog, self._policy_of)
             if plan is not None:
                 self._check_maintenance(plan)
                 self._refuse_another_app(plan)
@@ -142,6 +144,15 @@ class StreamSpaceMixin(_Spawner):
         self._tell("accepted")
         return self.plan
 
+    @property
+    def _who(self) -> Who:
+        return Who(self.user.name, [group.name for group in self.user.groups])
+
+    def _policy_of(self, app: PolicyDefaults) -> Policy:
+        """Return the policy of this user's sessions of an app that sets `app`."""
+        settings = self.streamspace
+        return resolve_policy(*policy_layers(settings.policy_defaults, app, settings.group_policies, self._who)).policy
+
     def _check_maintenance(self, plan: SessionPlan) -> None:
         """Refuse any start during maintenance, of which the service has told."""
         announcement = self._board.get("announcement")
@@ -153,14 +164,14 @@ class StreamSpaceMixin(_Spawner):
         """Refuse a session that the user's quota has no room for."""
         if not self.streamspace.quotas:
             return
-        quotas, groups = self.streamspace.user_quotas, [group.name for group in self.user.groups]
-        limits = limits_of(quotas, self.user.name, groups)
+        quotas, who = self.streamspace.user_quotas, self._who
+        limits = limits_of(quotas, who.name, who.groups)
         others = [one for one in self.user.spawners.values() if one is not self and one.active]
         running = [found for one in others if (found := _running(one, catalog))]
         wanted = Running(plan.template.title, plan.template.resources)
         # Told by the service, which has the ledger.
         used = self._board.get("usage", {}).get(self.user.name, [])
-        hours = hours_refusal(hours_of(quotas, self.user.name, groups), used, wanted, time.time())
+        hours = hours_refusal(hours_of(quotas, who.name, who.groups), used, wanted, time.time())
         if message := refusal_of(limits, running, wanted) or hours:
             raise SessionRefused(message, reason="quota", status=409)
 

@@ -6,7 +6,7 @@ for the user, and the spawner turns that into the hub's own exception.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from streamspace_hub.catalog import Catalog, UnknownApp
-from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults, SessionOptions, resolve_policy
+from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults, SessionOptions
 from streamspace_hub.model.explain import explain
 
 VIEWER_PATH = "/streamspace/"
@@ -68,9 +68,14 @@ def asks_for_session(options: Mapping[str, Any]) -> bool:
 
 
 def plan_session(
-    options: Mapping[str, Any], server_name: str, catalog: Catalog, default_policy: PolicyDefaults
+    options: Mapping[str, Any],
+    server_name: str,
+    catalog: Catalog,
+    policy_of: Callable[[PolicyDefaults], Policy],
 ) -> SessionPlan | None:
     """Return what to start for `options`, or None for an ordinary server.
+
+    `policy_of` resolves the policy that a template sets for whoever starts the session.
 
     Without any options a server with an app's name is that app: `gimp` typed into the hub's "Add New Server" is GIMP.
 
@@ -88,7 +93,7 @@ def plan_session(
         raise SessionRefused(str(error), reason="unknown_app") from None
     return SessionPlan(
         template=template,
-        policy=resolve_policy(Policy(), default_policy, template.policy),
+        policy=policy_of(template.policy),
         open=_path_below_home(wanted.open),
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from streamspace_hub.model.app import AppName, Category
+from streamspace_hub.model.layers import By
 from streamspace_hub.model.session import Session, SessionState
 from streamspace_hub.model.sleep import SleepChoice, WholeSeconds
 
@@ -162,7 +163,8 @@ class PolicyValue(_Data):
 
     name: str
     value: str | int | float | bool | list[str]
-    source: Literal["built-in", "hub", "app"] = Field(description="Which of them has set it, the last one that did.")
+    source: By = Field(description="Who has set it, the last one that did.")
+    group: str | None = Field(default=None, description="The group, or groups, where it is a group's.")
 
 
 class SleepValue(_Data):
@@ -170,16 +172,16 @@ class SleepValue(_Data):
 
     name: str
     value: str | int | list[str] = Field(description="Times are seconds; 0 is never.")
-    source: str = Field(
-        description="Who has set it: `built-in`, `hub`, `app`, `group NAME`, `user`, `own choice` or `override`."
-    )
-    longest: int | None = Field(description="How far the caller may choose it; null: not theirs to choose.")
+    source: By = Field(description="Who has set it, the last one that did.")
+    group: str | None = Field(default=None, description="The group, or groups, where it is a group's.")
+    longest: int | None = Field(description="How far the user may choose it; null: not theirs to choose.")
 
 
 class ResolvedPolicy(_Data):
-    """What the sessions of an app may do, after how long the caller's ones sleep, and why."""
+    """What a user's sessions of an app may do, after how long they sleep, and why."""
 
     app: AppName
+    user: str | None = Field(default=None, description="Whose sessions; null: those of nobody in particular.")
     values: list[PolicyValue]
     sleep: list[SleepValue]
 

@@ -125,6 +125,9 @@ def _fields_at(model: type[BaseModel], location: Location) -> Iterator[str]:
     """Yield the names of the fields of the model that `location` leads to."""
     annotation: object = model
     for key in location:
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+            continue
         fields = next((found.model_fields for found in _models(annotation)), {})
         annotation = fields[key].annotation if isinstance(key, str) and key in fields else annotation
     for found in _models(annotation):

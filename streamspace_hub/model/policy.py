@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from streamspace_hub.model.layers import Join, Source, Sourced, Who, laid, of_groups, of_user, said
 
 # TASK_COMM_LEN of Linux is 16 with its end: proc_pid_comm(5).
 PROCESS_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
@@ -95,19 +98,72 @@ class PolicyDefaults(BaseModel):
     )
 
 
-def explain_policy(layers: Sequence[tuple[str, Policy | PolicyDefaults]]) -> dict[str, tuple[object, str]]:
-    """Return each field's value and the name of the layer that it comes from; `layers` as for `resolve_policy`."""
-    found: dict[str, tuple[object, str]] = {}
-    for number, (source, layer) in enumerate(layers):
-        # The first one holds the built-in values, which nobody has set.
-        for name, value in layer.model_dump(mode="json", exclude_none=True, exclude_unset=number > 0).items():
-            found[name] = (value, source)
-    return found
+class Policies(BaseModel):
+    """What is said of the sessions of groups and single users: `c.StreamSpace.policies`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: dict[str, PolicyDefaults] = Field(default_factory=dict, description="For the members of groups of the hub.")
+    users: dict[str, PolicyDefaults] = Field(default_factory=dict, description="For single users.")
 
 
-def resolve_policy(*layers: Policy | PolicyDefaults) -> Policy:
-    """Merge `layers` from the most general to the most specific: a later layer's set values win."""
-    values: dict[str, object] = {}
-    for layer in layers:
-        values.update(layer.model_dump(exclude_none=True, exclude_unset=isinstance(layer, Policy)))
-    return Policy.model_validate(values)
+def _ways(one: ClipboardDirection, other: ClipboardDirection) -> ClipboardDirection:
+    ways = {one, other} - {ClipboardDirection.NONE}
+    if not ways:
+        return ClipboardDirection.NONE
+    return ways.pop() if len(ways) == 1 else ClipboardDirection.BOTH
+
+
+def _sooner(one: float, other: float) -> float:
+    return min(one, other) or max(one, other)  # 0 is never
+
+
+def _all_of(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    # The longest list that can be set; sorted, so that it does not matter who comes first.
+    return tuple(sorted({*one, *other}))[:100]
+
+
+JOINS: Final[Mapping[str, Join]] = {
+    "clipboard": _ways,
+    "clipboard_limit": max,
+    "audio": max,
+    "microphone": max,
+    "max_width": max,
+    "max_height": max,
+    "max_fps": max,
+    "max_bitrate": max,
+    "min_bitrate": max,
+    "max_viewers": max,
+    "busy_cpu": _sooner,
+    "busy_processes": _all_of,
+    "busy_limit": max,
+}
+"""What a user gets of several groups: what any of them allows. Each setting has a rule here."""
+
+
+@dataclass(frozen=True)
+class ResolvedPolicy:
+    """A policy, and who has set each value of it."""
+
+    policy: Policy
+    sources: Mapping[str, Source]
+
+
+def resolve_policy(*layers: Sourced) -> ResolvedPolicy:
+    """Lay `layers` over the built-in values, the most general first."""
+    values = laid(_BUILT_IN, *layers)
+    policy = Policy.model_validate({name: value for name, (value, _) in values.items()})
+    return ResolvedPolicy(policy, {name: source for name, (_, source) in values.items()})
+
+
+def policy_layers(default: PolicyDefaults, app: PolicyDefaults, rules: Policies, who: Who) -> Sequence[Sourced]:
+    """Return the layers of a hub's configuration: its default, the app's, those of the user's groups, the user's."""
+    return (
+        said(default, "hub"),
+        said(app, "app"),
+        of_groups(rules.groups, who, JOINS),
+        of_user(rules.users, who),
+    )
+
+
+_BUILT_IN: Final[Sourced] = {name: (value, Source("built-in")) for name, value in Policy()}

@@ -7,13 +7,15 @@ Who says what: `SleepRules` holds an administrator's ladders, `SleepChoice` what
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+
+from streamspace_hub.model.layers import Join, Source, Sourced, Who, laid, of_groups, of_user, said
 
 NEVER: Final = 0
 """As a time: it does not happen."""
@@ -173,8 +175,8 @@ class Resolved:
     """The ladder of one user and one app: every value is set."""
 
     ladder: Ladder
-    sources: Mapping[str, str]
-    """Who set each value: `built-in`, `hub`, `app`, `group NAME`, `user`, `own choice` or `override`."""
+    sources: Mapping[str, Source]
+    """Who set each value."""
     bounds: Mapping[str, int]
     """The longest that the user may choose, of what they may."""
 
@@ -184,38 +186,41 @@ def longer(one: int, other: int) -> int:
     return NEVER if NEVER in (one, other) else max(one, other)
 
 
+TIMES: Final = ("freeze_after", "hibernate_after", "stop_after", "delete_after", "max_duration", "quiet_after")
+JOINS: Final[Mapping[str, Join]] = dict.fromkeys(TIMES, longer)
+"""What a user gets of several groups: the longest time. Of the rest, what the first group by name says."""
+
+
 def resolve(
-    rules: SleepRules, app: Ladder, user: str, groups: Collection[str] = (), choice: SleepChoice | None = None
+    rules: SleepRules, app: Ladder, who: Who, choice: SleepChoice | None = None, admin: Sourced | None = None
 ) -> Resolved:
     """Return a user's ladder for one app.
 
     Later ones win: built-in values, the hub's default, the app's, those of the user's groups (of two groups the longer
-    time), the user's set by an administrator, the user's own choice as far as it may go, and the override.
+    time), the user's set by an administrator, the user's own choice as far as it may go, what `admin` says (set over
+    REST), and the override of the configuration.
     """
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    layers: Sequence[tuple[str, Ladder]] = [
-        ("built-in", BUILT_IN),
-        ("hub", rules.default),
-        ("app", app),
-        *_of_groups(rules, groups),
-        ("user", rules.users.get(user, Ladder())),
-    ]
-    for source, layer in layers:
-        _lay(values, sources, source, layer)
+    values = laid(
+        {name: (value, Source("built-in")) for name, value in BUILT_IN},
+        said(rules.default, "hub"),
+        said(app, "app"),
+        of_groups(rules.groups, who, JOINS),
+        of_user(rules.users, who),
+    )
     bounds = {}
     for field in OWN:
-        limit = getattr(rules.longest, field)
-        bounds[field] = values[field] if limit is None else longer(values[field], limit)
+        limit, value = getattr(rules.longest, field), values[field][0]
+        bounds[field] = value if limit is None else longer(value, limit)
         wanted = getattr(choice, field) if choice is not None else None
         if wanted is not None:
-            values[field] = wanted if longer(wanted, bounds[field]) == bounds[field] else bounds[field]
-            sources[field] = "own choice"
-    _lay(values, sources, "override", rules.override)
-    for field in OWN:
-        if sources[field] == "override":
-            bounds[field] = values[field]
-    return Resolved(Ladder(**values), sources, bounds)
+            within = longer(wanted, bounds[field]) == bounds[field]
+            values[field] = wanted if within else bounds[field], Source("own choice")
+    forced = laid(admin or {}, said(rules.override, "override"))
+    values = laid(values, forced)
+    bounds.update({field: forced[field][0] for field in OWN if field in forced})
+    # A template says more of sleep than a ladder holds.
+    ladder = Ladder(**{field: values[field][0] for field in Ladder.model_fields})
+    return Resolved(ladder, {field: values[field][1] for field in Ladder.model_fields}, bounds)
 
 
 def refusal_of(choice: SleepChoice, resolved: Resolved) -> tuple[str, str] | None:
@@ -226,28 +231,3 @@ def refusal_of(choice: SleepChoice, resolved: Resolved) -> tuple[str, str] | Non
             said = "never is not accepted" if wanted == NEVER else f"{wanted} is too long"
             return field, f"{said}; at most {bound} seconds are allowed here."
     return None
-
-
-def _of_groups(rules: SleepRules, groups: Collection[str]) -> list[tuple[str, Ladder]]:
-    """Return a layer for each field that groups set: times of the most generous one, the rest of the first by name."""
-    layers = []
-    for field in Ladder.model_fields:
-        theirs = [
-            (name, value)
-            for name in sorted(groups)
-            if name in rules.groups and (value := getattr(rules.groups[name], field)) is not None
-        ]
-        if not theirs:
-            continue
-        name, value = theirs[0]
-        for other, also in theirs[1:]:
-            if isinstance(value, int) and longer(value, also) != value:
-                name, value = other, also
-        layers.append((f"group {name}", Ladder(**{field: value})))
-    return layers
-
-
-def _lay(values: dict[str, Any], sources: dict[str, str], source: str, layer: Ladder) -> None:
-    for field in Ladder.model_fields:
-        if (value := getattr(layer, field)) is not None:
-            values[field], sources[field] = value, source

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.app import SYSLOG_PATTERN
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.policy import Policies
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
@@ -37,6 +38,7 @@ VARIABLES = {
     "rate_limit": "STREAMSPACE_RATE_LIMIT",
     "proxy_url": "STREAMSPACE_PROXY_URL",
     "default_policy": "STREAMSPACE_DEFAULT_POLICY",
+    "policies": "STREAMSPACE_POLICIES",
     "quotas": "STREAMSPACE_QUOTAS",
     "prices": "STREAMSPACE_PRICES",
     "webhooks": "STREAMSPACE_WEBHOOKS",
@@ -70,6 +72,7 @@ class ServiceSettings(BaseModel):
     database_url: SecretStr = Field(default=SecretStr(DEFAULT_DATABASE))
     catalog_dirs: tuple[Path, ...] = ()
     default_policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="The hub's, as JSON.")
+    policies: Policies = Field(default_factory=Policies, description="The hub's, as JSON.")
     quotas: Quotas = Field(default_factory=Quotas, description="The hub's, as JSON.")
     prices: Prices = Field(default_factory=Prices, description="What use costs, as JSON.")
     proxy_url: str = Field(
@@ -125,7 +128,7 @@ class ServiceSettings(BaseModel):
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "
                 "starts; one that is started otherwise needs both."
             )
-        for field in ("default_policy", "quotas", "prices", "webhooks", "sleep"):
+        for field in ("default_policy", "policies", "quotas", "prices", "webhooks", "sleep"):
             if field in given:
                 try:
                     given[field] = json.loads(str(given[field]))

@@ -24,6 +24,7 @@ from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned
 from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, plan
 from streamspace_hub.model import MemorySleep, SessionState
 from streamspace_hub.model.api import Outcome, Settings, UserSession
+from streamspace_hub.model.layers import Who
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.model.sleep import Ladder, SleepRules, Step, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
@@ -157,9 +158,8 @@ class Sleeping:
         )
         choice = Settings.model_validate(row[SettingsRow.values]).sleep if row[SettingsRow.values] else None
         entry = self.catalog.apps.get(session.app)
-        ladder = resolve(
-            self.rules, entry.template.sleep if entry else Ladder(), session.user, row[WatchedRow.groups] or (), choice
-        )
+        who = Who(session.user, row[WatchedRow.groups] or ())
+        ladder = resolve(self.rules, entry.template.sleep if entry else Ladder(), who, choice)
         return Candidate(session, _facts(session, row), ladder)
 
     # --- what is done ----------------------------------------------------------------------------------------------

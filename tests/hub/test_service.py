@@ -379,6 +379,9 @@ async def test_policies_and_quotas_say_where_each_value_comes_from(running: Serv
     assert values["max_fps"] == (25, "hub")
     assert values["clipboard"] == ("both", "built-in")
     assert (await ann("GET", "/policies/no-such-app")).status_code == 404
+    of_ann = f"/policies/test-app?user={running.ann}"
+    assert (await bob("GET", of_ann)).status_code == 403
+    assert (await (await running.api(ADMIN))("GET", of_ann)).json() == policy
     async with running.hub.session(running.ann, "counted"):
         quota = (await ann("GET", f"/users/{running.ann}/quota")).json()
         (limit,) = quota["limits"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamspace_hub.hibernation.decision import AGREE, WARNING, Act, Facts, Warned, decide
 from streamspace_hub.hibernation.quiet import quiet_span
+from streamspace_hub.model.layers import Who
 from streamspace_hub.model.sleep import BUILT_IN, NEVER, Ladder, SleepRules, Step, resolve
 
 HOUR = 3600
@@ -214,4 +215,4 @@ def test_what_is_due_happens_and_the_rounds_come_to_rest(rules: Ladder, start: i
 
 def test_an_override_beats_a_users_choice() -> None:
     rules = SleepRules(override=Ladder(stop_after=600))
-    assert resolve(rules, Ladder(stop_after=6000), "ann").ladder.stop_after == 600
+    assert resolve(rules, Ladder(stop_after=6000), Who("ann")).ladder.stop_after == 600

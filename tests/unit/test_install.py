@@ -193,6 +193,16 @@ def test_quotas_are_checked_while_the_hub_starts(quotas: dict[str, Any], words: 
         install(Config(), quotas=quotas)
 
 
+def test_policies_are_checked_while_the_hub_starts_and_reach_spawners_and_service() -> None:
+    with pytest.raises(InstallError, match=r"policies: groups\.exam\.clipbord: .*did you mean `clipboard`"):
+        install(Config(), policies={"groups": {"exam": {"clipbord": "none"}}})
+    c = Config()
+    given = {"groups": {"exam": {"clipboard": "none"}}}
+    install(c, policies=given, service=True)
+    assert c.StreamSpace.policies == given
+    assert json.loads(c.JupyterHub.services[0]["environment"]["STREAMSPACE_POLICIES"]) == given
+
+
 def test_quotas_reach_the_spawners_unless_they_are_set() -> None:
     c = Config()
     install(c, quotas={"default": {"sessions": 2}})

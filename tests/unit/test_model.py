@@ -7,24 +7,12 @@ from pydantic import ValidationError
 
 from streamspace_hub.model import (
     AppTemplate,
-    ClipboardDirection,
     Policy,
     PolicyDefaults,
     SessionOptions,
-    resolve_policy,
 )
 from streamspace_hub.model.app import memory_bytes
 from streamspace_hub.model.explain import explain
-from streamspace_hub.model.policy import explain_policy
-
-
-def test_a_later_layer_wins_where_it_says_something() -> None:
-    admin = Policy(max_fps=30, clipboard=ClipboardDirection.OUT)
-    template = PolicyDefaults(max_fps=15)
-    policy = resolve_policy(admin, template)
-    assert policy == Policy(max_fps=15, clipboard=ClipboardDirection.OUT)
-    assert resolve_policy(template, admin).max_fps == 30
-    assert resolve_policy() == Policy()
 
 
 def test_the_template_of_a_policy_has_the_fields_and_limits_of_the_policy() -> None:
@@ -66,18 +54,3 @@ def test_complaints_about_user_options_name_field_and_accepted_values() -> None:
     assert said[0][0] == "app"
     assert said[0][1].startswith("`No App` is not accepted; use lower-case letters, digits")
     assert said[1] == ("size", "there is no such field; Accepted here: app, open.")
-
-
-def test_every_value_of_a_policy_has_its_source_and_is_the_resolved_one() -> None:
-    layers = [
-        ("built-in", Policy()),
-        ("hub", PolicyDefaults(max_fps=30, audio=False)),
-        ("app", PolicyDefaults(max_fps=10)),
-    ]
-    explained = explain_policy(layers)
-    resolved = resolve_policy(*(layer for _, layer in layers)).model_dump(mode="json")
-    assert {name: value for name, (value, _) in explained.items()} == resolved
-    assert {name: source for name, (_, source) in explained.items() if source != "built-in"} == {
-        "audio": "hub",
-        "max_fps": "app",
-    }

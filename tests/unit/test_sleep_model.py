@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.layers import Source, Who
 from streamspace_hub.model.sleep import (
     BUILT_IN,
     NEVER,
@@ -57,7 +58,7 @@ def test_each_layer_wins_over_the_more_general_and_says_so() -> None:
         users={"ann": Ladder(delete_after=5000)},
         override=Ladder(max_duration=7000),
     )
-    found = resolve(rules, Ladder(freeze_after=150, hibernate_after=400), "ann", ["b", "a", "c", "d"])
+    found = resolve(rules, Ladder(freeze_after=150, hibernate_after=400), Who("ann", ["b", "a", "c", "d"]))
     assert found.ladder.model_dump(exclude={"quiet_hours", "quiet_after", "quiet_step"}) == {
         "freeze_after": 300,
         "hibernate_after": 400,
@@ -65,12 +66,12 @@ def test_each_layer_wins_over_the_more_general_and_says_so() -> None:
         "delete_after": 5000,
         "max_duration": 7000,
     }
-    assert found.sources["freeze_after"] == "group a"
-    assert found.sources["hibernate_after"] == "app"
-    assert found.sources["stop_after"] == "hub"
-    assert found.sources["delete_after"] == "user"
-    assert found.sources["max_duration"] == "override"
-    assert found.sources["quiet_step"] == "built-in"
+    assert found.sources["freeze_after"] == Source("group", "a")
+    assert found.sources["hibernate_after"].by == "app"
+    assert found.sources["stop_after"].by == "hub"
+    assert found.sources["delete_after"].by == "user"
+    assert found.sources["max_duration"].by == "override"
+    assert found.sources["quiet_step"].by == "built-in"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,9 @@ def test_a_user_may_shorten_and_within_limits_extend(
 ) -> None:
     rules = SleepRules(default=Ladder(freeze_after=600), longest=Ladder(freeze_after=longest))
     choice = SleepChoice(freeze_after=wanted)
-    found = resolve(rules, Ladder(), "ann", choice=choice)
+    found = resolve(rules, Ladder(), Who("ann"), choice=choice)
     assert found.ladder.freeze_after == gets
-    assert found.sources["freeze_after"] == "own choice"
+    assert found.sources["freeze_after"].by == "own choice"
     said = refusal_of(choice, found)
     assert (said is not None) == refused
     if said is not None:
@@ -103,8 +104,8 @@ def test_a_user_may_shorten_and_within_limits_extend(
 def test_an_override_leaves_no_choice() -> None:
     rules = SleepRules(override=Ladder(stop_after=600))
     choice = SleepChoice(stop_after=60)
-    found = resolve(rules, Ladder(), "ann", choice=choice)
-    assert (found.ladder.stop_after, found.sources["stop_after"]) == (600, "override")
+    found = resolve(rules, Ladder(), Who("ann"), choice=choice)
+    assert (found.ladder.stop_after, found.sources["stop_after"].by) == (600, "override")
 
 
 TIME = st.one_of(st.just(NEVER), st.integers(30, 10_000))
@@ -118,8 +119,8 @@ def test_no_choice_goes_beyond_its_bound(
     default: Ladder, app: Ladder, longest: Ladder, override: Ladder, choice: SleepChoice
 ) -> None:
     rules = SleepRules(default=default, longest=longest, override=override)
-    found = resolve(rules, app, "ann", choice=choice)
-    without = resolve(rules, app, "ann")
+    found = resolve(rules, app, Who("ann"), choice=choice)
+    without = resolve(rules, app, Who("ann"))
     assert all(getattr(found.ladder, name) is not None for name in Ladder.model_fields)
     for name in OWN:
         value, bound = getattr(found.ladder, name), found.bounds[name]

@@ -11,7 +11,9 @@ from streamspace_spawner import LocalStreamSpaceSpawner, StreamSpace
 from streamspace_spawner.session import SessionPlan, SessionRefused, plan_session
 
 from streamspace_hub.catalog import Catalog, load_catalog
-from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults
+from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults, resolve_policy
+from streamspace_hub.model.layers import Who
+from streamspace_hub.model.policy import Policies, policy_layers
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,10 @@ def catalog() -> Catalog:
 
 
 def plan(catalog: Catalog, options: dict[str, Any], name: str = "", **policy: Any) -> SessionPlan | None:
-    return plan_session(options, name, catalog, PolicyDefaults(**policy))
+    def policy_of(app: PolicyDefaults) -> Policy:
+        return resolve_policy(*policy_layers(PolicyDefaults(**policy), app, Policies(), Who("ann"))).policy
+
+    return plan_session(options, name, catalog, policy_of)
 
 
 @pytest.mark.parametrize(

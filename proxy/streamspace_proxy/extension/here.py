@@ -24,7 +24,8 @@ from typing import Any, Literal
 
 import aiohttp
 
-from streamspace_hub.model import AppTemplate, Policy, Role, Session, SessionState, resolve_policy
+from streamspace_hub.model import AppTemplate, Role, Session, SessionState, resolve_policy
+from streamspace_hub.model.layers import said
 from streamspace_proxy.desktop.settings import without_secrets
 from streamspace_proxy.extension.launcher import How, LaunchError, Progress
 from streamspace_proxy.extension.roles import Viewer
@@ -199,7 +200,7 @@ class HereLauncher:
         return {
             **inherited,
             "STREAMSPACE_TEMPLATE": template.model_dump_json(exclude_defaults=True),
-            "STREAMSPACE_POLICY": resolve_policy(Policy(), template.policy).model_dump_json(),
+            "STREAMSPACE_POLICY": resolve_policy(said(template.policy, "app")).policy.model_dump_json(),
             "STREAMSPACE_RUNTIME_DIR": str(folder),
             "STREAMSPACE_SESSION": hashlib.sha256(str(folder).encode()).hexdigest()[:16],
             **({"STREAMSPACE_OPEN": str(file)} if file else {}),

@@ -43,7 +43,7 @@ export function PolicyButton({ app }: { app: App }) {
               <tr key={one.name}>
                 <th scope="row">{strings.policyName[one.name] ?? one.name}</th>
                 <td>{shownValue(one.value, strings, language)}</td>
-                <td data-source={one.source}>{strings.source[one.source]}</td>
+                <td data-source={one.source}>{strings.source(one)}</td>
               </tr>
             ))}
           </tbody>

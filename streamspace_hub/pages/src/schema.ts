@@ -307,7 +307,7 @@ export interface paths {
         };
         /**
          * Get Policy
-         * @description Show what the sessions of an app may do, and which of built-in values, hub and app has set it.
+         * @description Show what a user's sessions of an app may do, after how long they sleep, and who has set each value.
          */
         get: operations["get_policy"];
         put?: never;
@@ -773,10 +773,15 @@ export interface components {
             value: string | number | boolean | string[];
             /**
              * Source
-             * @description Which of them has set it, the last one that did.
+             * @description Who has set it, the last one that did.
              * @enum {string}
              */
-            source: "built-in" | "hub" | "app";
+            source: "built-in" | "hub" | "app" | "group" | "user" | "own choice" | "admin" | "admin for group" | "admin for user" | "override";
+            /**
+             * Group
+             * @description The group, or groups, where it is a group's.
+             */
+            group?: string | null;
         };
         /**
          * QuotaLimit
@@ -838,11 +843,16 @@ export interface components {
         };
         /**
          * ResolvedPolicy
-         * @description What the sessions of an app may do, after how long the caller's ones sleep, and why.
+         * @description What a user's sessions of an app may do, after how long they sleep, and why.
          */
         ResolvedPolicy: {
             /** App */
             app: string;
+            /**
+             * User
+             * @description Whose sessions; null: those of nobody in particular.
+             */
+            user?: string | null;
             /** Values */
             values: components["schemas"]["PolicyValue"][];
             /** Sleep */
@@ -920,12 +930,18 @@ export interface components {
             value: string | number | string[];
             /**
              * Source
-             * @description Who has set it: `built-in`, `hub`, `app`, `group NAME`, `user`, `own choice` or `override`.
+             * @description Who has set it, the last one that did.
+             * @enum {string}
              */
-            source: string;
+            source: "built-in" | "hub" | "app" | "group" | "user" | "own choice" | "admin" | "admin for group" | "admin for user" | "override";
+            /**
+             * Group
+             * @description The group, or groups, where it is a group's.
+             */
+            group?: string | null;
             /**
              * Longest
-             * @description How far the caller may choose it; null: not theirs to choose.
+             * @description How far the user may choose it; null: not theirs to choose.
              */
             longest: number | null;
         };
@@ -2983,7 +2999,10 @@ export interface operations {
     };
     get_policy: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of this user; else of the caller. */
+                user?: string | null;
+            };
             header?: never;
             path: {
                 app: string;

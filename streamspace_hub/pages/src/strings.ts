@@ -3,7 +3,7 @@
 import type { App, PolicyValue, QuotaLimit, Session, State } from './api';
 
 type Category = App['categories'][number];
-type Source = PolicyValue['source'];
+type Source = Pick<PolicyValue, 'source' | 'group'>;
 
 export interface Strings {
   language: string;
@@ -53,7 +53,7 @@ export interface Strings {
   no: string;
   none: string;
   values: Record<string, string>;
-  source: Record<Source, string>;
+  source: (from: Source) => string;
   quota: string;
   quotaKind: (limit: QuotaLimit) => string;
   freeAt: (time: string) => string;
@@ -181,7 +181,19 @@ const en: Strings = {
   no: 'no',
   none: 'none',
   values: { both: 'both ways', in: 'into the session', out: 'out of the session', none: 'none' },
-  source: { 'built-in': 'built-in', hub: 'this hub', app: 'the app' },
+  source: ({ source, group }) =>
+    ({
+      'built-in': 'built-in',
+      hub: 'this hub',
+      app: 'the app',
+      group: `group ${group}`,
+      user: 'for the user',
+      'own choice': 'own choice',
+      admin: 'administrator',
+      'admin for group': `administrator, for group ${group}`,
+      'admin for user': 'administrator, for the user',
+      override: 'this hub, for all',
+    })[source],
   quota: 'Your limits',
   quotaKind: ({ kind, days }) =>
     ({
@@ -346,7 +358,19 @@ const de: Strings = {
   no: 'nein',
   none: 'keine',
   values: { both: 'in beide Richtungen', in: 'in die Sitzung', out: 'aus der Sitzung', none: 'keine' },
-  source: { 'built-in': 'Voreinstellung', hub: 'diesem Hub', app: 'dem Programm' },
+  source: ({ source, group }) =>
+    ({
+      'built-in': 'Voreinstellung',
+      hub: 'diesem Hub',
+      app: 'dem Programm',
+      group: `Gruppe ${group}`,
+      user: 'für den Benutzer',
+      'own choice': 'eigener Wahl',
+      admin: 'der Verwaltung',
+      'admin for group': `der Verwaltung, für Gruppe ${group}`,
+      'admin for user': 'der Verwaltung, für den Benutzer',
+      override: 'diesem Hub, für alle',
+    })[source],
   quota: 'Deine Grenzen',
   quotaKind: ({ kind, days }) =>
     ({

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 
-from streamspace_hub.model import Policy, PolicyDefaults, Resources
+from streamspace_hub.model import Resources, resolve_policy
 from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, SleepValue, UserName, UserQuota
 from streamspace_hub.model.hours import DAY, HOUR, free_at, used_seconds
-from streamspace_hub.model.policy import explain_policy
+from streamspace_hub.model.layers import Who
+from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.quota import Entry, Running, hours_of, limits_of, spans_of, usage_of
 from streamspace_hub.model.session import RESTING
-from streamspace_hub.model.sleep import Ladder, Resolved, resolve
+from streamspace_hub.model.sleep import resolve
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, tagged
@@ -26,34 +27,46 @@ router = APIRouter(tags=["policies"])
 
 
 @router.get("/policies/{app}", response_model=ResolvedPolicy, responses=problems(401, 403, 404))
-async def get_policy(asked: ByCaller, app: str) -> Response:
-    """Show what the sessions of an app may do, and which of built-in values, hub and app has set it."""
+async def get_policy(
+    asked: ByCaller,
+    app: str,
+    user: Annotated[UserName | None, Query(description="Of this user; else of the caller.")] = None,
+) -> Response:
+    """Show what a user's sessions of an app may do, after how long they sleep, and who has set each value."""
     entry = asked.context.catalog.apps.get(app)
     if entry is None:
         raise ProblemError("not-found", "There is no such app; `GET apps` lists those that there are.")
-    layers: list[tuple[str, Policy | PolicyDefaults]] = [
-        ("built-in", Policy()),
-        ("hub", asked.context.settings.default_policy),
-        ("app", entry.template.policy),
-    ]
+    if user is not None and not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
+        raise await asked.denied("policy.read", user, "This is the policy of somebody else.")
+    name = asked.caller.name if user is None and asked.caller.kind == "user" else user
+    who = await _who(asked, name) if name is not None else Who("")
+    settings = asked.context.settings
+    resolved = resolve_policy(*policy_layers(settings.default_policy, entry.template.policy, settings.policies, who))
     values = [
-        PolicyValue.model_validate({"name": name, "value": value, "source": source})
-        for name, (value, source) in explain_policy(layers).items()
+        PolicyValue(name=name, value=value, source=resolved.sources[name].by, group=resolved.sources[name].group)
+        for name, value in resolved.policy.model_dump(mode="json").items()
     ]
-    ladder = await _ladder_of(asked, entry.template.sleep)
+    chosen = (await stored_settings(asked.context.database, who.name)).sleep
+    ladder = resolve(settings.sleep, entry.template.sleep, who, chosen)
     sleep = [
-        SleepValue(name=name, value=value, source=ladder.sources[name], longest=ladder.bounds.get(name))
+        SleepValue(
+            name=name,
+            value=value,
+            source=ladder.sources[name].by,
+            group=ladder.sources[name].group,
+            longest=ladder.bounds.get(name),
+        )
         for name, value in ladder.ladder.model_dump(mode="json").items()
     ]
-    return tagged(asked.request, ResolvedPolicy(app=entry.template.name, values=values, sleep=sleep))
+    return tagged(asked.request, ResolvedPolicy(app=entry.template.name, user=name, values=values, sleep=sleep))
 
 
-async def _ladder_of(asked: ByCaller, app: Ladder) -> Resolved:
-    """Return the caller's ladder for an app."""
-    name = asked.caller.name
-    model = await asked.context.hub.user(name) if asked.caller.kind == "user" else None
-    chosen = (await stored_settings(asked.context.database, name)).sleep
-    return resolve(asked.context.settings.sleep, app, name, model.groups if model else (), chosen)
+async def _who(asked: ByCaller, user: str) -> Who:
+    """Return a user with their groups."""
+    model = await asked.context.hub.user(user)
+    if model is None:
+        raise ProblemError("not-found", f"The hub knows no user {user}.")
+    return Who(user, model.groups)
 
 
 @router.get("/users/{user}/quota", response_model=UserQuota, responses=problems(401, 403, 404))
@@ -61,13 +74,11 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     """Show a user's limits, where each comes from, and how much of it is in use."""
     if not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
         raise await asked.denied("quota.read", user, "This is the quota of somebody else.")
-    model = await asked.context.hub.user(user)
-    if model is None:
-        raise ProblemError("not-found", f"The hub knows no user {user}.")
+    who = await _who(asked, user)
     known = await asked.context.mirror.refresh(user)
     running = [_running(asked, one.app) for one in known.values() if one.state not in RESTING]
-    limits = limits_of(asked.context.settings.quotas, user, model.groups)
-    hours = await _hours(asked, user, model.groups)
+    limits = limits_of(asked.context.settings.quotas, who.name, who.groups)
+    hours = await _hours(asked, who)
     return tagged(
         asked.request,
         UserQuota(
@@ -87,15 +98,15 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     )
 
 
-async def _hours(asked: ByCaller, user: str, groups: Sequence[str]) -> list[QuotaLimit]:
-    grants = hours_of(asked.context.settings.quotas, user, groups)
+async def _hours(asked: ByCaller, who: Who) -> list[QuotaLimit]:
+    grants = hours_of(asked.context.settings.quotas, who.name, who.groups)
     if not grants:
         return []
     now = time.time()
     since = now - max(grant.limit.days for grant in grants.values()) * DAY
     recent = UsageRow.ended.is_(None) | (UsageRow.ended > since)
     async with asked.context.database.reading() as session:
-        rows = (await session.execute(select(UsageRow).where(UsageRow.user == user, recent))).scalars()
+        rows = (await session.execute(select(UsageRow).where(UsageRow.user == who.name, recent))).scalars()
         entries = [Entry(row.started, row.ended, row.gpus) for row in rows]
     found = []
     for kind, grant in grants.items():

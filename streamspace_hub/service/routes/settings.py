@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Response
 from sqlalchemy.exc import IntegrityError
 
 from streamspace_hub.model.api import FieldProblem, Outcome, Settings, UserName
+from streamspace_hub.model.layers import Who
 from streamspace_hub.model.sleep import Ladder, SleepChoice, refusal_of, resolve
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.documents import problems
@@ -68,7 +69,7 @@ async def _check_choice(asked: ByCaller, user: str, choice: SleepChoice) -> None
         return
     model = await asked.context.hub.user(user)
     groups = model.groups if model is not None else ()
-    refused = refusal_of(choice, resolve(asked.context.settings.sleep, Ladder(), user, groups))
+    refused = refusal_of(choice, resolve(asked.context.settings.sleep, Ladder(), Who(user, groups)))
     if refused is not None:
         field, message = f"sleep.{refused[0]}", refused[1]
         raise ProblemError("invalid", f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
