@@ -22,6 +22,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     names, options = parse(sys.argv[1:], FIGURES)
     figures = []
+    for variant in options.variants:
+        variant.install()
     write_record(machine(), OUTPUT)
     try:
         for name in names:

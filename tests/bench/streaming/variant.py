@@ -59,6 +59,10 @@ class Target:
     """For the conditions of its figures."""
 
 
+def _nothing_to_install() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Variant:
     """A named way to start one."""
@@ -66,6 +70,8 @@ class Variant:
     name: str
     start: Callable[[Size], AbstractContextManager[Target]]
     ours: bool = False
+    install: Callable[[], object] = _nothing_to_install
+    """Gets what `start` needs; apart, since it needs the internet, which there is none of in a link's namespace."""
 
 
 PROVIDERS = ("ours", "ours_hub", "peers.selkies", "peers.novnc", "peers.jupyter_remote_desktop")
@@ -82,7 +88,7 @@ def variants() -> dict[str, Variant]:
 
 
 def chosen(names: str | None) -> list[Variant]:
-    """The variants whose names begin with one of `names` (comma-separated); all for None."""
+    """The variants called as `names` say (comma-separated), else those whose names begin so; all for None."""
     known = variants()
     if names is None:
         return list(known.values())
@@ -90,4 +96,8 @@ def chosen(names: str | None) -> list[Variant]:
     for name in wanted:
         if not any(variant.startswith(name) for variant in known):
             raise SystemExit(f"{name} is not a variant; choose from {', '.join(known)}")
-    return [variant for name, variant in known.items() if any(name.startswith(start) for start in wanted)]
+    return [
+        variant
+        for name, variant in known.items()
+        if any(name == given or (given not in known and name.startswith(given)) for given in wanted)
+    ]

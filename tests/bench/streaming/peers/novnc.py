@@ -13,6 +13,7 @@ import psutil
 
 from streamspace_hub.demo.settings import free_port
 from tests.bench.processes import tree
+from tests.bench.streaming.peers.hub import in_hub
 from tests.bench.streaming.peers.installing import npm_package, python_environment
 from tests.bench.streaming.running import ended, x_server
 from tests.bench.streaming.variant import Size, Target, Variant
@@ -21,16 +22,20 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>noVN
 <style>html, body, #screen { margin: 0; width: 100%; height: 100%; overflow: hidden }</style></head>
 <body><div id="screen"></div><script type="module">
 import RFB from "./novnc/core/rfb.js";
-const rfb = new RFB(document.getElementById("screen"), `ws://${location.host}/websockify`);
+const rfb = new RFB(document.getElementById("screen"), new URL("websockify", location.href.replace("http", "ws")).href);
 rfb.resizeSession = true;
 </script></body></html>"""
+
+
+def installed() -> tuple[Path, Path]:
+    """The `bin` folder with websockify, and noVNC's."""
+    return python_environment("novnc", "websockify==0.13.*"), npm_package("novnc", "@novnc/novnc", "1.7")
 
 
 @contextmanager
 def start(size: Size) -> Iterator[Target]:
     """Xtigervnc, websockify and a page that does nothing but connect."""
-    programs = python_environment("novnc", "websockify==0.13.*")
-    novnc = npm_package("novnc", "@novnc/novnc", "1.7")
+    programs, novnc = installed()
     with tempfile.TemporaryDirectory(prefix="ss-novnc-") as folder, contextlib.ExitStack() as stack:
         Path(folder, "index.html").write_text(PAGE)
         Path(folder, "novnc").symlink_to(novnc)
@@ -54,4 +59,4 @@ def start(size: Size) -> Iterator[Target]:
             )
 
 
-VARIANTS = [Variant("novnc", start)]
+VARIANTS = [Variant("novnc", start, install=installed), in_hub(Variant("novnc-hub", start, install=installed))]

@@ -15,6 +15,7 @@ import psutil
 
 from streamspace_hub.demo.settings import free_port
 from tests.bench.processes import tree
+from tests.bench.streaming.peers.hub import in_hub
 from tests.bench.streaming.peers.installing import python_environment
 from tests.bench.streaming.running import ended, x_server
 from tests.bench.streaming.variant import Size, Target, Variant
@@ -23,10 +24,15 @@ from tests.bench.streaming.variant import Size, Target, Variant
 XVFB = ("Xvfb", "-screen", "0", "8192x4096x24", "-s", "0", "-dpms", "+extension", "GLX")
 
 
+def installed() -> Path:
+    """The `bin` folder with Selkies."""
+    return python_environment("selkies", "selkies==2.1.*")
+
+
 @contextmanager
 def start(mode: str, size: Size) -> Iterator[Target]:
     """Xvfb and Selkies' server, whose page makes the screen as large as itself."""
-    programs = python_environment("selkies", "selkies==2.1.*")
+    programs = installed()
     with tempfile.TemporaryDirectory(prefix="ss-selkies-") as folder, contextlib.ExitStack() as stack:
         display, x = stack.enter_context(x_server(*XVFB, log=Path(folder, "x.log")))
         environment = {**os.environ, **display, "HOME": folder, "XDG_RUNTIME_DIR": folder, "PYTHONPATH": ""}
@@ -50,7 +56,10 @@ def start(mode: str, size: Size) -> Iterator[Target]:
             )
 
 
+WEBSOCKET, WEBRTC = partial(start, "websockets"), partial(start, "webrtc")
 VARIANTS = [
-    Variant("selkies-websocket", partial(start, "websockets")),
-    Variant("selkies-webrtc", partial(start, "webrtc")),
+    Variant("selkies-websocket", WEBSOCKET, install=installed),
+    Variant("selkies-webrtc", WEBRTC, install=installed),
+    in_hub(Variant("selkies-hub-websocket", WEBSOCKET, install=installed)),
+    in_hub(Variant("selkies-hub-webrtc", WEBRTC, install=installed)),
 ]
