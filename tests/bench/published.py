@@ -1,17 +1,18 @@
-"""The table of `docs/reference/figures.md` from the bench's JSON lines: aim, prototype, ours and peers..
+"""The tables of `docs/reference/figures.md` from the bench's JSON lines: aim, prototype, ours and peers.
 
-A row for each question, a column for each variant. The best is bold, ours that misses the aim has a `†`.
+A row for each question, a column for each variant. The best is bold, ours that misses the aim has a `†`. What has but
+one variant, since no other program does it or it is not about streaming, has a table of its own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.bench.streaming.comparison import OURS, Result, best_of, missed, questions, text, values
-from tests.bench.streaming.targets import aim
+from tests.bench.targets import aim
 
 MISSED = " †"
 SEVERAL = " (several runs)"
@@ -35,18 +36,25 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def markdown(records: Iterable[dict[str, Any]]) -> str:
-    """The table, of the last result for each question and variant, and below it what it was measured on."""
+    """The tables, of the last result for each question and variant, and below them what it was measured on."""
     given = list(records)
     last = {_identity(record): record for record in given if "figure" in record}
     groups = questions(last.values())
     compared = {asked: group for asked, group in groups.items() if any(_ours(result) for result in group)}
-    variants = list(dict.fromkeys(result["variant"] for group in compared.values() for result in group))
-    variants.sort(key=lambda variant: not variant.startswith(OURS))
-    lines = [_line(["figure", "aim", "prototype", *variants]), _line(["---"] * (3 + len(variants)))]
-    lines += [_row(asked, group, variants) for asked, group in compared.items()]
+    alone = {asked: group for asked, group in compared.items() if all(one["variant"] == OURS for one in group)}
+    beside = {asked: group for asked, group in compared.items() if asked not in alone}
     runs = {result["run"] for result in last.values()}
     machines = [_machine(record) for record in given if "machine" in record and record["run"] in runs]
-    return "\n".join([*lines, "", *machines]).rstrip()
+    return "\n".join([*_table(beside), *_table(alone), *machines]).rstrip()
+
+
+def _table(groups: Mapping[tuple[str, ...], Sequence[Result]]) -> list[str]:
+    if not groups:
+        return []
+    variants = list(dict.fromkeys(result["variant"] for group in groups.values() for result in group))
+    variants.sort(key=lambda variant: not variant.startswith(OURS))
+    lines = [_line(["figure", "aim", "prototype", *variants]), _line(["---"] * (3 + len(variants)))]
+    return [*lines, *(_row(asked, group, variants) for asked, group in groups.items()), ""]
 
 
 def _row(asked: Sequence[str], group: Sequence[Result], variants: Sequence[str]) -> str:

@@ -11,6 +11,9 @@ import pytest
 from tests.bench.machine import machine
 from tests.bench.published import markdown, read
 from tests.bench.report import Figure, write, write_record
+from tests.bench.streaming.comparison import missed
+from tests.bench.streaming.way import MORE_BY_THE_HUB
+from tests.bench.targets import AIMS, MORE_IS_BETTER
 
 CONDITIONS = {"content": "static", "size": "1280x720"}
 
@@ -61,6 +64,35 @@ def test_what_the_hub_adds_is_a_row_with_its_own_aim(tmp_path: Path) -> None:
     assert "| 4.0 / 8.0 |" in rows[0]
     assert "**5.0 / 7.0** †" in rows[0]
     assert "20.0 / 40.0" in rows[0]
+
+
+def test_what_no_other_program_does_has_a_table_of_its_own_with_its_aim(tmp_path: Path) -> None:
+    slow = Figure("service: mixed requests", "streamspace", "1/s", value=150)
+    quick = Figure("service: listing 1,000 sessions, all pages", "streamspace", "ms", samples=[29, 31])
+    written(tmp_path / "b", slow, click("streamspace-webrtc", 7, 10), quick, click("novnc", 12, 14))
+    lines = table(tmp_path / "b")
+    assert [line for line in lines if line.startswith("| figure")] == [
+        "| figure | aim | prototype | streamspace-webrtc | novnc |",
+        "| figure | aim | prototype | streamspace |",
+    ]
+    assert "| service: mixed requests (1/s) | 200.0 |  | 150.0 † |" in lines
+    assert "| service: listing 1,000 sessions, all pages (ms) | 100.0 / 100.0 |  | 29.0 / 31.0 |" in lines
+
+
+def test_a_small_figure_is_not_rounded_away(tmp_path: Path) -> None:
+    written(tmp_path / "b", Figure("freeze", "streamspace", "ms", samples=[0.0123, 0.5]))
+    assert "| 0.012 / 0.5 |" in table(tmp_path / "b")[2]
+
+
+def test_every_aim_can_be_met_by_a_figure_that_is_better() -> None:
+    for one in AIMS:
+        for factor, kept in ((0.5, one.figure not in MORE_IS_BETTER), (2, one.figure in MORE_IS_BETTER)):
+            shown = [factor * value for value in one.values]
+            two = {"p50": shown[0], "p95": shown[-1], "n": 60}
+            row = {"figure": one.figure, "conditions": one.conditions, "unit": ""}
+            row |= {"value": shown[0]} if len(shown) == 1 else two
+            row["variant"] = "streamspace-hub-webrtc" if MORE_BY_THE_HUB in one.figure else "streamspace-webrtc"
+            assert missed(row) != kept, row
 
 
 def test_the_machine_is_told_below(tmp_path: Path) -> None:

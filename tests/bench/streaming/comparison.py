@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.bench.report import Figure
-from tests.bench.streaming.targets import aim
 from tests.bench.streaming.way import added
+from tests.bench.targets import MORE_IS_BETTER, aim
 
 OURS = "streamspace"
 """How the names of our variants begin."""
-MORE_IS_BETTER = frozenset({"delivered frames"})
-NOT_THE_QUESTION = frozenset({"parts", "viewers", "elsewhere"})
+NOT_THE_QUESTION = frozenset({"parts", "viewers", "elsewhere", "paired", "readings", "from", "to", "most"})
 """Conditions that are findings, and differ between variants."""
 
 Result = Mapping[str, Any]
@@ -68,8 +67,8 @@ def rank(result: Result) -> list[float]:
 
 
 def text(numbers: Iterable[float]) -> str:
-    """`7.8 / 10.8`."""
-    return " / ".join(f"{number:.1f}" for number in numbers)
+    """`7.8 / 10.8`; what is smaller than a tenth with two digits."""
+    return " / ".join(f"{number:.2g}" if 0 < abs(number) < 0.1 else f"{number:.1f}" for number in numbers)
 
 
 def _beside_aim(result: Result) -> str:
