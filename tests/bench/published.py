@@ -1,7 +1,8 @@
 """The tables of `docs/reference/figures.md` from the bench's JSON lines: aim, prototype, ours and peers.
 
-A row for each question, a column for each variant. The best is bold, ours that misses the aim has a `†`. What has but
-one variant, since no other program does it or it is not about streaming, has a table of its own.
+A row for each question, a column for each variant. The best of the direct ways and the best of those through a hub are
+bold, ours that misses the aim has a `†`. What has but one variant, since no other program does it or it is not about
+streaming, has a table of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.streaming.comparison import OURS, Result, best_of, missed, questions, text, values
+from tests.bench.streaming.comparison import OURS, Result, best_of, missed, questions, same_way, text, values
 from tests.bench.targets import aim
 
 MISSED = " †"
@@ -61,14 +62,14 @@ def _row(asked: Sequence[str], group: Sequence[Result], variants: Sequence[str])
     wanted = next((found for result in group if _ours(result) and (found := aim(result))), None)
     name = ", ".join(asked) + (SEVERAL if len({result["run"] for result in group}) > 1 else "")
     aims = ["", ""] if wanted is None else [text(wanted.values), text(wanted.prototype)]
-    best = best_of(group) if len(group) > 1 else None
-    by_variant = {result["variant"]: _cell(result, best) for result in group}
+    by_variant = {result["variant"]: _cell(result, same_way(result, group)) for result in group}
     return _line([name, *aims, *(by_variant.get(variant, "") for variant in variants)])
 
 
-def _cell(result: Result, best: Result | None) -> str:
+def _cell(result: Result, compared: Sequence[Result]) -> str:
     shown = text(values(result))
-    return (f"**{shown}**" if result is best else shown) + (MISSED if _ours(result) and missed(result) else "")
+    best = len(compared) > 1 and result is best_of(compared)
+    return (f"**{shown}**" if best else shown) + (MISSED if _ours(result) and missed(result) else "")
 
 
 def _machine(record: dict[str, Any]) -> str:

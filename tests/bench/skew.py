@@ -10,13 +10,13 @@ from tests.support.chromium import chromium
 from tests.support.skew import PATTERN, open_page, skews
 from tests.support.viewer_session import viewer_session
 
-COUNT = 10 if os.environ.get("QUICK") else 60
+COUNT = 10 if os.environ.get("QUICK") else 30
 
 
 def measure() -> Iterator[Figure]:
     """On all transports: each carries sound or picture in a way of its own."""
     with viewer_session(*PATTERN, title="Pattern") as session, chromium() as browser:
-        for transport in ("websocket", "webrtc", "rfb"):
+        for transport in ("websocket", "webrtc", "rfb", "http"):
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             open_page(page, session, transport)
             found = skews(page, COUNT)

@@ -83,7 +83,7 @@ def course(target: Target, watching: Watcher, variant: Variant, seconds: float) 
 
 def rss_mb(processes: list[psutil.Process]) -> float:
     """Resident set size in MB."""
-    return sum(process.memory_info().rss for process in processes) / 1e6
+    return float(sum(process.memory_info().rss for process in processes)) / 1e6
 
 
 def figures(variant: Variant, readings: list[Reading]) -> Iterator[Figure]:

@@ -32,6 +32,12 @@ def test_the_best_peer_counts() -> None:
     assert "slow" not in line
 
 
+def test_through_a_hub_the_best_peer_through_a_hub_counts() -> None:
+    given = (("ours-hub-webrtc", 20), ("novnc", 12), ("novnc-hub", 25), ("jupyter-hub", 30))
+    line = rows([latency(name, took, took) for name, took in given])[0]
+    assert line.endswith("novnc-hub 25.0 / 25.0 | 0.80 / 0.80")
+
+
 def test_more_frames_are_better() -> None:
     figures = [Figure("delivered frames", name, "fps", value=fps) for name, fps in (("ours", 50), ("a", 40), ("b", 60))]
     assert rows(figures)[0].endswith("ours 50.0 |  | b 60.0 | 0.83  <- behind")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.bench.report import Figure
-from tests.bench.streaming.way import added
+from tests.bench.streaming.way import added, through_hub
 from tests.bench.targets import MORE_IS_BETTER, aim
 
 OURS = "streamspace"
@@ -19,14 +19,15 @@ Result = Mapping[str, Any]
 
 
 def comparison(figures: Iterable[Figure], ours: str = OURS) -> str:
-    """A table: each figure of ours, what it aims at, the best peer's, and ours divided by it.
+    """A table: each figure of ours, what it aims at, the best peer's on the same way, and ours divided by it.
 
     Marked where that is a loss to the peer, and where the aim is missed.
     """
     lines = ["figure | conditions | ours | aim | best peer | ours divided by it"]
     for (name, *conditions), group in questions(figure.row() for figure in figures).items():
-        best = best_of(result for result in group if not result["variant"].startswith(ours))
+        peers = [result for result in group if not result["variant"].startswith(ours)]
         for result in (result for result in group if result["variant"].startswith(ours)):
+            best = best_of(same_way(result, peers))
             cells = [name, ", ".join(conditions), f"{result['variant']} {text(values(result))}", _beside_aim(result)]
             if any((best, cells[-1])):
                 lines.append(" | ".join([*cells, _beside_peer(result, best)]))
@@ -46,6 +47,11 @@ def questions(results: Iterable[Result]) -> dict[tuple[str, ...], list[Result]]:
 def best_of(results: Iterable[Result]) -> Result | None:
     """The best by its first value."""
     return min(results, key=lambda result: rank(result)[0], default=None)
+
+
+def same_way(result: Result, others: Iterable[Result]) -> list[Result]:
+    """Those of `others` that come through a hub if `result` does, and directly if it does."""
+    return [other for other in others if through_hub(other["variant"]) == through_hub(result["variant"])]
 
 
 def missed(result: Result) -> bool:

@@ -14,7 +14,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.bench.report import Figure
 from tests.bench.streaming.content import Layout
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import quiet
 from tests.bench.streaming.variant import Size, Target
 from tests.bench.streaming.watching import SETTLE, content, opened
@@ -27,10 +27,9 @@ STAY, BETWEEN = 2000, 2.0
 TAKEN_OVER = "() => window.streamspace?.transport === 'webrtc' && performance.now()"
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
+def measure(options: Options) -> Iterator[Figure]:
     """Each variant in turn, a static picture."""
-    options = options or defaults()
-    times = max(5, options.clicks // 3)
+    times = max(5, options.clicks // 6)
     with chromium() as browser:
         for size in options.sizes:
             for variant in options.variants:

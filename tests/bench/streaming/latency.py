@@ -9,18 +9,17 @@ from typing import Any
 
 from tests.bench.processes import cpu_seconds
 from tests.bench.report import Figure
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import Disturbance, quiet
 from tests.bench.streaming.variant import Target, Variant
 from tests.bench.streaming.watching import Watcher, watcher
 from tests.support.chromium import chromium
 
-PAUSE = {"static": (0.25, 0.55), "terminal": (0.15, 0.35), "motion": (0.15, 0.35)}
+PAUSE = {"static": (0.25, 0.55), "terminal": (0.1, 0.3), "motion": (0.1, 0.3)}
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
+def measure(options: Options) -> Iterator[Figure]:
     """Each variant in turn, one session for each size."""
-    options = options or defaults()
     with chromium() as browser:
         for size in options.sizes:
             for variant in options.variants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -9,9 +10,9 @@ from playwright.sync_api import Browser
 
 from tests.bench.report import Figure
 from tests.bench.streaming.latency import PAUSE, delivered
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import quiet
-from tests.bench.streaming.variant import Variant
+from tests.bench.streaming.variant import Size, Variant
 from tests.bench.streaming.watching import watcher
 from tests.support.chromium import chromium
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, Settings, shaped_link, unavailable
@@ -25,20 +26,18 @@ SETTLE = 5.0
 """Seconds that congestion control gets to learn what the link carries."""
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
-    """Each variant in turn over each link, on a 720p screen unless told otherwise."""
-    options = options or defaults()
+def measure(options: Options) -> Iterator[Figure]:
+    """Each size and variant in turn over each link."""
     if reason := unavailable():
         print(f"links: {reason}")
         return
     for name, settings in LINKS.items():
-        for variant in options.variants:
-            for kind in options.content:
-                yield from _cell(variant, name, settings, kind, options)
+        for size, variant, kind in itertools.product(options.sizes, options.variants, options.content):
+            yield from _cell(variant, (name, settings), kind, size, options)
 
 
-def _cell(variant: Variant, name: str, settings: Settings, kind: str, options: Options) -> Iterator[Figure]:
-    size = options.sizes[0]
+def _cell(variant: Variant, line: tuple[str, Settings], kind: str, size: Size, options: Options) -> Iterator[Figure]:
+    name, settings = line
     conditions = {"content": kind, "size": str(size), "link": name}
     with (
         over_link() as (link, browser),

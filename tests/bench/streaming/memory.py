@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.bench.processes import pss_mb
 from tests.bench.report import Figure
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import quiet
 from tests.bench.streaming.variant import Target
 from tests.bench.streaming.watching import watcher
@@ -24,9 +24,8 @@ ATTENTIVE = 60
 """Messages that the viewer reads before it stops."""
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
+def measure(options: Options) -> Iterator[Figure]:
     """Each variant in turn, full motion at each size."""
-    options = options or defaults()
     with chromium() as browser:
         for size in options.sizes:
             for variant in options.variants:

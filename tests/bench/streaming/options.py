@@ -25,7 +25,7 @@ class Options:
     """How long processor time and frames are counted."""
 
 
-def parse(arguments: Sequence[str], figures: Sequence[str] = ()) -> tuple[list[str], Options]:
+def parse(arguments: Sequence[str], figures: Sequence[str]) -> tuple[list[str], Options]:
     """Read the command line; QUICK=1 in the environment makes the defaults small."""
     quick = os.environ.get("QUICK", "") not in ("", "0")
     parser = argparse.ArgumentParser(prog="python -m tests.bench.streaming")
@@ -39,12 +39,7 @@ def parse(arguments: Sequence[str], figures: Sequence[str] = ()) -> tuple[list[s
     names, kinds = given.figures.split(","), given.content.split(",")
     for unknown in sorted(set(kinds) - set(KINDS)):
         parser.error(f"--content: {unknown} is not one of {', '.join(KINDS)}")
-    for unknown in sorted(set(names) - set(figures)) if figures else ():
+    for unknown in sorted(set(names) - set(figures)):
         parser.error(f"--figures: {unknown} is not one of {', '.join(figures)}")
     sizes = [Size.parse(size) for size in given.size.split(",")]
     return names, Options(chosen(given.variants), kinds, sizes, given.clicks, given.seconds)
-
-
-def defaults() -> Options:
-    """Everything, or with QUICK=1 little of it."""
-    return parse(())[1]

@@ -10,6 +10,7 @@ import psutil
 from playwright.sync_api import Page
 
 from tests.bench.processes import session_processes, tree
+from tests.bench.streaming.ours import TRANSPORTS
 from tests.bench.streaming.variant import Size, Target, Variant
 from tests.support.demo import Demo, running_demo
 
@@ -64,6 +65,5 @@ def _display(demo: Demo) -> dict[str, str]:
 
 
 VARIANTS = [
-    Variant(f"streamspace-hub-{transport}", partial(start, transport), ours=True)
-    for transport in ("websocket", "webrtc", "rfb")
+    Variant(f"streamspace-hub-{transport}", partial(start, transport), ours=True) for transport in (*TRANSPORTS, "http")
 ]

@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 from tests.bench.report import Figure
 from tests.bench.streaming import ours
 from tests.bench.streaming.links import over_link
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import quiet
 from tests.bench.streaming.variant import Target
 from tests.bench.streaming.watching import Watcher, watcher
@@ -43,9 +43,8 @@ FORGET = "localStorage.clear()"
 BY = "t => window.streamspace?.transport === t && performance.timeOrigin + performance.now()"
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
+def measure(options: Options) -> Iterator[Figure]:
     """With the screen in full motion: climbing and falling back. With a screen at rest: noticing that nothing comes."""
-    options = options or defaults()
     if reason := unavailable():
         print(f"transitions: {reason}")
         return

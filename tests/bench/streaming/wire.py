@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.bench.report import Figure
 from tests.bench.streaming.links import over_link
-from tests.bench.streaming.options import Options, defaults
+from tests.bench.streaming.options import Options
 from tests.bench.streaming.quiet import quiet
 from tests.bench.streaming.watching import watcher
 from tests.support.shaped_link import unavailable
@@ -14,9 +14,8 @@ from tests.support.shaped_link import unavailable
 SETTLE = 3.0
 
 
-def measure(options: Options | None = None) -> Iterator[Figure]:
+def measure(options: Options) -> Iterator[Figure]:
     """Each variant in turn, with nobody touching anything."""
-    options = options or defaults()
     if reason := unavailable():
         print(f"wire: {reason}")
         return
