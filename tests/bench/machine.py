@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.bench.streaming.variant import BUILD as INSTALLED
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("jupyterhub", "jupyter_server", "aiortc", "av", "playwright")
+PEERS = ("selkies", "jupyter-remote-desktop-proxy", "jupyter-server-proxy", "websockify")
 PROGRAMS = {"chromium": ("/usr/bin/chromium", "--version"), "xtigervnc": ("Xtigervnc", "-version")}
 
 
@@ -35,6 +39,7 @@ def machine() -> dict[str, Any]:
                 "python": platform.python_version(),
                 **{name: _version(name) for name in PACKAGES},
                 **{name: _said(*command) for name, command in PROGRAMS.items()},
+                **_peers(),
             },
         }
     }
@@ -60,6 +65,19 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _peers() -> dict[str, str]:
+    """Versions of the peers that are installed, each in an environment of its own."""
+    found = {
+        one.name: one.version
+        for folder in sorted(INSTALLED.glob("*/lib/python*/site-packages"))
+        for one in distributions(path=[str(folder)])
+        if one.name.replace("_", "-") in PEERS
+    }
+    if (package := INSTALLED / "novnc-npm" / "node_modules" / "@novnc" / "novnc" / "package.json").exists():
+        found["novnc"] = json.loads(package.read_text())["version"]
+    return found
 
 
 def _said(*command: str) -> str | None:
