@@ -90,6 +90,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
             setattr(c.StreamSpace, name, value)
     _check_policy(c)
     _say_what_sleeps(c)
+    _log_json(c)
     _offer_turn(c)
     _check_hours(c, service=service)
     if service is not False:
@@ -122,6 +123,14 @@ def _say_what_sleeps(c: Any) -> None:
     paths = configured(c.JupyterHub, "template_paths", [])
     c.JupyterHub.template_paths = [*paths, *([] if TEMPLATES in paths else [TEMPLATES])]
     c.JupyterHub.template_vars = {VARIABLE: for_templates, **configured(c.JupyterHub, "template_vars", {})}
+
+
+def _log_json(c: Any) -> None:
+    """Have the hub log as the service does, where that is wanted; an administrator's own formatter stays."""
+    if configured(c.StreamSpace, "json_logs", False):
+        given = configured(c.JupyterHub, "logging_config", {})
+        formatters = {"console": {"class": "streamspace_hub.telemetry.logs.JsonLines"}, **given.get("formatters", {})}
+        c.JupyterHub.logging_config = {**given, "formatters": formatters}
 
 
 def _dotted_name(spawner: Any) -> str:

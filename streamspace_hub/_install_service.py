@@ -13,6 +13,7 @@ from streamspace_hub._install import SERVICE_CUSTOM_SCOPES, InstallError, config
 
 NAME = "streamspace"
 URL = "http://127.0.0.1:10202"
+SERVICE_NAME = "OTEL_SERVICE_NAME"
 OPTIONS = (
     "url",
     "database_url",
@@ -99,6 +100,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "STREAMSPACE_WEBHOOKS": _json(options.get("webhooks")),
         "STREAMSPACE_SYSLOG": str(options.get("syslog", "")),
         "STREAMSPACE_EVENTS": str(options.get("events", "")),
+        **_traces(c),
         "STREAMSPACE_SLEEP": _json(configured(c.StreamSpace, "sleep", {})),
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),
@@ -131,6 +133,15 @@ def _proxy_url(c: Any) -> str:
         return ""
     host = "127.0.0.1" if host in ("", "0.0.0.0", "*", "::") else host  # noqa: S104 - compared, not bound to
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _traces(c: Any) -> dict[str, str]:
+    """Return what has the service send its traces where the hub does; the hub keeps its own environment to itself."""
+    told = {name: value for name, value in os.environ.items() if name.startswith("OTEL_") and name != SERVICE_NAME}
+    if base := configured(c.StreamSpace, "traces_endpoint", ""):
+        told.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
+        told["OTEL_EXPORTER_OTLP_ENDPOINT"] = base
+    return told
 
 
 def _json(value: Any) -> str:

@@ -4,6 +4,7 @@
  */
 import { eventData } from './sse';
 import type { Catalog, LaunchRequest, Progress, Session, Sleep } from './tokens';
+import { traceparent } from './trace';
 
 /** Make a request below `<base>/streamspace/api/v1/`. */
 export type Request = (path: string, init?: RequestInit) => Promise<Response>;
@@ -19,7 +20,11 @@ export class ApiError extends Error {
 }
 
 export class Api {
-  constructor(private readonly request: Request) {}
+  /** `traces`: whether a start begins a trace. */
+  constructor(
+    private readonly request: Request,
+    private readonly traces = false,
+  ) {}
 
   catalog(): Promise<Catalog> {
     return this.json<Catalog>('apps');
@@ -31,7 +36,13 @@ export class Api {
 
   /** Start the app, or find it running; its session may still be starting. */
   launch(request: LaunchRequest, signal: AbortSignal): Promise<Session> {
-    return this.json<Session>('sessions', { method: 'POST', body: JSON.stringify(request), signal });
+    const headers = this.traces ? { headers: { traceparent: traceparent() } } : {};
+    return this.json<Session>('sessions', {
+      method: 'POST',
+      body: JSON.stringify(request),
+      signal,
+      ...headers,
+    });
   }
 
   async stop(name: string): Promise<void> {

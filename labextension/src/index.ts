@@ -6,7 +6,7 @@
  */
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { URLExt } from '@jupyterlab/coreutils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IMainMenu } from '@jupyterlab/mainmenu';
@@ -57,7 +57,7 @@ function activate(
 ): void {
   const { commands, shell } = app;
   const trans = translator.load('streamspace');
-  const model = new Model(new Api(serverRequest(app.serviceManager.serverSettings)));
+  const model = new Model(new Api(serverRequest(app.serviceManager.serverSettings), tracesClicks()));
   const actions = sessionActions(app);
   const tabs = new Tabs(shell, model, actions.stop, trans);
 
@@ -89,6 +89,11 @@ function activate(
 function serverRequest(settings: ServerConnection.ISettings): Request {
   const base = URLExt.join(settings.baseUrl, 'streamspace/api/v1/');
   return (path, init = {}) => ServerConnection.makeRequest(base + path, init, settings);
+}
+
+/** Whether the server says that a click begins a trace. */
+function tracesClicks(): boolean {
+  return PageConfig.getOption('streamspaceTraces') === 'true';
 }
 
 function sessionActions({ commands }: JupyterFrontEnd): SessionActions {

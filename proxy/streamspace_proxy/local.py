@@ -48,7 +48,7 @@ class Session:
         # In a pod the kubelet keeps the log, and shows it to whoever may see it.
         self._log = CappedLog(runtime_dir / "session.log") if with_desktop else Console()
         self._streamer_log = CappedLog(runtime_dir / "streamer.log") if with_desktop else Console()
-        self._clean = without_secrets(os.environ)
+        self._clean = {**without_secrets(os.environ), "STREAMSPACE_BEGAN": str(time.time())}
         self._stop = asyncio.Event()
         self._pause = FIRST_PAUSE
         self._children: dict[str, Child] = {}
@@ -110,6 +110,8 @@ class Session:
             return
         # It holds nothing that would need to be put away: when we are killed it simply dies.
         streamer = self._start_part("streamer", [], signal.SIGKILL)
+        # One that is started again is no part of the session's start.
+        self._clean.pop("TRACEPARENT", None)
         streamer.ended.add_done_callback(lambda _: self._streamer_ended(streamer))
 
     def _streamer_ended(self, streamer: Child) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from traitlets import Bool, Dict, Integer, List, TraitError, Unicode, validate
@@ -167,6 +168,40 @@ class StreamSpace(LoggingConfigurable):
         Seconds that TURN credentials hold, 60 to 86400. A session renews its own when half of that is over.
         """,
     )
+
+    traces_endpoint = Unicode(
+        config=True,
+        help="""
+        Where traces of starts are sent, by OTLP over HTTP: the URL of a collector, without `/v1/traces`.
+
+        Empty: where OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`) in the hub's environment say, else
+        there are none. Needs `streamspace-hub[tracing]` in the hub and in sessions' images::
+
+            c.StreamSpace.traces_endpoint = "http://collector.observability:4318"
+
+        `streamspace_hub.install(c)` reads it: set it before that call.
+        """,
+    )
+
+    json_logs = Bool(
+        False,
+        config=True,
+        help="""
+        Whether the hub and the parts of sessions log a JSON object on each line, as the service always does.
+
+        `streamspace_hub.install(c)` reads it: set it before that call.
+        """,
+    )
+
+    @validate("traces_endpoint")
+    def _plain_url(self, proposal: Mapping[str, Any]) -> str:
+        url: str = proposal["value"]
+        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname or "@" in url):
+            raise TraitError(
+                f"StreamSpace.traces_endpoint: {url!r} must be an http:// or https:// URL without a password, such as "
+                "'http://collector:4318'"
+            )
+        return url
 
     @validate("catalog_dirs")
     def _absolute_folders(self, proposal: Mapping[str, Any]) -> list[str]:

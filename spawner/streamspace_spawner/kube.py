@@ -256,6 +256,10 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         plan = await self.prepare_session()
         if plan is None:
             return await self._create_and_wait()
+        with self.traced(plan):
+            return await self._start_session(plan)
+
+    async def _start_session(self, plan: SessionPlan) -> str:
         await self._session_pod(plan)  # refuses what cannot be before anything is made for it
         title = plan.template.title
         self.tell_beginning(5, title)

@@ -205,7 +205,8 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         if plan is None:
             await self._launch(self._server_command(), self.get_env())
         else:
-            await self._start_session(plan)
+            with self.traced(plan):
+                await self._start_session(plan)
         return (self.ip or LOOPBACK, self.port)
 
     def _server_command(self) -> list[str]:

@@ -7,11 +7,13 @@ according to the answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
+import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +31,12 @@ from streamspace_hub.model.layers import Who
 from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
 from streamspace_hub.model.waiting import Line, sentence
+from streamspace_hub.telemetry import tracing
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
 from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, plan_session
+from streamspace_spawner.telemetry import REQUEST_ID, SessionLog, header, hub_traces, telemetry_environment
 from streamspace_spawner.waking import how_it_woke
 from streamspace_spawner.watched import Watched
 
@@ -68,6 +72,9 @@ class StreamSpaceMixin(_Spawner):
     asleep: Asleep | None = None
     """What sleeps with its memory under this server's name, from the end of a session until one that was woken from it
     has shown that it lives."""
+
+    _span = tracing.Span()
+    """Of the start that is going on."""
 
     session_state = AnyTrait()
     """What the hub's database keeps of a session while it exists; empty for an ordinary server."""
@@ -245,15 +252,47 @@ class StreamSpaceMixin(_Spawner):
 
     def get_env(self) -> dict[str, str]:
         """Return the server's environment: docs/reference/environment.md."""
-        variables: dict[str, str] = super().get_env()
+        variables: dict[str, str] = telemetry_environment(self.streamspace.traces_endpoint) | super().get_env()
         if self.plan is not None:
             marker = self.session_state["marker"]
             home = self.session_home()
+            variables["STREAMSPACE_NAME"] = f"{self.user.name}/{self.name}"
+            if self.streamspace.json_logs:
+                variables["STREAMSPACE_LOG_FORMAT"] = "json"
+            if self._span.traceparent:
+                variables[tracing.CARRIER] = self._span.traceparent
             return variables | self.plan.environment(marker=marker, home=home) | self._sleep_environment(home)
         variables.setdefault("STREAMSPACE_LAUNCH", "hub")
         if self.streamspace.catalog_dirs:
             variables.setdefault("STREAMSPACE_CATALOG_DIRS", ":".join(self.streamspace.catalog_dirs))
         return variables
+
+    # --- traces and the log ----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def traced(self, plan: SessionPlan) -> Iterator[None]:
+        """Have a span around the start of a session, below the one of whoever asks the hub for it."""
+        parent = tracing.valid(header(self.handler, "traceparent"))
+        with hub_traces(self.streamspace.traces_endpoint).span("spawn", parent) as span:
+            span.note(streamspace__app=plan.template.name)
+            self._span = span
+            try:
+                yield
+            finally:
+                self._span = tracing.Span()
+
+    @default("log")
+    def _log_of_the_session(self) -> Any:
+        found = super()._log_default()
+        return SessionLog(found, self) if isinstance(found, logging.Logger) else found
+
+    def log_fields(self) -> dict[str, str]:
+        """Return what is said of each line of this server's log: the session, and the request that asks for it."""
+        if self.user is None or (self.plan is None and not self.session_state):
+            return {}
+        fields = {"session": f"{self.user.name}/{self.name}"}
+        request_id = header(self.handler, "X-Request-Id")
+        return {**fields, "request_id": request_id} if REQUEST_ID.fullmatch(request_id) else fields
 
     # --- sleep -----------------------------------------------------------------------------------------------------
 
@@ -355,6 +394,7 @@ class StreamSpaceMixin(_Spawner):
     def tell(self, percent: int, message: str) -> None:
         """Show the user a plain sentence about the start, `percent` of the way."""
         self._steps.append({"progress": percent, "message": message})
+        self._span.event("progress", percent=percent)
         self._changed.set()
 
     @property

@@ -12,7 +12,8 @@ from typing import Any
 
 from kubespawner.reflector import ResourceReflector
 from kubespawner.spawner import EventReflector, PodReflector
-from traitlets import validate
+from traitlets import default, validate
+from traitlets.log import get_logger
 
 
 class Changes:
@@ -61,6 +62,11 @@ class Noticing(ResourceReflector):  # type: ignore[misc]
     def __init__(self, **kwargs: Any) -> None:
         self.changes = Changes()
         super().__init__(**kwargs)
+
+    @default("log")
+    def _log_of_nobody(self) -> Any:
+        # It is made by one spawner for all of them, and its lines are about none's session.
+        return get_logger()
 
     @validate("resources")
     def _noticed(self, proposal: Mapping[str, Any]) -> _Noticed:

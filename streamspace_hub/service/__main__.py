@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -11,8 +12,8 @@ import sys
 import uvicorn
 
 from streamspace_hub.service.app import create_app
-from streamspace_hub.service.logs import configure_logging
 from streamspace_hub.service.settings import ServiceSettings, SettingsError
+from streamspace_hub.telemetry.logs import configure_logging
 
 GRACE = 5
 """Seconds that open requests get when the replica is ended; event streams go on at another one."""
@@ -32,13 +33,14 @@ def main() -> int:
         _end_with_parent()
     # The database tells who did what: it is nobody else's on this machine.
     os.umask(0o077)
+    configure_logging(logging.WARNING)
+    logging.getLogger("streamspace").setLevel(logging.INFO)
     try:
         settings = ServiceSettings.read()
         app = create_app(settings)
     except SettingsError as error:
         print(f"StreamSpace service: {error}", file=sys.stderr)
         return 2
-    configure_logging()
     uvicorn.run(
         app,
         host=settings.host,

@@ -88,7 +88,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         app.include_router(module.router, prefix=settings.api_prefix, dependencies=[Depends(no_unknown_query)])
     for plain in (health.plain, pages.router):
         app.include_router(plain, prefix=settings.prefix.rstrip("/"))
-    app.add_middleware(Edge, metrics=context.metrics)
+    app.add_middleware(Edge, metrics=context.metrics, traces=context.traces)
     app.openapi = lambda: document(app, settings.prefix)  # type: ignore[method-assign] # FastAPI's own way to change it
     _answer_errors(app)
     return app

@@ -29,6 +29,7 @@ from streamspace_hub.service.syslog import Syslog
 from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.watcher import Watcher
 from streamspace_hub.service.webhooks import Webhooks
+from streamspace_hub.telemetry.tracing import Traces
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Context:
     mirror: Mirror
     feed: EventFeed
     metrics: Metrics
+    traces: Traces
     watcher: Watcher
     changes: HubChanges
     thumbnails: Thumbnails
@@ -89,6 +91,7 @@ class Context:
         await self.link.close()
         await self.hub.close()
         await self.database.close()
+        await asyncio.to_thread(self.traces.close)
 
 
 def make_context(settings: ServiceSettings) -> Context:
@@ -98,7 +101,8 @@ def make_context(settings: ServiceSettings) -> Context:
     templates = {name: entry.template for name, entry in catalog.apps.items()}
     database = Database(settings.database_url.get_secret_value())
     token = settings.api_token.get_secret_value()
-    hub, link = Hub(settings.api_url, token), SessionLink(settings.proxy_url, token)
+    traces = Traces("service", settings.traces_endpoint)
+    hub, link = Hub(settings.api_url, token, traces), SessionLink(settings.proxy_url, token)
     metrics = Metrics()
     audit = AuditLog(database, metrics, EventLog(settings.events))
     feed = EventFeed(database, metrics)
@@ -140,6 +144,7 @@ def make_context(settings: ServiceSettings) -> Context:
         mirror=mirror,
         feed=feed,
         metrics=metrics,
+        traces=traces,
         watcher=watcher,
         changes=HubChanges(hub, watcher.hurry, hub_found),
         thumbnails=Thumbnails(settings.proxy_url),

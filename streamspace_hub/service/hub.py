@@ -11,6 +11,8 @@ from urllib.parse import quote
 import httpx
 
 from streamspace_hub.model.asleep import Asleep
+from streamspace_hub.telemetry.logs import logged_with
+from streamspace_hub.telemetry.tracing import Traces, headers
 
 PAGE = 200
 """Users on one page: JupyterHub's own upper limit (`api_page_max_limit`)."""
@@ -53,8 +55,9 @@ class User:
 class Hub:
     """One hub. Requests are made with the service's own token unless another is given."""
 
-    def __init__(self, api_url: str, token: str) -> None:
+    def __init__(self, api_url: str, token: str, traces: Traces) -> None:
         self._token = token
+        self._traces = traces
         self._client = httpx.AsyncClient(
             base_url=api_url.rstrip("/") + "/",
             timeout=httpx.Timeout(READ_LIMIT),
@@ -117,7 +120,10 @@ class Hub:
         body: dict[str, Any] = dict(options)
         if await self._version() >= 6:
             body = {"user_options": body, "display_name": title}
-        await self._ask("POST", _server(user, server), token=token, body=body, limit=START_LIMIT)
+        with self._traces.span("POST /users/{user}/servers/{server}", kind="client"):
+            known_by = {"X-Request-Id": request_id} if (request_id := logged_with().get("request_id")) else {}
+            more = {**headers(), **known_by}
+            await self._ask("POST", _server(user, server), token=token, body=body, limit=START_LIMIT, headers=more)
 
     async def stop(self, user: str, server: str, token: str, *, remove: bool = False) -> None:
         """Stop a server in the name of `token`'s owner, and forget it if `remove`."""
@@ -207,13 +213,15 @@ class Hub:
         body: Any = None,
         paginated: bool = False,
         limit: float = READ_LIMIT,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
+        kind = {"Accept": PAGINATED} if paginated else {}
         try:
             reply = await self._client.request(
                 method,
                 path,
                 json=body,
-                headers={**self._headers(token or self._token), **({"Accept": PAGINATED} if paginated else {})},
+                headers={**self._headers(token or self._token), **kind, **(headers or {})},
                 timeout=limit,
             )
         except httpx.HTTPError as error:

@@ -19,6 +19,7 @@ from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
 from streamspace_hub.model.webhook import Webhook
+from streamspace_hub.telemetry.tracing import endpoint
 
 DEFAULT_DATABASE = "sqlite+aiosqlite:///streamspace.sqlite"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -84,6 +85,7 @@ class ServiceSettings(BaseModel):
     events: str = Field(
         default="", pattern=r"^(/.*)?$", description="File that configures who hears of audit events, absolute."
     )
+    traces_endpoint: str = Field(default="", description="Where traces go, whole; OpenTelemetry's variables say it.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")
@@ -121,6 +123,7 @@ class ServiceSettings(BaseModel):
         given: dict[str, object] = {
             field: environ[name] for field, name in VARIABLES.items() if environ.get(name, "") != ""
         }
+        given["traces_endpoint"] = endpoint(environ)
         if "catalog_dirs" in given:
             given["catalog_dirs"] = [folder for folder in str(given["catalog_dirs"]).split(":") if folder]
         if "api_token" not in given or "api_url" not in given:

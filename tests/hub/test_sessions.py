@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hub import AS_ROOT, TempHub, processes_of
+from tests.support.hub import AS_ROOT, HUB_MAJOR, TempHub, processes_of
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
@@ -210,3 +210,21 @@ async def test_viewers_scopes_are_held_by_users_and_asked_for_by_sessions(hub: T
             variables = dict(line.split("=", 1) for line in environment.split("\0") if line)
             allowed = json.loads(variables["JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"])
             assert set(allowed) == {"custom:streamspace:view!server", "custom:streamspace:control!server"}
+
+
+async def test_without_traces_nothing_of_a_trace_is_handed_on(hub: TempHub) -> None:
+    user = hub.users[0]
+    body = {"user_options": APP} if HUB_MAJOR >= 6 else APP
+    headers = {
+        "Authorization": f"token {hub.token}",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+    reply = await hub.client.post(f"{hub.url}/hub/api/users/{user}/servers/one", headers=headers, json=body)
+    assert reply.status_code in (201, 202), reply.text
+    model = await hub.until_ready(user, "one")
+    pids = processes_of(kept(model)["marker"])
+    assert pids
+    for pid in pids:
+        environment = Path(f"/proc/{pid}/environ").read_text()
+        assert not any(word in environment for word in ("TRACEPARENT=", "OTEL_", "STREAMSPACE_TRACES_ENDPOINT="))
+    await hub.stop_server(user, "one")

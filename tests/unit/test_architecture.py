@@ -16,7 +16,8 @@ ROOMS = {
     "streamspace_proxy": ROOT / "proxy/streamspace_proxy",
 }
 SHARED = ("streamspace_hub.model", "streamspace_hub.catalog")
-"""What the spawner and the proxy may use of the control plane."""
+TELEMETRY = "streamspace_hub.telemetry"
+"""With `SHARED` what the spawner and the proxy may use of the control plane."""
 LIGHT = ("streamspace_hub", "pydantic", "pydantic_core", "yaml")
 """What the vocabulary and the catalog may import beside the standard library: they are loaded in every process."""
 CLIENT = ("streamspace_hub", "pydantic", "pydantic_core", "httpx")
@@ -67,8 +68,12 @@ def broken_rule(module: str, imported: str) -> str | None:
             theirs not in (None, "streamspace_hub", ours)
         ),
         "the spawner and the proxy use only the vocabulary and the catalog of streamspace_hub": (
-            ours != "streamspace_hub" and theirs == "streamspace_hub" and not inside(imported, *SHARED)
+            ours != "streamspace_hub" and theirs == "streamspace_hub" and not inside(imported, *SHARED, TELEMETRY)
         ),
+        "telemetry imports only itself, the standard library and OpenTelemetry": (
+            inside(module, TELEMETRY) and not standard and not inside(imported, TELEMETRY, "opentelemetry")
+        ),
+        "only telemetry imports OpenTelemetry": top == "opentelemetry" and not inside(module, TELEMETRY),
         "the vocabulary and the catalog import nothing heavy": (
             inside(module, *SHARED) and not standard and top not in LIGHT
         ),
@@ -129,6 +134,10 @@ def test_no_module_reaches_through_a_wall(room: str, path: Path) -> None:
         ("streamspace_hub.cli.commands", "streamspace_hub.service.audit"),
         ("streamspace_hub._install_service", "sqlalchemy"),
         ("streamspace_hub.service.hub", "jupyterhub.services.auth"),
+        ("streamspace_hub.service.hub", "opentelemetry.trace"),
+        ("streamspace_proxy.streamer.core", "opentelemetry.trace"),
+        ("streamspace_hub.telemetry.logs", "pydantic"),
+        ("streamspace_proxy.desktop.logs", "streamspace_hub.telemetry.logs"),
     ],
 )
 def test_the_rules_can_be_broken(module: str, imported: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 LIMIT = 1 << 20
@@ -25,9 +27,8 @@ class CappedLog:
 
     def write(self, text: str) -> None:
         """Add a line of our own."""
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError):  # a full disk must not end a session
-            os.write(self.fd, f"[{stamp}] {text}\n".encode())
+            os.write(self.fd, f"{_line(text)}\n".encode())
 
     def tail(self, size: int = 4096) -> bytes:
         """Return the last `size` bytes."""
@@ -41,6 +42,21 @@ class CappedLog:
         end = os.pread(self.fd, KEEP, size - KEEP)
         os.ftruncate(self.fd, 0)
         os.write(self.fd, b"[earlier lines were cut]\n" + end[end.find(b"\n") + 1 :])
+
+
+def _line(text: str) -> str:
+    """Return a line in the form that the environment asks for: the fields are those of `streamspace_hub.telemetry`."""
+    if os.environ.get("STREAMSPACE_LOG_FORMAT") != "json":
+        return f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {text}"
+    fields = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": "info",
+        "logger": "streamspace.session",
+        "message": text,
+        "session": os.environ.get("STREAMSPACE_NAME"),
+        "trace_id": os.environ.get("TRACEPARENT", "")[3:35] or None,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value}, ensure_ascii=False)
 
 
 class Console(CappedLog):

@@ -29,6 +29,7 @@ from streamspace_hub.catalog import (
 from streamspace_hub.model import AppTemplate, Role
 from streamspace_hub.model.app import AppName
 from streamspace_hub.model.explain import explain
+from streamspace_hub.telemetry import tracing
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
 from streamspace_proxy.extension.launcher import How, Launcher, LaunchError
 
@@ -140,13 +141,19 @@ class Sessions(LabHandler):
             template = catalog.get(wanted.app).template
             if self.launcher.mode == "here" and (sentence := _cannot_run(template)):
                 raise Refusal(409, sentence, field="app")
-            session, started = await self.launcher.start(template, file)
+            with tracing.within(self._clicked()):
+                session, started = await self.launcher.start(template, file)
         except UnknownApp as error:
             raise Refusal(404, str(error), field="app") from error
         except LaunchError as error:
             raise _refusal(error) from error
         self.set_status(202 if started else 200)
         self.write_json(session.model_dump(mode="json"))
+
+    def _clicked(self) -> str:
+        """Return the trace that the page has begun, which the hub is told; none where traces are off."""
+        given = self.request.headers.get("traceparent") if os.environ.get(tracing.ENDPOINT) else None
+        return tracing.valid(given)
 
 
 class OneSession(LabHandler):

@@ -13,6 +13,8 @@ from typing import Any
 
 import aiohttp
 
+from streamspace_hub.telemetry import tracing
+
 
 class HubError(Exception):
     """The hub refused or did not answer."""
@@ -45,7 +47,8 @@ class HubApi:
         """
         url = path if "://" in path else self.url + path
         try:
-            async with self._client().request(method, url, json=body) as response:
+            headers = tracing.headers() if method == "POST" else {}
+            async with self._client().request(method, url, json=body, headers=headers) as response:
                 if response.status >= 400:
                     raise HubError(response.status, await _reason(response))
                 text = await response.text()

@@ -14,6 +14,7 @@ from traitlets import Integer, List, TraitError, Unicode
 
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.turn import TurnSecretError, TurnSettings, read_turn_secret
+from streamspace_hub.telemetry import tracing
 from streamspace_proxy.extension import activity
 from streamspace_proxy.extension.api import Apps, OneSession, SessionProgress, Sessions, SessionSleep, Shelf
 from streamspace_proxy.extension.here import HereLauncher
@@ -53,6 +54,9 @@ class StreamSpaceExtension(ExtensionApp):
         base_url = self.serverapp.web_app.settings["base_url"]
         routes: list[tuple[str, Any, dict[str, Any]]] = []
         shelf = Shelf.from_environment()
+        if os.environ.get(tracing.ENDPOINT):
+            page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+            page["streamspaceTraces"] = "true"
         if os.environ.get("STREAMSPACE_LAUNCH") == "hub":
             self.launcher = HubLauncher(
                 HubApi.from_environment(),

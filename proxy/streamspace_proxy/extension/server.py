@@ -36,9 +36,11 @@ from streamspace_proxy.extension.routes import only_session_routes
 from streamspace_proxy.extension.sessions import OnlySession, OpenSession
 from streamspace_proxy.extension.streamer_link import StreamerLink
 from streamspace_proxy.extension.turn import HubTurn
+from streamspace_proxy.telemetry import configure_logging
 
 log = logging.getLogger("streamspace.session")
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 LARGEST_BODY = 1024 * 1024
 LAST_WORDS = 0.05
 """Seconds in which answers that are under way leave before the end."""
@@ -251,12 +253,22 @@ def log_request(handler: web.RequestHandler) -> None:
     """
     request, status = handler.request, handler.get_status()
     level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
-    log.log(level, "%d %s %s %.1f ms", status, request.method, request.path, 1000 * request.request_time())
+    given = request.headers.get("X-Request-Id", "")
+    fields = {"request_id": given} if REQUEST_ID.fullmatch(given) else {}
+    log.log(
+        level,
+        "%d %s %s %.1f ms",
+        status,
+        request.method,
+        request.path,
+        1000 * request.request_time(),
+        extra={"fields": fields},
+    )
 
 
 def main() -> int:
     """Run the server until it is told to end."""
-    logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
+    configure_logging("[%(levelname).1s %(asctime)s %(name)s] %(message)s")
     server = SessionServer.from_environment()
     asyncio.run(server.run())
     return 0

@@ -15,6 +15,8 @@ from streamspace_proxy.streamer.config import Config, ConfigError, read_config
 from streamspace_proxy.streamer.core import Streamer
 from streamspace_proxy.streamer.handover import HandoverServer
 from streamspace_proxy.streamer.server import listen, make_app
+from streamspace_proxy.streamer.start_trace import StartTrace
+from streamspace_proxy.telemetry import configure_logging
 
 logger = logging.getLogger("streamspace_proxy.streamer")
 
@@ -25,7 +27,8 @@ async def serve(config: Config) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    core = Streamer(config)
+    trace = StartTrace(os.environ, config.app.name)
+    core = Streamer(config, trace)
     # Paths and query strings of viewers are nobody's business: no access log.
     handovers = HandoverServer()
     runner = web.AppRunner(make_app(core, handovers), access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -36,6 +39,7 @@ async def serve(config: Config) -> None:
     handovers.start(config.path("handover.sock"), runner.server)
     await web.SockSite(runner, listen(path)).start()
     vital = core.start()
+    trace.listening()
     logger.info("listening on %s", path)
     try:
         # Dead is better than deaf: the session runner starts it again, and viewers connect again.
@@ -47,6 +51,7 @@ async def serve(config: Config) -> None:
         handovers.close()
         await core.close()
         await runner.cleanup()
+        await asyncio.to_thread(trace.close)
         path.unlink(missing_ok=True)
 
 
@@ -55,7 +60,7 @@ def main() -> int:
     die_with_parent(signal.SIGTERM, os.getppid())
     # The user's programs run under the same uid locally: they must not read roles and policy out of our memory.
     hide_from_same_user()
-    logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(name)s: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    configure_logging("[%(asctime)s] %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     try:
         config = read_config(os.environ)
     except ConfigError as error:

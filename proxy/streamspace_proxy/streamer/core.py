@@ -28,6 +28,7 @@ from streamspace_proxy.streamer.microphone import Microphone
 from streamspace_proxy.streamer.quality import Preset
 from streamspace_proxy.streamer.sleep import Sleep
 from streamspace_proxy.streamer.sleeping import Sleeping
+from streamspace_proxy.streamer.start_trace import StartTrace
 from streamspace_proxy.streamer.stream import VideoFormat
 from streamspace_proxy.streamer.streams import Streams
 from streamspace_proxy.streamer.viewer import Viewer, cursor_message
@@ -40,8 +41,9 @@ TRANSPORTS: Final[tuple[Transport, ...]] = ("webrtc", "websocket", "rfb", "http"
 class Streamer:
     """One session's streamer."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trace: StartTrace | None = None) -> None:
         self.config = config
+        self.trace = trace or StartTrace({}, config.app.name)
         self.activity = ActivityClock(config.policy.busy_limit)
         self.metrics = Metrics()
         self.audio = AudioSource(config.desktop_path("pulse.sock"))
@@ -99,10 +101,12 @@ class Streamer:
         self.viewers[viewer.id] = viewer
         self._streams.usual.expect()
         self._announce_viewers()
+        self.trace.joined(viewer.id)
 
     def leave(self, viewer: Viewer) -> None:
         """Forget a viewer whose sinks have been closed."""
         self.microphone.leave(viewer.id)
+        self.trace.left(viewer.id)
         if self.viewers.pop(viewer.id, None) is not None:
             self._announce_viewers()
 
@@ -191,6 +195,7 @@ class Streamer:
     def on_attached(self) -> None:
         """See `DisplayListener`."""
         self._streams.attach()
+        self.trace.attached()
 
     def on_detached(self) -> None:
         """See `DisplayListener`."""

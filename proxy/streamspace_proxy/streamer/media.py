@@ -61,6 +61,8 @@ class ViewerMedia:
 
     def send_frame(self, transport: Transport, frame: EncodedFrame, frame_id: int, video: VideoFormat) -> None:
         """Send one video frame on one of the viewer's transports."""
+        if self.frames == 0:
+            self._core.trace.sent(self._id, transport)
         self.frames += 1
         if frame.epoch != self._epochs.get(transport):
             if frame.epoch not in self._epochs.values():

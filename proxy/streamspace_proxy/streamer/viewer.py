@@ -209,6 +209,7 @@ class Viewer:
         arrival = self._core.acknowledge(key, ack.frame_id)
         if arrival is None:
             return
+        self._core.trace.seen(self.id, self.media.inband)
         now = time.monotonic()
         self._ack_ms, self._decode_queue = arrival.delay * 1000, ack.decode_queue
         delay, held, fps = arrival.delay, min(ack.held, arrival.delay), self._core.frame_rate(key)
@@ -261,6 +262,8 @@ class Viewer:
                 )
             case messages.Report():
                 self._core.metrics.report(message, self.media.shown)
+                if message.first_picture_ms is not None:
+                    self._core.trace.seen(self.id, self.media.shown)
             case messages.ChooseQuality():
                 self._core.set_preset(message.preset)
             case messages.RestartApp():

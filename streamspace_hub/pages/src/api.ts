@@ -5,6 +5,7 @@ import createClient from 'openapi-fetch';
 import type { Page } from './page';
 import type { components, paths } from './schema';
 import { readEvents, type ServerEvent } from './sse';
+import { traceparent } from './trace';
 
 type Schemas = components['schemas'];
 export type App = Schemas['App'];
@@ -56,6 +57,8 @@ export function makeApi(page: Page, onSignedOut: () => void) {
   const headers = { 'X-XSRF-Token': page.proof };
   const client = createClient<paths>({ baseUrl: page.api, headers });
 
+  const begun = () => (page.traces ? { headers: { traceparent: traceparent() } } : {});
+
   async function ask<T>(answering: Promise<Answer<T>>): Promise<{ data: T; response: Response }> {
     const { data, error, response } = await answering.catch((reason: unknown) => {
       throw new ApiError(0, reason instanceof Error ? reason.message : String(reason));
@@ -90,7 +93,7 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       return found;
     },
     async start(app: string): Promise<Session> {
-      return (await ask(client.POST('/api/v1/sessions', { body: { app } }))).data;
+      return (await ask(client.POST('/api/v1/sessions', { body: { app }, ...begun() }))).data;
     },
     async stop(session: Session): Promise<Session> {
       const path = pathOf(session);
@@ -110,7 +113,8 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     /** Wake it, or start one that has ended again. */
     async resume(session: Session): Promise<Session> {
       const path = pathOf(session);
-      return (await ask(client.POST('/api/v1/sessions/{user}/{server}/resume', { params: { path } }))).data;
+      const asked = client.POST('/api/v1/sessions/{user}/{server}/resume', { params: { path }, ...begun() });
+      return (await ask(asked)).data;
     },
     async remove(session: Session): Promise<void> {
       await ask(client.DELETE('/api/v1/sessions/{user}/{server}', { params: { path: pathOf(session) } }));

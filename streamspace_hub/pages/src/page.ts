@@ -7,6 +7,8 @@ export interface Page {
   admin: boolean;
   /** Whose sessions there are pictures of. */
   pictures: 'none' | 'own' | 'all';
+  /** Whether a click begins a trace. */
+  traces: boolean;
   hubHome: string;
   signOut: string;
 }

@@ -97,6 +97,7 @@ async def my_desktops(request: Request, context: InContext) -> Response:
         "user": caller.name,
         "admin": caller.is_admin,
         "pictures": _pictures(context, caller),
+        "traces": context.traces.on,
         "hubHome": _hub(context, "home"),
         "signOut": _hub(context, "logout"),
     }

@@ -174,6 +174,7 @@ async def once(asked: ByCaller, key: Key, work: Callable[[], Awaitable[Answer]],
 
 async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, title: str) -> Answer:
     """Start a session in the caller's name, which may do so, or find it running; return the answer."""
+    asked.request.state.session = f"{user}/{name}"
     where = {"Location": f"{asked.context.settings.api_prefix}/sessions/{quote(user, safe='')}/{quote(name, safe='')}"}
     now = time.time()
     model = await asked.context.hub.user(user)

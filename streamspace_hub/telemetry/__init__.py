@@ -1,0 +1,1 @@
+"""What all parts tell of themselves besides metrics: lines of a log as JSON, and spans of a trace."""
