@@ -92,7 +92,7 @@ def install(  # noqa: PLR0913 - named, and all of them optional
     _say_what_sleeps(c)
     _log_json(c)
     _offer_turn(c)
-    _check_hours(c, service=service)
+    _check_what_needs_the_service(c, service=service)
     if service is not False:
         from streamspace_hub._install_service import add_service
 
@@ -195,18 +195,23 @@ def _check_policy(c: Any) -> None:
             raise InstallError(f"StreamSpace.{name}: {complaint.field}: {complaint.message}") from None
 
 
-def _check_hours(c: Any, *, service: object) -> None:
-    """Complain of hours that nobody would count."""
+def _check_what_needs_the_service(c: Any, *, service: object) -> None:
+    """Complain of hours that nobody would count, and of second factors that nobody could show."""
+    from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.quota import Quotas, longest_window
 
-    quotas = Quotas.model_validate(configured(c.StreamSpace, "quotas", {}))
     # Called a second time, it may be without the service that the first call has added.
-    known = service is not False or any(
+    if service is not False or any(
         one.get("name") == "streamspace" for one in configured(c.JupyterHub, "services", [])
-    )
-    if longest_window(quotas) and not known:
+    ):
+        return
+    if longest_window(Quotas.model_validate(configured(c.StreamSpace, "quotas", {}))):
         raise InstallError(
             "StreamSpace.quotas: session_hours and gpu_hours are counted by the service: install(c, service=True)."
+        )
+    if PolicyDefaults.model_validate(configured(c.StreamSpace, "default_policy", {})).step_up:
+        raise InstallError(
+            "StreamSpace.default_policy: step_up: second factors are shown to the service: install(c, service=True)."
         )
 
 

@@ -43,11 +43,15 @@ class FromService(APIHandler):
         board: dict[str, Any] = self.settings[BOARD]
         return board
 
-    def told(self, model: type[M]) -> M:
-        """Return the body."""
+    def check_caller(self) -> None:
+        """Refuse everybody but the service."""
         caller = self.current_user
         if not isinstance(caller, orm.Service) or caller.name != SERVICE:
             raise web.HTTPError(403, f"This is for the service {SERVICE}.")
+
+    def told(self, model: type[M]) -> M:
+        """Return the body."""
+        self.check_caller()
         try:
             return model.model_validate_json(self.request.body)
         except ValidationError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from streamspace_hub.model.app import AppName, Category
+from streamspace_hub.model.app import CODE_PATTERN, LINE_PATTERN, AppName, Category
 from streamspace_hub.model.layers import By
 from streamspace_hub.model.session import Session, SessionState
 from streamspace_hub.model.sleep import SleepChoice, WholeSeconds
@@ -233,6 +233,48 @@ class UsageReport(_Data):
     currency: str = Field(description="ISO 4217; empty where there are no prices.")
     totals: list[UsageTotal] = Field(description="The most first.")
     total: UsageTotal = Field(description="Of all together; who is in two groups counts once.")
+
+
+FactorLabel = Annotated[str, StringConstraints(pattern=LINE_PATTERN, strip_whitespace=True, max_length=64)]
+
+
+class SecondFactor(_Data):
+    """What a user shows besides their password."""
+
+    id: str
+    kind: Literal["totp", "webauthn"] = Field(description="An authenticator app's codes, or a security key.")
+    label: str = Field(description="What the user calls it.")
+    created: str = Field(description="ISO 8601, UTC.")
+
+
+class SecondFactors(_Data):
+    """The second factors of a user."""
+
+    user: str
+    factors: list[SecondFactor]
+    shown_at: str | None = Field(
+        default=None, description="When the caller has shown one by this sign-in or token last; ISO 8601, UTC."
+    )
+
+
+class NewFactor(_Data):
+    """A second factor that is wanted."""
+
+    label: FactorLabel = Field(default="", description="What to call it.")
+
+
+class NewTotp(_Data):
+    """The secret of an authenticator app. It is shown once, and counts when a code of it has been shown."""
+
+    secret: str = Field(description="Base32 (RFC 4648), to be typed in.")
+    uri: str = Field(description="The same as `otpauth:` address.")
+    qr: str = Field(description="The address as a QR code: a `data:` URL (SVG).")
+
+
+class ShowCode(_Data):
+    """A code of an authenticator app (RFC 6238)."""
+
+    code: str = Field(pattern=CODE_PATTERN, description="Six digits.")
 
 
 class Outcome(StrEnum):

@@ -30,7 +30,9 @@ ARGUMENT_PATTERN = r"^[^\x00]*$"
 HOME_FILE_PATTERN = r"^(\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*/)*\.?[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
 
 SYSLOG_PATTERN = r"^((tcp|tls)://[^\s@/:]+:\d{1,5}|unix:/\S+)?$"
+CODE_PATTERN = r"^[0-9]{6}$"
 PATTERN_MEANINGS = {
+    CODE_PATTERN: "the six digits that the authenticator app shows",
     NAME_PATTERN: "lower-case letters, digits and single hyphens, beginning with a letter, e.g. `text-editor`",
     MIME_PATTERN: "a MIME type such as `image/png`, or `image/*` for a whole family",
     PACKAGE_PATTERN: "the name of a Debian package, e.g. `gimp`",

@@ -10,10 +10,12 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from streamspace_hub.model.layers import Join, Source, Sourced, Who, laid, of_groups, of_user, said
+from streamspace_hub.model.step_up import NOT_ASKED, StepUpAge
 
 # TASK_COMM_LEN of Linux is 16 with its end: proc_pid_comm(5).
 PROCESS_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
 ProcessName = Annotated[str, StringConstraints(pattern=PROCESS_PATTERN, min_length=1, max_length=15)]
+STEP_UP = "Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for."
 
 
 class ClipboardDirection(StrEnum):
@@ -28,7 +30,7 @@ class ClipboardDirection(StrEnum):
 
 
 class Policy(BaseModel):
-    """What a session may do. Enforced by the streamer, on every transport."""
+    """What a session may do. Enforced by the streamer, on every transport; who may open it, by its web server."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,6 +65,7 @@ class Policy(BaseModel):
         le=2_592_000,
         description="Seconds after the last input for which a busy session counts as active.",
     )
+    step_up: StepUpAge = Field(default=NOT_ASKED, description=STEP_UP)
 
 
 class PolicyDefaults(BaseModel):
@@ -96,6 +99,7 @@ class PolicyDefaults(BaseModel):
         le=2_592_000,
         description="Seconds after the last input for which a busy session counts as active.",
     )
+    step_up: StepUpAge | None = Field(default=None, description=STEP_UP)
 
 
 class Policies(BaseModel):
@@ -137,8 +141,10 @@ JOINS: Final[Mapping[str, Join]] = {
     "busy_cpu": _sooner,
     "busy_processes": _all_of,
     "busy_limit": max,
+    "step_up": _sooner,
 }
-"""What a user gets of several groups: what any of them allows. Each setting has a rule here."""
+"""What a user gets of several groups: what any of them allows, and the safest of what they ask for. Each setting has a
+rule here."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ class Step(StrEnum):
     """A session that has ended is taken off the list; a memory image goes with it."""
 
 
-def _no_truth(value: object) -> object:
+def no_truth(value: object) -> object:
+    """Refuse `true` and `false`, which Python takes for 1 and 0."""
     if isinstance(value, bool):
         raise ValueError(f"must be a whole number, not {str(value).lower()}")
     return value
@@ -61,14 +62,14 @@ def _never_or_a_while(value: int) -> int:
     return value
 
 
-WholeSeconds = Annotated[int, BeforeValidator(_no_truth)]
+WholeSeconds = Annotated[int, BeforeValidator(no_truth)]
 """A number, and neither `true` nor `false`, which Python takes for 1 and 0."""
 _WHILE: Final = {"type": "integer", "minimum": SHORTEST, "maximum": LONGEST}
-Pause = Annotated[int, BeforeValidator(_no_truth), AfterValidator(_a_while), WithJsonSchema(_WHILE)]
+Pause = Annotated[int, BeforeValidator(no_truth), AfterValidator(_a_while), WithJsonSchema(_WHILE)]
 """Seconds."""
 Time = Annotated[
     int,
-    BeforeValidator(_no_truth),
+    BeforeValidator(no_truth),
     AfterValidator(_never_or_a_while),
     WithJsonSchema({"anyOf": [{"const": NEVER}, _WHILE]}),
 ]

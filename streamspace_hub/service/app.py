@@ -30,6 +30,7 @@ from streamspace_hub.service.routes import (
     health,
     pages,
     policies,
+    second_factors,
     sessions,
     sleep,
     thumbnails,
@@ -82,6 +83,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         policies,
         usage,
         announcement,
+        second_factors,
         audit,
         health,
     ):

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from typing import Literal
 
+from streamspace_hub.model.step_up import credential_of
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.identity import Caller
 from streamspace_hub.service.problems import ProblemError, retry_after
@@ -95,7 +96,13 @@ class Authentication:
         if model is None:
             return None
         kind: Literal["user", "service"] = "service" if model.get("kind") == "service" else "user"
-        return Caller(name=model["name"], kind=kind, scopes=frozenset(model.get("scopes", [])), token=token)
+        return Caller(
+            name=model["name"],
+            kind=kind,
+            scopes=frozenset(model.get("scopes", [])),
+            token=token,
+            credential=credential_of(model),
+        )
 
 
 def _digest(token: str) -> str:

@@ -22,6 +22,7 @@ from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.sleeping import Sleeping
@@ -56,6 +57,7 @@ class Context:
     sleeping: Sleeping
     announcing: Announcing
     syslog: Syslog
+    factors: SecondFactors
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -154,4 +156,5 @@ def make_context(settings: ServiceSettings) -> Context:
         sleeping=sleeping,
         announcing=announcing,
         syslog=Syslog(database, settings.syslog, watcher.leads),
+        factors=SecondFactors(database, hub),
     )

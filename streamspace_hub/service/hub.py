@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from streamspace_hub.model.asleep import Asleep
+from streamspace_hub.model.step_up import Proven
 from streamspace_hub.telemetry.logs import logged_with
 from streamspace_hub.telemetry.tracing import Traces, headers
 
@@ -179,6 +180,23 @@ class Hub:
     async def tell_announcement(self, announcement: Mapping[str, Any]) -> None:
         """Tell the hub what is announced: it starts nothing during maintenance."""
         await self._ask("PUT", "streamspace/announcement", body=announcement)
+
+    async def tell_proven(self, proven: Proven) -> None:
+        """Tell the hub of a second factor that was shown: sessions ask it who may come in."""
+        await self._ask("PUT", "streamspace/step-up", body=proven.model_dump(mode="json"))
+
+    async def proven(self, token: str) -> float | None:
+        """Return when the owner of `token` has shown a second factor by it; seconds since 1970."""
+        found = (await self._ask("GET", "streamspace/step-up", token=token))["at"]
+        return None if found is None else float(found)
+
+    async def forget_proven(self, user: str) -> None:
+        """Have the hub forget what a user has shown."""
+        await self._ask("DELETE", f"streamspace/step-up/users/{quote(user, safe='')}")
+
+    async def factors_key(self) -> bytes:
+        """Return what second factors are encrypted with: 32 bytes that outlive our token."""
+        return bytes.fromhex((await self._ask("GET", "streamspace/step-up/key"))["key"])
 
     async def ping(self) -> bool:
         """Return whether the hub answers."""

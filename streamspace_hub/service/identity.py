@@ -24,6 +24,8 @@ class Caller:
     scopes: frozenset[str]
     token: str = field(repr=False)
     """For requests to the hub in their name; never written anywhere."""
+    credential: str | None = field(default=None, repr=False)
+    """The sign-in or token by which they come: what a second factor that they show counts for."""
 
     @property
     def actor(self) -> str:

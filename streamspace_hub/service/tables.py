@@ -162,6 +162,39 @@ class AnnouncementRow(Table):
     maintenance: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
+class FactorRow(Table):
+    """A second factor of a user."""
+
+    __tablename__ = "second_factors"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user: Mapped[str] = mapped_column(String(255), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """`totp` or `webauthn`."""
+    label: Mapped[str] = mapped_column(String(64))
+    created: Mapped[str] = mapped_column(String(40))
+    ready: Mapped[bool] = mapped_column(Boolean)
+    """Whether it has been shown once; before that it opens nothing."""
+    sealed: Mapped[str] = mapped_column(Text)
+    """Its secret or public key, encrypted (`sealing`)."""
+    counter: Mapped[int] = mapped_column(BigInteger)
+    """What was used last and is not taken again: the time step of a code, the signature counter of a key."""
+
+
+class TriesRow(Table):
+    """How often a user's second factor was not right, and what is going on. Times are seconds since 1970."""
+
+    __tablename__ = "second_factor_tries"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    """In a row."""
+    next_try: Mapped[float] = mapped_column(Float)
+    challenge: Mapped[str | None] = mapped_column(Text)
+    """What a security key is to sign, as JSON; for one use."""
+    challenge_until: Mapped[float | None] = mapped_column(Float)
+
+
 class KeyRow(Table):
     """An idempotency key: whose, for which request, and the answer once there is one."""
 
@@ -209,6 +242,7 @@ __all__ = [
     "AnnouncementRow",
     "AuditRow",
     "EventRow",
+    "FactorRow",
     "HeadRow",
     "KeyRow",
     "LeaseRow",
@@ -216,6 +250,7 @@ __all__ = [
     "SettingsRow",
     "SleepRow",
     "Table",
+    "TriesRow",
     "UsageRow",
     "WatchedRow",
     "WebhookRow",

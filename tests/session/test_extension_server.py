@@ -23,11 +23,13 @@ from typing import Any
 import aiohttp
 import psutil
 import pytest
+from streamspace_proxy.extension.entry import PolicyEntry
 from streamspace_proxy.extension.hub_api import HubApi
 from streamspace_proxy.extension.server import Life, Place, make_application
 from streamspace_proxy.extension.sessions import OpenSession
 from streamspace_proxy.extension.streamer_link import StreamerLink
 
+from streamspace_hub.model import Policy
 from tests.support.running import PYTHONPATH
 
 BASE = "/user/ann/gimp/"
@@ -111,6 +113,7 @@ def environment(port: int, folder: Path) -> dict[str, str]:
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=ann/gimp"]',
         "STREAMSPACE_RUNTIME_DIR": str(folder),
         "STREAMSPACE_TEMPLATE": json.dumps({"name": "gimp", "title": "GIMP", "command": ["gimp"]}),
+        "STREAMSPACE_POLICY": "{}",
     }
 
 
@@ -155,7 +158,8 @@ def test_every_route_is_on_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     session = OpenSession("gimp", "GIMP", StreamerLink(Path("/tmp/none")))
     now = datetime.now(UTC)
-    application = make_application(Place.from_environment(), session, HubApi.from_environment(), Life(now, now))
+    place, hub = Place.from_environment(), HubApi.from_environment()
+    application = make_application(place, session, hub, Life(now, now), PolicyEntry(Policy(), hub, "/"))
     # tornado adds nothing of its own: no `static_path` is set, and the last rule leads to our routes.
     found = [rule for outer in application.default_router.rules for rule in outer.target.rules]
     patterns = {

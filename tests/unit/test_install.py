@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from traitlets.config import Config
 
-from streamspace_hub import asleep, install
+from streamspace_hub import asleep, install, step_up
 from streamspace_hub._install import SPAWNER, InstallError
 
 USER_SCOPES = {"custom:streamspace:control!user", "custom:streamspace:view!user"}
@@ -346,6 +346,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         "/api/streamspace/usage",
         "/api/streamspace/announcement",
         *(path for path, _ in asleep.handlers()),
+        *(path for path, _ in step_up.handlers()),
     ]
 
 
@@ -372,3 +373,9 @@ def test_hours_that_nobody_would_count_are_refused() -> None:
     c = Config()
     c.JupyterHub.services = [{"name": "streamspace", "url": "http://elsewhere"}]
     install(c, quotas=quotas)
+
+
+def test_second_factors_that_nobody_could_show_are_refused() -> None:
+    with pytest.raises(InstallError, match="step_up: second factors are shown to the service"):
+        install(Config(), default_policy={"step_up": 3600})
+    install(Config(), default_policy={"step_up": 3600}, service=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+import pytest
 from streamspace_proxy.extension.bridge import ApiBridge, HttpBridge, SocketBridge
-from streamspace_proxy.extension.page import Redirect, StaticFiles, ViewerPage
+from streamspace_proxy.extension.handlers import ENTRY, AuthorisedHandler
+from streamspace_proxy.extension.identity import OAuthCallback
+from streamspace_proxy.extension.page import PublicHandler, Redirect, StaticFiles, ViewerPage
 from streamspace_proxy.extension.routes import only_session_routes
+from streamspace_proxy.extension.server import Place, Status, Stop, make_application
 from streamspace_proxy.streamer.server import make_app
 
 from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
@@ -45,3 +49,18 @@ def test_every_route_of_a_sessions_server_is_listed_or_opens_nothing() -> None:
     assert set(routes) == {*expected, Redirect, StaticFiles}
     for handler, paths in expected.items():
         assert all(re.fullmatch(routes[handler], f"/streamspace/{listed}") for listed in paths), handler
+
+
+def test_every_way_in_asks_what_the_policy_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "t")
+    monkeypatch.setenv("JUPYTERHUB_CLIENT_ID", "c")
+    place = Place("127.0.0.1", 1, "/user/ann/one/", "/hub/home", "/x", "/services/streamspace/step-up")
+    entry = object()
+    application = make_application(place, NONE, NONE, NONE, cast(Any, entry))
+    assert application.settings[ENTRY] is entry
+    # `AuthorisedHandler.prepare` asks; nobody answers without it but who gives nothing away.
+    handlers = {rule.target for outer in application.default_router.rules for rule in cast(Any, outer).target.rules}
+    asking = {handler for handler in handlers if issubclass(handler, AuthorisedHandler)}
+    assert {ViewerPage, SocketBridge, ApiBridge, HttpBridge, Stop, Status} == asking
+    assert all(handler.prepare is AuthorisedHandler.prepare and "prepare" not in vars(handler) for handler in asking)
+    assert {handler for handler in handlers - asking if not issubclass(handler, PublicHandler)} == {OAuthCallback}

@@ -212,6 +212,8 @@ def _refusal(error: LaunchError) -> Refusal:
 
 def _cannot_run(template: AppTemplate) -> str | None:
     """Return why this machine cannot run the app; None if it can."""
+    if template.policy.step_up:
+        return f"{template.title} asks for a second factor (`step_up`), which it can on a hub with the service alone."
     return gpu_refusal(template) if is_installed(template) else install_hint(template)
 
 

@@ -81,9 +81,12 @@ class ApiBridge(BridgeHandler):
         if self.path_args[1] == HIBERNATE and (visitor is None or not keeps_sleep(visitor)):
             # Nobody would tell the hub, and what was kept would be lost.
             raise Refusal(403, "The service puts sessions to sleep with their memory: POST sessions/.../hibernate.")
-        if role is None and visitor is not None and keeps_sleep(visitor) and self.path_args[1] in SLEEP_ORDERS:
-            return Role.OWNER
-        return role
+        return Role.OWNER if role is None and self.is_order() else role
+
+    def is_order(self) -> bool:
+        """Return whether the service that puts sessions to sleep gives one of its orders."""
+        visitor = self.visitor()
+        return visitor is not None and keeps_sleep(visitor) and self.path_args[1] in SLEEP_ORDERS
 
     @web.authenticated
     async def get(self, name: str, path: str) -> None:

@@ -10,7 +10,7 @@ import html
 import json
 import os
 from http.client import responses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
@@ -22,6 +22,10 @@ from streamspace_proxy.extension.roles import Server, Viewer, Visitor, role_for
 SIGN_IN = "Sign in first: this request carries no valid cookie or token."
 
 
+ENTRY = "streamspace_entry"
+"""Setting of an application: its `Entry`."""
+
+
 class Refusal(web.HTTPError):
     """A request that is turned down with a sentence for whoever sent it."""
 
@@ -30,6 +34,22 @@ class Refusal(web.HTTPError):
         self.message = message
         self.field = field
         self.retry_after = retry_after
+
+
+class StepUpNeeded(Refusal):
+    """Somebody who may come in is to show a second factor first."""
+
+    def __init__(self, message: str, page: str) -> None:
+        super().__init__(403, message)
+        self.page = page
+        """Where it is shown."""
+
+
+class Entry(Protocol):
+    """What is asked of visitors besides a role."""
+
+    async def check(self, handler: AuthorisedHandler) -> None:
+        """Raise a `Refusal` for a request that may not come in."""
 
 
 def this_server() -> Server:
@@ -57,7 +77,22 @@ class AuthorisedHandler(JupyterHandler):
         role = await self._role()
         if role is None or role not in self.allowed_roles:
             raise Refusal(403, self._why_not(role))
+        entry: Entry | None = self.settings.get(ENTRY)
+        if entry is not None and not self.is_order():
+            try:
+                await entry.check(self)
+            except StepUpNeeded as needed:
+                await self.ask_for_second_factor(needed)
+                return
         self.viewer = Viewer(self.current_user.username, role)
+
+    def is_order(self) -> bool:
+        """Return whether this is an order of the service's own, which shows it nothing."""
+        return False
+
+    async def ask_for_second_factor(self, needed: StepUpNeeded) -> None:
+        """Answer a visitor of whom a second factor is asked; pages override it to send them to show one."""
+        raise needed
 
     async def turn_away(self) -> None:
         """Answer a visitor whom nobody knows; pages override it to send them to sign in."""
@@ -119,10 +154,17 @@ def sentence_for(error: BaseException | None, status: int) -> str:
     return f"{responses.get(status, 'Error')}."
 
 
-def error_page(title: str, message: str) -> str:
-    """Return a small page that says one sentence, without scripts or other files."""
+def error_page(title: str, message: str, link: tuple[str, str] | None = None) -> str:
+    """Return a small page that says one sentence, without scripts or other files.
+
+    `link` is an address that opens in a tab of its own, and what it is called.
+    """
     safe_title, safe_message = html.escape(title), html.escape(message)
+    more = ""
+    if link is not None:
+        address, label = html.escape(link[0], quote=True), html.escape(link[1])
+        more = f'<p><a href="{address}" target="_blank" rel="noopener">{label}</a></p>'
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{safe_title}</title>'
-        f"<h1>{safe_title}</h1><p>{safe_message}</p></html>"
+        f"<h1>{safe_title}</h1><p>{safe_message}</p>{more}</html>"
     )

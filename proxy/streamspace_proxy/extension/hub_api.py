@@ -39,15 +39,17 @@ class HubApi:
         """Return the hub named by `JUPYTERHUB_API_URL` and `JUPYTERHUB_API_TOKEN`."""
         return cls(os.environ["JUPYTERHUB_API_URL"], os.environ["JUPYTERHUB_API_TOKEN"])
 
-    async def request(self, method: str, path: str, body: object = None) -> Any:
+    async def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
         """Return the JSON of the answer to a request to `path` of the API, None for an empty one.
 
-        `path` may also be the URL of one of the hub's servers, which takes the same token. An error status raises
-        `HubError`.
+        `path` may also be the URL of one of the hub's servers, which takes the same token; `token` stands for it where
+        somebody else is asked about. An error status raises `HubError`.
         """
         url = path if "://" in path else self.url + path
         try:
             headers = tracing.headers() if method == "POST" else {}
+            if token is not None:
+                headers = {**headers, "Authorization": f"token {token}"}
             async with self._client().request(method, url, json=body, headers=headers) as response:
                 if response.status >= 400:
                     raise HubError(response.status, await _reason(response))

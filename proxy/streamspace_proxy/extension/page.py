@@ -14,10 +14,11 @@ from typing import Any
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
+from tornado.httputil import url_concat
 
 from streamspace_hub.model import Role
 from streamspace_proxy.extension.bridge import BridgeHandler
-from streamspace_proxy.extension.handlers import error_page, sentence_for
+from streamspace_proxy.extension.handlers import StepUpNeeded, error_page, sentence_for
 from streamspace_proxy.extension.sessions import OpenSession, SessionFinder
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -81,6 +82,16 @@ class ViewerPage(BridgeHandler):
     async def turn_away(self) -> None:
         """Send whoever is not signed in to sign in."""
         self.redirect(JupyterHandler.get_login_url(self))
+
+    async def ask_for_second_factor(self, needed: StepUpNeeded) -> None:
+        """Send a tab to where it is shown; what is inside of another page, e.g. JupyterLab's, gets a link to a tab."""
+        address = url_concat(needed.page, {"to": self.request.uri or ""})
+        if self.request.headers.get("Sec-Fetch-Dest", "document") == "document":
+            self.redirect(address)
+            return
+        self.set_status(403)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(error_page("A second factor", needed.message, link=(address, "Show it in a new tab")))
 
     def get_login_url(self) -> str:
         """Return where to sign in."""

@@ -26,9 +26,10 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 from tornado.httpserver import HTTPServer
 
-from streamspace_hub.model import AppTemplate, Role
+from streamspace_hub.model import AppTemplate, Policy, Role
 from streamspace_proxy.extension import activity
-from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal
+from streamspace_proxy.extension.entry import PolicyEntry
+from streamspace_proxy.extension.handlers import AuthorisedHandler, Entry, Refusal
 from streamspace_proxy.extension.hub_api import HubApi, HubError, internal_ssl
 from streamspace_proxy.extension.identity import HubIdentityProvider, OAuthCallback
 from streamspace_proxy.extension.page import HubLinks, PublicHandler, Redirect
@@ -56,6 +57,8 @@ class Place:
     hub_home: str
     server_api: str
     """Path of this server under the hub's API."""
+    second_factor: str
+    """Address of the service's page on which a second factor is shown."""
 
     @classmethod
     def from_environment(cls) -> Place:
@@ -66,12 +69,14 @@ class Place:
         url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
         user = quote(os.environ["JUPYTERHUB_USER"], safe="")
         name = quote(os.environ.get("JUPYTERHUB_SERVER_NAME", ""), safe="")
+        hub_base = f"{os.environ.get('JUPYTERHUB_HOST', '')}{os.environ.get('JUPYTERHUB_BASE_URL', '/')}"
         return cls(
             host=url.hostname or "",
             port=url.port or (443 if url.scheme == "https" else 80),
             base_url=f"/{os.environ['JUPYTERHUB_SERVICE_PREFIX'].strip('/')}/",
-            hub_home=f"{os.environ.get('JUPYTERHUB_HOST', '')}{os.environ.get('JUPYTERHUB_BASE_URL', '/')}hub/home",
+            hub_home=f"{hub_base}hub/home",
             server_api=f"/users/{user}/servers/{name}" if name else f"/users/{user}/server",
+            second_factor=f"{hub_base}services/streamspace/step-up",
         )
 
 
@@ -84,6 +89,7 @@ _REQUIRED = (
     "JUPYTERHUB_USER",
     "STREAMSPACE_RUNTIME_DIR",
     "STREAMSPACE_TEMPLATE",
+    "STREAMSPACE_POLICY",
 )
 
 
@@ -175,7 +181,9 @@ class SessionServer:
         session = OpenSession(template.name, template.title, StreamerLink(socket))
         hub, now = HubApi.from_environment(), datetime.now(UTC)
         life = Life(now, now)
-        return cls(place, session, hub, life, make_application(place, session, hub, life))
+        policy = Policy.model_validate_json(os.environ["STREAMSPACE_POLICY"])
+        entry = PolicyEntry(policy, hub, place.second_factor)
+        return cls(place, session, hub, life, make_application(place, session, hub, life, entry))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -211,8 +219,8 @@ class SessionServer:
         await activity.follow(lambda: (self.session,), report, float(interval or activity.INTERVAL))
 
 
-def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life) -> web.Application:
-    """Return the application with every route there is."""
+def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life, entry: Entry) -> web.Application:
+    """Return the application with every route there is; `entry` says what they ask of visitors."""
     hub_auth = HubOAuth(base_url=place.base_url)
     identity = HubIdentityProvider(hub_auth)
     home = {"to": f"{place.base_url}streamspace/"}
@@ -243,6 +251,7 @@ def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life
         authorizer=AllowAllAuthorizer(identity_provider=identity),
         headers={"X-JupyterHub-Version": jupyterhub_version},
         log_function=log_request,
+        streamspace_entry=entry,
     )
 
 

@@ -1,8 +1,9 @@
-/** *Admin*: everybody's sessions, what they use and may, announcements, and the audit log. */
+/** *Admin*: everybody's sessions, what they use and may, announcements, lost second factors, and the audit log. */
 
 import { Announce } from './announcement';
 import { AuditSearch } from './audit';
 import { Limits } from './limits';
+import { ResetFactors } from './reset_factors';
 import { Usage } from './usage';
 import { Wall } from './wall';
 
@@ -13,6 +14,7 @@ export function Admin() {
       <Usage />
       <Limits />
       <Announce />
+      <ResetFactors />
       <AuditSearch />
     </>
   );

@@ -17,6 +17,8 @@ export type AuditEvent = Schemas['AuditEvent'];
 export type Settings = Schemas['Settings'];
 export type Announcement = Schemas['Announcement'];
 export type UsageReport = Schemas['UsageReport'];
+export type SecondFactors = Schemas['SecondFactors'];
+export type NewTotp = Schemas['NewTotp'];
 type Problem = Schemas['Problem'];
 
 /** The service refused, or cannot be reached; the message is a sentence for the user. */
@@ -157,6 +159,25 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       const { response } = await ask(client.GET('/api/v1/announcement'));
       const params = { header: { 'if-match': response.headers.get('ETag') ?? '' } };
       return (await ask(client.PUT('/api/v1/announcement', { params, body: announcement }))).data;
+    },
+    /** A user's second factors, and when this sign-in has shown one last. */
+    async factors(user: string): Promise<SecondFactors> {
+      return (await ask(client.GET('/api/v1/users/{user}/factors', { params: { path: { user } } }))).data;
+    },
+    async beginTotp(user: string, label: string): Promise<NewTotp> {
+      const params = { path: { user } };
+      return (await ask(client.POST('/api/v1/users/{user}/factors/totp', { params, body: { label } }))).data;
+    },
+    async finishTotp(user: string, code: string): Promise<SecondFactors> {
+      const params = { path: { user } };
+      const posted = client.POST('/api/v1/users/{user}/factors/totp/confirm', { params, body: { code } });
+      return (await ask(posted)).data;
+    },
+    async showCode(code: string): Promise<SecondFactors> {
+      return (await ask(client.POST('/api/v1/step-up', { body: { code } }))).data;
+    },
+    async removeFactors(user: string): Promise<void> {
+      await ask(client.DELETE('/api/v1/users/{user}/factors', { params: { path: { user } } }));
     },
     async usage(by: UsageReport['by'], since: string): Promise<UsageReport> {
       return (await ask(client.GET('/api/v1/usage', { params: { query: { by, since } } }))).data;

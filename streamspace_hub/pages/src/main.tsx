@@ -1,4 +1,4 @@
-/** The pages: header, one of the two views (by the address's hash), and the line that says what went wrong. */
+/** The pages: header, one of the views (by the address and its hash), and the line that says what went wrong. */
 
 import { StrictMode, useEffect, useMemo, useState } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -8,6 +8,7 @@ import { Announced } from './announcement';
 import { makeApi } from './api';
 import { Desktops } from './desktops';
 import { readPage, type Page } from './page';
+import { StepUp } from './step_up';
 import { SharedContext, storedLanguage, storeLanguage, useShared } from './shared';
 import { chooseLanguage, LANGUAGES, type Language } from './strings';
 
@@ -29,14 +30,15 @@ function Pages({ page }: { page: Page }) {
   );
   const [sentence, say] = useState<string | null>(null);
   const hash = useHash();
-  const showsAdmin = page.admin && hash === ADMIN;
+  const stepsUp = page.view === 'step-up';
+  const showsAdmin = page.admin && hash === ADMIN && !stepsUp;
   const strings = LANGUAGES[language];
   const api = useMemo(() => makeApi(page, () => location.reload()), [page]);
   const shared = useMemo(() => ({ page, api, language, strings, say }), [page, api, language, strings]);
   useEffect(() => {
     document.documentElement.lang = language;
-    document.title = showsAdmin ? strings.admin : strings.myDesktops;
-  }, [language, showsAdmin, strings]);
+    document.title = stepsUp ? strings.myFactors : showsAdmin ? strings.admin : strings.myDesktops;
+  }, [language, showsAdmin, stepsUp, strings]);
   useEffect(() => say(null), [hash]);
 
   function choose(chosen: Language): void {
@@ -60,7 +62,7 @@ function Pages({ page }: { page: Page }) {
       )}
       <Announced at={hash} />
       <main id="content" tabIndex={-1}>
-        {showsAdmin ? <Admin /> : <Desktops />}
+        {stepsUp ? <StepUp /> : showsAdmin ? <Admin /> : <Desktops />}
       </main>
     </SharedContext>
   );
@@ -68,17 +70,21 @@ function Pages({ page }: { page: Page }) {
 
 function Header({ showsAdmin, onLanguage }: { showsAdmin: boolean; onLanguage: (chosen: Language) => void }) {
   const { page, strings, language } = useShared();
+  const stepsUp = page.view === 'step-up';
   return (
     <header>
       <nav>
-        <a href="#" aria-current={showsAdmin ? undefined : 'page'}>
+        <a href={stepsUp ? page.home : '#'} aria-current={showsAdmin || stepsUp ? undefined : 'page'}>
           {strings.myDesktops}
         </a>
         {page.admin && (
-          <a href={ADMIN} aria-current={showsAdmin ? 'page' : undefined}>
+          <a href={stepsUp ? page.home + ADMIN : ADMIN} aria-current={showsAdmin ? 'page' : undefined}>
             {strings.admin}
           </a>
         )}
+        <a href={`${page.home}step-up`} aria-current={stepsUp ? 'page' : undefined}>
+          {strings.myFactors}
+        </a>
       </nav>
       <div className="aside">
         <select

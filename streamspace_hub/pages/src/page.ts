@@ -11,6 +11,11 @@ export interface Page {
   traces: boolean;
   hubHome: string;
   signOut: string;
+  /** The address of My desktops. */
+  home: string;
+  view: '' | 'step-up';
+  /** Where to go once a second factor was shown: a session's page. */
+  to?: string | null;
 }
 
 export function readPage(): Page {

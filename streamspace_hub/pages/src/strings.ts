@@ -117,6 +117,23 @@ export interface Strings {
   more: string;
   noLines: string;
   preview: (title: string) => string;
+  myFactors: string;
+  showFactor: string;
+  showFactorFor: string;
+  showFactorHint: string;
+  code: string;
+  confirm: string;
+  noFactors: string;
+  factorKind: Record<'totp' | 'webauthn', string>;
+  addTotp: string;
+  scan: string;
+  qrCode: string;
+  orType: string;
+  removeFactors: string;
+  removeFactorsQuestion: string;
+  resetFactors: string;
+  resetFactorsOf: string;
+  resetFactorsQuestion: (user: string) => string;
 }
 
 const en: Strings = {
@@ -173,6 +190,7 @@ const en: Strings = {
     busy_cpu: 'Counts as busy from (cores)',
     busy_processes: 'Programs that keep it awake',
     busy_limit: 'Work keeps it awake for, at most (seconds)',
+    step_up: 'A second factor counts for (seconds; 0: none is asked for)',
   },
   value: 'Value',
   setting: 'Setting',
@@ -293,6 +311,24 @@ const en: Strings = {
   more: 'Older lines',
   noLines: 'No line matches.',
   preview: title => `Picture of ${title}`,
+  myFactors: 'Second factors',
+  showFactor: 'Is it you?',
+  showFactorFor: 'The session that you open asks for a second factor.',
+  showFactorHint: 'Some sessions, and changes on this page, ask for a second factor.',
+  code: 'Six-digit code',
+  confirm: 'Confirm',
+  noFactors: 'You have none yet. Set one up, and it counts at once.',
+  factorKind: { totp: 'Authenticator app', webauthn: 'Security key' },
+  addTotp: 'Set up an authenticator app',
+  scan: 'Scan this with the app, then enter the code that it shows.',
+  qrCode: 'QR code for the app',
+  orType: 'Or type it in:',
+  removeFactors: 'Remove all second factors',
+  removeFactorsQuestion: 'Sessions that ask for one stay closed until you set up another.',
+  resetFactors: 'Remove second factors',
+  resetFactorsOf: 'Remove second factors of user …',
+  resetFactorsQuestion: user =>
+    `Remove the second factors of ${user}? Whoever signs in as ${user} next can set up others.`,
 };
 
 const de: Strings = {
@@ -350,6 +386,7 @@ const de: Strings = {
     busy_cpu: 'Gilt als beschäftigt ab (Kerne)',
     busy_processes: 'Programme, die sie wach halten',
     busy_limit: 'Arbeit hält sie wach, höchstens (Sekunden)',
+    step_up: 'Ein zweiter Faktor gilt für (Sekunden; 0: keiner wird verlangt)',
   },
   value: 'Wert',
   setting: 'Einstellung',
@@ -470,6 +507,24 @@ const de: Strings = {
   more: 'Ältere Zeilen',
   noLines: 'Keine Zeile passt dazu.',
   preview: title => `Bild von ${title}`,
+  myFactors: 'Zweite Faktoren',
+  showFactor: 'Sind Sie es?',
+  showFactorFor: 'Die Sitzung, die Sie öffnen, verlangt einen zweiten Faktor.',
+  showFactorHint: 'Manche Sitzungen, und Änderungen auf dieser Seite, verlangen einen zweiten Faktor.',
+  code: 'Sechsstelliger Code',
+  confirm: 'Bestätigen',
+  noFactors: 'Sie haben noch keinen. Richten Sie einen ein, und er gilt sofort.',
+  factorKind: { totp: 'Authenticator-App', webauthn: 'Sicherheitsschlüssel' },
+  addTotp: 'Authenticator-App einrichten',
+  scan: 'Lesen Sie dies mit der App ein, und geben Sie dann den Code ein, den sie zeigt.',
+  qrCode: 'QR-Code für die App',
+  orType: 'Oder tippen Sie es ein:',
+  removeFactors: 'Alle zweiten Faktoren entfernen',
+  removeFactorsQuestion: 'Sitzungen, die einen verlangen, bleiben zu, bis Sie einen anderen einrichten.',
+  resetFactors: 'Zweite Faktoren entfernen',
+  resetFactorsOf: 'Zweite Faktoren entfernen von …',
+  resetFactorsQuestion: user =>
+    `Die zweiten Faktoren von ${user} entfernen? Wer sich als ${user} als Nächstes anmeldet, kann andere einrichten.`,
 };
 
 export const LANGUAGES = { en, de } as const;

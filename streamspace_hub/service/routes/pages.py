@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -72,6 +73,17 @@ PLAIN = """<!doctype html>
 @router.get("/")
 async def my_desktops(request: Request, context: InContext) -> Response:
     """Show the page to whoever has signed in; send everybody else to do so."""
+    return await _page(request, context, "")
+
+
+@router.get("/step-up")
+async def step_up(request: Request, context: InContext, to: str = "") -> Response:
+    """Show the page on which second factors are shown and set up; it goes on to the session at the path `to`."""
+    ours = is_ours(to, f"{context.settings.base_url}user/")
+    return await _page(request, context, "step-up", {"to": to if ours else None})
+
+
+async def _page(request: Request, context: InContext, path: str, more: Mapping[str, object] | None = None) -> Response:
     prefix = context.settings.prefix
     if not is_opened(request.headers):
         return _plain(
@@ -81,7 +93,7 @@ async def my_desktops(request: Request, context: InContext) -> Response:
     try:
         caller = await _known(request, context, token)
     except UnknownToken:
-        return _to_the_hub(request, context)
+        return _to_the_hub(request, context, path)
     except ProblemError as problem:
         return _plain(context, problem.title, problem.detail, problem.status)
     if not caller.may_enter(context.settings.service_name):
@@ -100,6 +112,9 @@ async def my_desktops(request: Request, context: InContext) -> Response:
         "traces": context.traces.on,
         "hubHome": _hub(context, "home"),
         "signOut": _hub(context, "logout"),
+        "home": prefix,
+        "view": path,
+        **(more or {}),
     }
     page = PAGE.format(config=_script_json(config), css=versions["css"], js=versions["js"])
     return _html(page, 200, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
@@ -152,8 +167,8 @@ def _pictures(context: Context, caller: Caller) -> str:
     return "all" if {"access:servers", "custom:streamspace:view"} <= caller.scopes else "own"
 
 
-def _to_the_hub(request: Request, context: Context) -> Response:
-    flow = SignIn.begin(context.settings.prefix + (f"?{request.url.query}" if request.url.query else ""))
+def _to_the_hub(request: Request, context: Context, path: str) -> Response:
+    flow = SignIn.begin(context.settings.prefix + path + (f"?{request.url.query}" if request.url.query else ""))
     authorize = _hub(context, "api/oauth2/authorize")
     answer = RedirectResponse(flow.address(authorize, context.settings.client_id, context.settings.callback), 302)
     _set_cookie(answer, request, context, *flow.cookie, FLOW_SECONDS)

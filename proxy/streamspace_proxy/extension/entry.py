@@ -1,0 +1,93 @@
+"""What a session asks of its visitors besides a role: a second factor, where its policy has `step_up`.
+
+The service sees the factor, the hub keeps in mind by which sign-in and when; here it is looked up, with the visitor's
+own token, before anything of the session is shown. Whoever cannot be looked up does not come in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from typing import Any, Protocol
+
+from streamspace_hub.model import Policy
+from streamspace_hub.model.step_up import is_fresh
+from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal, StepUpNeeded
+from streamspace_proxy.extension.hub_api import HubError
+
+PATH = "/streamspace/step-up"
+REMEMBER = 5.0
+"""Seconds for which the hub's answer is kept: so long does a second factor count that was taken away."""
+KNOWN_LIMIT = 1000
+NOT_FOUND = 404
+
+log = logging.getLogger("streamspace.entry")
+
+
+class Asks(Protocol):
+    """The hub's API, as much of it as is needed here."""
+
+    async def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
+        """Return the answer; raises HubError."""
+
+
+class PolicyEntry:
+    """What a session's policy asks for.
+
+    Args:
+        policy: the session's.
+        hub: who is asked about visitors.
+        page: where a second factor is shown.
+    """
+
+    def __init__(self, policy: Policy, hub: Asks, page: str) -> None:
+        self._age = policy.step_up
+        self._hub = hub
+        self._page = page
+        self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """By token (hashed): until when an answer is kept, and the answer."""
+
+    async def check(self, handler: AuthorisedHandler) -> None:
+        """Refuse whoever has not shown a second factor lately; raises `StepUpNeeded`."""
+        if not self._age:
+            return
+        provider: Any = handler.identity_provider  # a hub session's
+        token = provider.hub_auth.get_token(handler)
+        if not token or not is_fresh(await self._proven(str(token)), self._age, time.time()):
+            raise StepUpNeeded(
+                "This session asks for a second factor. Show it on the page of the service, or by its REST API "
+                f"(POST step-up) with the token of this request: {self._page}",
+                self._page,
+            )
+
+    async def _proven(self, token: str) -> float | None:
+        """Return when the hub knows a second factor of a token to have been shown."""
+        digest, now = hashlib.sha256(token.encode()).hexdigest(), time.monotonic()
+        until, at = self._known.get(digest, (0.0, 0.0))
+        if until > now and is_fresh(at, self._age, time.time()):
+            return at
+        try:
+            answer = await self._hub.request("GET", PATH, token=token)
+        except HubError as error:
+            log.warning("it is not known who has shown a second factor: %s", error.message)
+            if error.status == NOT_FOUND:
+                raise Refusal(
+                    403, "This session asks for a second factor, but the hub does not run the service that sees it."
+                ) from error
+            if at:
+                return at  # as long as it is fresh, a hub that is away locks nobody out
+            raise Refusal(
+                503, "This session asks for a second factor, and the hub cannot say who has shown one. Try again.",
+                retry_after=5,
+            ) from error  # fmt: skip
+        found = answer.get("at") if isinstance(answer, dict) else None
+        if not isinstance(found, int | float):
+            self._known.pop(digest, None)
+            return None
+        self._known[digest] = (now + REMEMBER, float(found))
+        self._known.move_to_end(digest)
+        if len(self._known) > KNOWN_LIMIT:
+            self._known.popitem(last=False)
+        return float(found)

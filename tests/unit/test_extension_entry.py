@@ -1,0 +1,88 @@
+"""Whom a session asks for a second factor, and what it does when it cannot know."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from streamspace_proxy.extension.entry import PATH, PolicyEntry
+from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal, StepUpNeeded
+from streamspace_proxy.extension.hub_api import HubError
+
+from streamspace_hub.model import Policy
+
+PAGE = "/services/streamspace/step-up"
+
+
+class Hub:
+    """Answers as it was told to, and counts."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.asked: list[str | None] = []
+
+    async def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
+        assert (method, path) == ("GET", PATH)
+        self.asked.append(token)
+        answer = self.answers.pop(0)
+        if isinstance(answer, HubError):
+            raise answer
+        return answer
+
+
+def by(token: str | None) -> AuthorisedHandler:
+    auth = SimpleNamespace(get_token=lambda handler: token)
+    return cast(AuthorisedHandler, SimpleNamespace(identity_provider=SimpleNamespace(hub_auth=auth)))
+
+
+def check(hub: Hub, token: str | None = "t", age: int = 60, times: int = 1) -> None:
+    entry = PolicyEntry(Policy(step_up=age), hub, PAGE)
+    for _ in range(times):
+        asyncio.run(entry.check(by(token)))
+
+
+def test_where_none_is_asked_for_the_hub_is_not_asked() -> None:
+    check(Hub(), age=0)
+
+
+def test_one_that_was_shown_just_now_opens_and_is_remembered() -> None:
+    hub = Hub({"at": time.time()})
+    check(hub, times=3)
+    assert hub.asked == ["t"]
+
+
+@pytest.mark.parametrize("answer", [{"at": None}, {"at": 1.0}, {"at": "now"}, {}, None, []])
+def test_everything_else_does_not(answer: object) -> None:
+    with pytest.raises(StepUpNeeded) as refused:
+        check(Hub(answer))
+    assert (refused.value.status_code, refused.value.page) == (403, PAGE)
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_without_a_token_nobody_comes_in(token: str | None) -> None:
+    with pytest.raises(StepUpNeeded):
+        check(Hub(), token)
+
+
+@pytest.mark.parametrize(("status", "answered"), [(404, 403), (403, 503), (502, 503), (500, 503)])
+def test_when_it_cannot_be_known_nobody_comes_in(status: int, answered: int) -> None:
+    with pytest.raises(Refusal) as refused:
+        check(Hub(HubError(status, "no")))
+    assert refused.value.status_code == answered
+
+
+def test_one_token_says_nothing_of_another() -> None:
+    hub = Hub({"at": time.time()}, {"at": None})
+    entry = PolicyEntry(Policy(step_up=60), hub, PAGE)
+    asyncio.run(entry.check(by("one")))
+    with pytest.raises(StepUpNeeded):
+        asyncio.run(entry.check(by("two")))
+    assert hub.asked == ["one", "two"]
+
+
+def test_a_hub_that_is_away_locks_nobody_out_who_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamspace_proxy.extension.entry.REMEMBER", 0.0)
+    check(Hub({"at": time.time()}, HubError(502, "away")), times=2)
