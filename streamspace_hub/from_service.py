@@ -1,7 +1,8 @@
-"""What the service tells the hub, so that starts can be checked here: what was used, and what is announced.
+"""What the service tells the hub, so that starts can be checked here: what was used, announced, and overridden.
 
 Spawners find it on the board that `install` puts into the hub's `tornado_settings`. It is told again after a restart
-of the hub, within seconds; until then nothing counts as used, and there is no maintenance. Knows JupyterHub's handlers.
+of the hub, within seconds; until then nothing counts as used, and there is no maintenance; spawners wait a little for
+overrides. Knows JupyterHub's handlers.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from tornado import web
 
 from streamspace_hub.model.api import Announcement
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.overrides import Overrides
 from streamspace_hub.model.quota import Entry
 
-BOARD, USAGE, ANNOUNCEMENT = "streamspace", "usage", "announcement"
+BOARD, USAGE, ANNOUNCEMENT, OVERRIDES = "streamspace", "usage", "announcement", "overrides"
 SERVICE = "streamspace"
 
 M = TypeVar("M", bound=BaseModel)
@@ -80,7 +82,17 @@ class AnnouncementHandler(FromService):
         self.set_status(204)
 
 
+class OverridesHandler(FromService):
+    """`PUT /hub/api/streamspace/overrides`."""
+
+    async def put(self) -> None:
+        """Replace what is overridden."""
+        self.board[OVERRIDES] = self.told(Overrides)
+        self.set_status(204)
+
+
 HANDLERS = [
     (r"/api/streamspace/usage", UsageHandler),
     (r"/api/streamspace/announcement", AnnouncementHandler),
+    (r"/api/streamspace/overrides", OverridesHandler),
 ]

@@ -28,6 +28,7 @@ from streamspace_hub.catalog import Catalog
 from streamspace_hub.model import Policy, PolicyDefaults, Resources, resolve_policy
 from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
 from streamspace_hub.model.layers import Who
+from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
 from streamspace_hub.model.waiting import Line, sentence
@@ -35,7 +36,7 @@ from streamspace_hub.telemetry import tracing
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
 from streamspace_spawner.config import StreamSpace
-from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, plan_session
+from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, asks_for_session, plan_session
 from streamspace_spawner.telemetry import REQUEST_ID, SessionLog, header, hub_traces, telemetry_environment
 from streamspace_spawner.waking import how_it_woke
 from streamspace_spawner.watched import Watched
@@ -61,6 +62,11 @@ SERVICE_SCOPES = (
 
 OWN_STOP_SCOPE = "delete:servers!server"
 """What a session's server may do besides the hub's `server` role: be stopped by its owner from the viewer page."""
+
+BEGUN = time.monotonic()
+"""When this hub began, as nearly as is known here."""
+FIRST_WORD = 10.0
+"""Seconds after the hub's own start for which starts wait until the service has said what is overridden."""
 
 
 class StreamSpaceMixin(_Spawner):
@@ -133,6 +139,8 @@ class StreamSpaceMixin(_Spawner):
         options = unwrap_options(self.user_options)
         if not options and self.asleep is not None:
             options = {"app": self.asleep.app}
+        if asks_for_session(options) or self.name in catalog.apps:
+            await self._hear_of_overrides()
         try:
             plan = plan_session(options, self.name, catalog, self._policy_of)
             if plan is not None:
@@ -158,7 +166,20 @@ class StreamSpaceMixin(_Spawner):
     def _policy_of(self, app: PolicyDefaults) -> Policy:
         """Return the policy of this user's sessions of an app that sets `app`."""
         settings = self.streamspace
-        return resolve_policy(*policy_layers(settings.policy_defaults, app, settings.group_policies, self._who)).policy
+        layers = policy_layers(settings.policy_defaults, app, settings.group_policies, self._who)
+        return resolve_policy(*layers, self._overrides.policy(self._who)).policy
+
+    @property
+    def _overrides(self) -> Overrides:
+        """What administrators override, as the service has told last."""
+        told: Overrides = self._board.get("overrides", NOTHING)
+        return told
+
+    async def _hear_of_overrides(self) -> None:
+        """Wait, while the hub is young, for the service's first word of them; without it, none is known."""
+        board = self.user.settings.get("streamspace")
+        while board is not None and "overrides" not in board and time.monotonic() < BEGUN + FIRST_WORD:  # noqa: ASYNC110 - a plain dictionary, which handlers fill
+            await asyncio.sleep(0.1)
 
     def _check_maintenance(self, plan: SessionPlan) -> None:
         """Refuse any start during maintenance, of which the service has told."""
@@ -169,16 +190,14 @@ class StreamSpaceMixin(_Spawner):
 
     def _check_quota(self, plan: SessionPlan, catalog: Catalog) -> None:
         """Refuse a session that the user's quota has no room for."""
-        if not self.streamspace.quotas:
-            return
-        quotas, who = self.streamspace.user_quotas, self._who
-        limits = limits_of(quotas, who.name, who.groups)
+        quotas, admin, who = self.streamspace.user_quotas, self._overrides.quotas, self._who
+        limits = limits_of(quotas, who.name, who.groups, admin)
         others = [one for one in self.user.spawners.values() if one is not self and one.active]
         running = [found for one in others if (found := _running(one, catalog))]
         wanted = Running(plan.template.title, plan.template.resources)
         # Told by the service, which has the ledger.
         used = self._board.get("usage", {}).get(self.user.name, [])
-        hours = hours_refusal(hours_of(quotas, who.name, who.groups), used, wanted, time.time())
+        hours = hours_refusal(hours_of(quotas, who.name, who.groups, admin), used, wanted, time.time())
         if message := refusal_of(limits, running, wanted) or hours:
             raise SessionRefused(message, reason="quota", status=409)
 

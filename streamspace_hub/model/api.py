@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from streamspace_hub.model.app import CODE_PATTERN, LINE_PATTERN, AppName, Category
 from streamspace_hub.model.layers import By
+from streamspace_hub.model.overrides import Override
+from streamspace_hub.model.quota import Source as QuotaSource
 from streamspace_hub.model.session import Session, SessionState
 from streamspace_hub.model.sleep import SleepChoice, WholeSeconds
 
@@ -186,13 +188,28 @@ class ResolvedPolicy(_Data):
     sleep: list[SleepValue]
 
 
+class OverrideEntry(_Data):
+    """An override, and for whom it is set."""
+
+    kind: Literal["everybody", "group", "user"]
+    name: str = Field(description="The group or user; empty for everybody.")
+    override: Override
+
+
+class OverrideList(_Data):
+    """One page of overrides, by kind and name."""
+
+    overrides: list[OverrideEntry]
+    next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
+
+
 class QuotaLimit(_Data):
     """One limit of a user, and how much of it is in use."""
 
     kind: Literal["sessions", "cpu", "memory", "gpus", "session_hours", "gpu_hours", "storage", "budget"]
     limit: float = Field(description="Sessions, cores, bytes (of memory, of files), GPUs, hours or money.")
     used: float = Field(description="In the same unit.")
-    source: Literal["user", "group", "hub"] = Field(description="Whose quota has set it.")
+    source: QuotaSource = Field(description="Whose quota has set it.")
     group: str | None = Field(default=None, description="The group, where it is a group's.")
     together: bool = Field(default=False, description="Whether it is what all members of the group have together.")
     days: int | None = Field(default=None, description="Of hours and budgets: in the last so many days.")
@@ -364,6 +381,8 @@ __all__ = [
     "Maintenance",
     "OpenPath",
     "Outcome",
+    "OverrideEntry",
+    "OverrideList",
     "PolicyValue",
     "Problem",
     "QuotaLimit",

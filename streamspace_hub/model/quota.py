@@ -18,7 +18,8 @@ L = TypeVar("L")
 Kind = Literal["sessions", "cpu", "memory", "gpus"]
 HoursKind = Literal["session_hours", "gpu_hours"]
 HOURS_KINDS: Final[tuple[HoursKind, ...]] = ("session_hours", "gpu_hours")
-Source = Literal["user", "group", "hub"]
+Source = Literal["user", "group", "hub", "admin", "admin for group", "admin for user"]
+ADMIN: Final[dict[Source, Source]] = {"hub": "admin", "group": "admin for group", "user": "admin for user"}
 KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory", "gpus")
 
 
@@ -97,20 +98,22 @@ class Running:
     resources: Resources
 
 
-def limits_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[Kind, Limit]:
-    """Return a user's limits."""
+def limits_of(quotas: Quotas, user: str, groups: Collection[str], admin: Quotas | None = None) -> dict[Kind, Limit]:
+    """Return a user's limits; what `admin` says (set over REST) comes first."""
     found: dict[Kind, Limit] = {}
     for kind in KINDS:
-        if granted := _granted(quotas, user, groups, partial(Quota.amount, kind=kind), float):
+        if granted := _granted(quotas, user, groups, partial(Quota.amount, kind=kind), float, admin):
             found[kind] = Limit(*granted)
     return found
 
 
-def hours_of(quotas: Quotas, user: str, groups: Collection[str]) -> dict[HoursKind, HoursGrant]:
-    """Return a user's limits of hours; the most generous has the most hours a day."""
+def hours_of(
+    quotas: Quotas, user: str, groups: Collection[str], admin: Quotas | None = None
+) -> dict[HoursKind, HoursGrant]:
+    """Return a user's limits of hours, as `limits_of`; the most generous has the most hours a day."""
     found: dict[HoursKind, HoursGrant] = {}
     for kind in HOURS_KINDS:
-        if granted := _granted(quotas, user, groups, partial(Quota.hours, kind=kind), _hours_a_day):
+        if granted := _granted(quotas, user, groups, partial(Quota.hours, kind=kind), _hours_a_day, admin):
             found[kind] = HoursGrant(*granted)
     return found
 
@@ -119,18 +122,22 @@ def _hours_a_day(limit: HoursLimit) -> float:
     return limit.hours / limit.days
 
 
-def _granted(
+def _granted(  # noqa: PLR0913, PLR0917 - whose, of what, and who has a say
     quotas: Quotas,
     user: str,
     groups: Collection[str],
     limit_of: Callable[[Quota], L | None],
     generosity: Callable[[L], float],
+    admin: Quotas | None = None,
 ) -> tuple[L, Source, str | None] | None:
     """Return one limit of a user, who sets it, and for which group.
 
     Each is taken by itself from the first of these that sets it: the user's own, the most generous of their groups',
-    the hub's. So a group may give more than the hub's default, and a user more or less than any of both.
+    the hub's. So a group may give more than the hub's default, and a user more or less than any of both. All three of
+    `admin` come before.
     """
+    if admin is not None and (forced := _granted(admin, user, groups, limit_of, generosity)) is not None:
+        return forced[0], ADMIN[forced[1]], forced[2]
     if (own := limit_of(quotas.users.get(user, Quota()))) is not None:
         return own, "user", None
     theirs = [
@@ -180,10 +187,13 @@ def longest_window(quotas: Quotas) -> int:
 
 
 def _origin(source: Source, group: str | None) -> str:
-    words = {
+    words: dict[Source, str] = {
         "user": "your own quota",
         "group": f"the quota of group {group}",
         "hub": "the quota of this hub",
+        "admin": "the quota that an administrator has set",
+        "admin for group": f"the quota that an administrator has set for group {group}",
+        "admin for user": "the quota that an administrator has set for you",
     }
     return words[source]
 

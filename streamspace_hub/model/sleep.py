@@ -25,8 +25,10 @@ OWN: Final = ("freeze_after", "hibernate_after", "stop_after")
 """What users may choose for themselves."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 QUIET_PATTERN: Final = (
-    r"^((mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? )?[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"
+    r"^((mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? )?"
+    r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 )
+SAME_TIME_PATTERN: Final = r"(\d\d:\d\d)-\1$"
 QUIET_MEANING: Final = "hours such as `22:00-06:00` or `mon-fri 22:00-06:00` (the days on which they begin)"
 
 
@@ -76,6 +78,10 @@ Time = Annotated[
 """Seconds, or 0 for never."""
 
 
+QuietHours = Annotated[str, Field(pattern=QUIET_PATTERN, json_schema_extra={"not": {"pattern": SAME_TIME_PATTERN}})]
+"""Hours of a day, which have an end."""
+
+
 class Ladder(BaseModel):
     """Times in seconds, 0 for never; what is left out is taken from a more general ladder."""
 
@@ -95,7 +101,7 @@ class Ladder(BaseModel):
     max_duration: Time | None = Field(
         default=None, description="Seconds after its start until it is ended, in use or not; 0: never."
     )
-    quiet_hours: tuple[Annotated[str, Field(pattern=QUIET_PATTERN)], ...] | None = Field(
+    quiet_hours: tuple[QuietHours, ...] | None = Field(
         default=None, max_length=20, description=f"Times of day at which what is not in use sleeps: {QUIET_MEANING}."
     )
     quiet_after: Pause | None = Field(
@@ -103,6 +109,7 @@ class Ladder(BaseModel):
     )
     quiet_step: Step | None = Field(
         default=None,
+        json_schema_extra={"not": {"const": "delete"}},
         description="What quiet hours do: `freeze`, `hibernate` (where memory cannot be kept: freeze) or `stop`.",
     )
 
@@ -110,8 +117,7 @@ class Ladder(BaseModel):
     @classmethod
     def _hours_of_a_day(cls, hours: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for one in hours or ():
-            times = re.findall(r"\d\d:\d\d", one)
-            if any(time > "23:59" for time in times) or times[0] == times[1]:
+            if re.search(SAME_TIME_PATTERN, one):
                 raise ValueError(f"`{one}` are no hours of a day; use {QUIET_MEANING}")
         return hours
 

@@ -22,6 +22,7 @@ from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
+from streamspace_hub.service.overrides import HubOverrides, OverrideStore
 from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
@@ -56,6 +57,8 @@ class Context:
     link: SessionLink
     sleeping: Sleeping
     announcing: Announcing
+    overrides: OverrideStore
+    hub_overrides: HubOverrides
     syslog: Syslog
     factors: SecondFactors
 
@@ -76,6 +79,7 @@ class Context:
             self.hours.run(),
             self.sleeping.run(),
             self.announcing.run(),
+            self.hub_overrides.run(),
             self.syslog.run(),
         )
         return [asyncio.create_task(loop) for loop in loops]
@@ -108,8 +112,13 @@ def make_context(settings: ServiceSettings) -> Context:
     metrics = Metrics()
     audit = AuditLog(database, metrics, EventLog(settings.events))
     feed = EventFeed(database, metrics)
-    hours = HubHours(database, hub, longest_window(settings.quotas))
+    overrides = OverrideStore(database)
 
+    async def days() -> int:
+        return max(longest_window(settings.quotas), longest_window((await overrides.current()).quotas))
+
+    hours = HubHours(database, hub, days)
+    hub_overrides = HubOverrides(overrides, hub, hours.note_all)
     announcing = Announcing(database, hub, link, worker)
 
     def written(user: str) -> None:
@@ -120,6 +129,7 @@ def make_context(settings: ServiceSettings) -> Context:
     def hub_found() -> None:
         hours.note_all()
         announcing.note_hub()
+        hub_overrides.note_hub()
 
     mirror = Mirror(database, hub, audit, templates, written)
     watcher = Watcher(database, hub, mirror, worker)
@@ -131,6 +141,7 @@ def make_context(settings: ServiceSettings) -> Context:
         link=link,
         catalog=catalog,
         rules=settings.sleep,
+        overrides=overrides,
         token=token,
         actor=f"service:{settings.service_name}",
         worker=worker,
@@ -155,6 +166,8 @@ def make_context(settings: ServiceSettings) -> Context:
         link=link,
         sleeping=sleeping,
         announcing=announcing,
+        overrides=overrides,
+        hub_overrides=hub_overrides,
         syslog=Syslog(database, settings.syslog, watcher.leads),
         factors=SecondFactors(database, hub),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from sqlalchemy import select
 
@@ -28,7 +28,7 @@ log = logging.getLogger("streamspace.service")
 class HubHours:
     """What is still to be told, by one replica. `days` is how far back it matters; 0: there is nothing to tell."""
 
-    def __init__(self, database: Database, hub: Hub, days: int) -> None:
+    def __init__(self, database: Database, hub: Hub, days: Callable[[], Awaitable[int]]) -> None:
         self._database = database
         self._hub = hub
         self._days = days
@@ -48,7 +48,7 @@ class HubHours:
 
     async def run(self) -> None:
         """Go on until cancelled; what could not be told is tried again."""
-        while self._days:
+        while True:
             await self._something.wait()
             self._something.clear()
             users, self._waiting = self._waiting, set()
@@ -63,7 +63,10 @@ class HubHours:
                 self._something.set()
 
     async def _tell(self, users: Collection[str] | None) -> None:
-        since = time.time() - self._days * DAY
+        days = await self._days()
+        if not days:
+            return
+        since = time.time() - days * DAY
         recent = UsageRow.ended.is_(None) | (UsageRow.ended > since)
         query = select(UsageRow.user, UsageRow.started, UsageRow.ended, UsageRow.gpus).where(recent)
         found: dict[str, list[tuple[float, float | None, int]]] = {user: [] for user in users or ()}

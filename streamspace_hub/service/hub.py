@@ -198,6 +198,10 @@ class Hub:
         """Return what second factors are encrypted with: 32 bytes that outlive our token."""
         return bytes.fromhex((await self._ask("GET", "streamspace/step-up/key"))["key"])
 
+    async def tell_overrides(self, overrides: Mapping[str, Any]) -> None:
+        """Tell the hub what administrators override: it resolves policies and checks quotas at starts."""
+        await self._ask("PUT", "streamspace/overrides", body=overrides)
+
     async def ping(self) -> bool:
         """Return whether the hub answers."""
         try:

@@ -10,5 +10,6 @@ from streamspace_hub.service.context import Context
 
 async def policy_of(context: Context, app: AppTemplate, who: Who) -> ResolvedPolicy:
     """Return the policy of a user's sessions of `app`, and who has set each value."""
-    settings = context.settings
-    return resolve_policy(*policy_layers(settings.default_policy, app.policy, settings.policies, who))
+    settings, overrides = context.settings, await context.overrides.current()
+    layers = policy_layers(settings.default_policy, app.policy, settings.policies, who)
+    return resolve_policy(*layers, overrides.policy(who))

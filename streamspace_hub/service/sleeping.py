@@ -25,6 +25,7 @@ from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, p
 from streamspace_hub.model import MemorySleep, SessionState
 from streamspace_hub.model.api import Outcome, Settings, UserSession
 from streamspace_hub.model.layers import Who
+from streamspace_hub.model.overrides import Overrides
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.model.sleep import Ladder, SleepRules, Step, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
@@ -32,6 +33,7 @@ from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.leases import LEASE, Lease
 from streamspace_hub.service.mirror import Mirror, user_session
+from streamspace_hub.service.overrides import OverrideStore
 from streamspace_hub.service.servers import seconds
 from streamspace_hub.service.session_link import Answer, SessionAwayError, SessionLink
 from streamspace_hub.service.tables import SessionRow, SettingsRow, SleepRow, WatchedRow
@@ -69,6 +71,7 @@ class Sleeping:
     link: SessionLink
     catalog: Catalog
     rules: SleepRules
+    overrides: OverrideStore
     token: str
     actor: str
     worker: str
@@ -104,10 +107,10 @@ class Sleeping:
         """Look at all sessions, do what is to be done; return with how many something was done."""
         await self._finish()
         await self._ask_for_memory()
-        now = time.time()
+        now, overrides = time.time(), await self.overrides.current()
         planned: list[Planned[UserSession]] = []
         async for page in self._pages():
-            planned += await asyncio.to_thread(self._plan, page, now)
+            planned += await asyncio.to_thread(self._plan, page, now, overrides)
         self.later = {key: until for key, until in self.later.items() if until > now}
         todo = most_urgent((what for what in planned if _key(what.session) not in self.later), PER_ROUND)
         room = asyncio.Semaphore(AT_ONCE)
@@ -146,20 +149,21 @@ class Sleeping:
             last = rows[-1]._mapping
             after = (last[SessionRow.user], last[SessionRow.name])
 
-    def _plan(self, page: Sequence[Any], now: float) -> list[Planned[UserSession]]:
+    def _plan(self, page: Sequence[Any], now: float, overrides: Overrides) -> list[Planned[UserSession]]:
         rows = (row._mapping for row in page)
         # The hub does not take default servers off its list.
         left = (row for row in rows if row[SessionRow.name] or row[SessionRow.state] not in RESTING)
-        return plan((self._candidate(row) for row in left), now, self.rules.timezone)
+        return plan((self._candidate(row, overrides) for row in left), now, self.rules.timezone)
 
-    def _candidate(self, row: Mapping[Any, Any]) -> Candidate[UserSession]:
+    def _candidate(self, row: Mapping[Any, Any], overrides: Overrides) -> Candidate[UserSession]:
         session = UserSession.model_construct(
             **{name: row[getattr(SessionRow, name)] for name in UserSession.model_fields}
         )
         choice = Settings.model_validate(row[SettingsRow.values]).sleep if row[SettingsRow.values] else None
         entry = self.catalog.apps.get(session.app)
         who = Who(session.user, row[WatchedRow.groups] or ())
-        ladder = resolve(self.rules, entry.template.sleep if entry else Ladder(), who, choice)
+        app = entry.template.sleep if entry else Ladder()
+        ladder = resolve(self.rules, app, who, choice, overrides.sleep(who))
         return Candidate(session, _facts(session, row), ladder)
 
     # --- what is done ----------------------------------------------------------------------------------------------

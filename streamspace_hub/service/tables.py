@@ -132,7 +132,7 @@ class AuditRow(Table):
 
 
 class HeadRow(Table):
-    """The end of a numbered sequence (`audit`, `events`): whoever appends locks it, so numbers follow commits."""
+    """The end of a sequence (`audit`, `events`, `overrides`): whoever appends locks it, so numbers follow commits."""
 
     __tablename__ = "heads"
 
@@ -195,6 +195,17 @@ class TriesRow(Table):
     challenge_until: Mapped[float | None] = mapped_column(Float)
 
 
+class OverrideRow(Table):
+    """What administrators set for everybody, a group or a user, over what hub, apps and users say."""
+
+    __tablename__ = "overrides"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """`everybody` (with an empty name), `group` or `user`."""
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    values: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class KeyRow(Table):
     """An idempotency key: whose, for which request, and the answer once there is one."""
 
@@ -246,6 +257,7 @@ __all__ = [
     "HeadRow",
     "KeyRow",
     "LeaseRow",
+    "OverrideRow",
     "SessionRow",
     "SettingsRow",
     "SleepRow",

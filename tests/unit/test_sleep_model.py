@@ -33,7 +33,7 @@ from streamspace_hub.model.sleep import (
         ({"freze_after": 60}, "freze_after", "did you mean `freeze_after`?"),
         ({"quiet_after": 0}, "quiet_after", "0 is not accepted"),
         ({"quiet_step": "delete"}, "quiet_step", "use one of: freeze, hibernate, stop"),
-        ({"quiet_hours": ["25:00-26:00"]}, "quiet_hours", "no hours of a day"),
+        ({"quiet_hours": ["25:00-26:00"]}, "quiet_hours[0]", "hours such as `22:00-06:00`"),
         ({"quiet_hours": ["06:00-06:00"]}, "quiet_hours", "no hours of a day"),
         ({"quiet_hours": ["always"]}, "quiet_hours[0]", "hours such as `22:00-06:00`"),
     ],

@@ -338,6 +338,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Overrides
+         * @description List all overrides: that of everybody, those of groups, those of users; for administrators.
+         */
+        get: operations["list_overrides"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/everybody": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Override
+         * @description Show what is set for everybody; for administrators.
+         */
+        get: operations["get_override"];
+        /**
+         * Put Override
+         * @description Set it for everybody, if nobody else has meanwhile; for administrators.
+         */
+        put: operations["put_override"];
+        post?: never;
+        /**
+         * Delete Override
+         * @description Take away what is set for everybody; for administrators.
+         */
+        delete: operations["delete_override"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/groups/{group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Group Override
+         * @description Show what is set for a group; for administrators.
+         */
+        get: operations["get_group_override"];
+        /**
+         * Put Group Override
+         * @description Set it for a group, if nobody else has meanwhile; for administrators.
+         */
+        put: operations["put_group_override"];
+        post?: never;
+        /**
+         * Delete Group Override
+         * @description Take away what is set for a group; for administrators.
+         */
+        delete: operations["delete_group_override"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get User Override
+         * @description Show what is set for a user; for administrators.
+         */
+        get: operations["get_user_override"];
+        /**
+         * Put User Override
+         * @description Set it for a user, if nobody else has meanwhile; for administrators.
+         */
+        put: operations["put_user_override"];
+        post?: never;
+        /**
+         * Delete User Override
+         * @description Take away what is set for a user; for administrators.
+         */
+        delete: operations["delete_user_override"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/usage": {
         parameters: {
             query?: never;
@@ -752,6 +856,12 @@ export interface components {
          */
         Category: "Desktop" | "Graphics" | "Office" | "Internet" | "Science" | "Development" | "System" | "Education" | "Other";
         /**
+         * ClipboardDirection
+         * @description Ways that clipboard text may travel.
+         * @enum {string}
+         */
+        ClipboardDirection: "both" | "in" | "out" | "none";
+        /**
          * CreateSession
          * @description What is asked for when a session is to be started.
          */
@@ -806,6 +916,22 @@ export interface components {
             hub: boolean;
         };
         /**
+         * HoursLimit
+         * @description So many hours in so many days.
+         */
+        HoursLimit: {
+            /**
+             * Hours
+             * @description Hours, of all sessions together.
+             */
+            hours: number;
+            /**
+             * Days
+             * @description In the last so many days.
+             */
+            days: number;
+        };
+        /**
          * Identity
          * @description Who the caller is, as the hub knows them, and what they may do here.
          */
@@ -822,6 +948,49 @@ export interface components {
              * @description Whether they hold `custom:streamspace:admin`.
              */
             admin: boolean;
+        };
+        /**
+         * Ladder
+         * @description Times in seconds, 0 for never; what is left out is taken from a more general ladder.
+         */
+        Ladder: {
+            /**
+             * Freeze After
+             * @description Seconds without activity until it is frozen; 0: never.
+             */
+            freeze_after?: 0 | number | null;
+            /**
+             * Hibernate After
+             * @description Seconds without activity until its memory is put on disk; passed over where that cannot be.
+             */
+            hibernate_after?: 0 | number | null;
+            /**
+             * Stop After
+             * @description Seconds without activity until it is stopped; 0: never.
+             */
+            stop_after?: 0 | number | null;
+            /**
+             * Delete After
+             * @description Seconds after its end until it is taken off the list; 0: never.
+             */
+            delete_after?: 0 | number | null;
+            /**
+             * Max Duration
+             * @description Seconds after its start until it is ended, in use or not; 0: never.
+             */
+            max_duration?: 0 | number | null;
+            /**
+             * Quiet Hours
+             * @description Times of day at which what is not in use sleeps: hours such as `22:00-06:00` or `mon-fri 22:00-06:00` (the days on which they begin).
+             */
+            quiet_hours?: string[] | null;
+            /**
+             * Quiet After
+             * @description Seconds without activity until quiet hours apply to a session.
+             */
+            quiet_after?: number | null;
+            /** @description What quiet hours do: `freeze`, `hibernate` (where memory cannot be kept: freeze) or `stop`. */
+            quiet_step?: components["schemas"]["Step"] | null;
         };
         /**
          * Maintenance
@@ -880,6 +1049,121 @@ export interface components {
          */
         Outcome: "allowed" | "denied" | "failed";
         /**
+         * Override
+         * @description What an administrator sets for somebody; what is left out, or null, is as it would be without.
+         */
+        Override: {
+            /** @description What sessions may do. */
+            policy?: components["schemas"]["PolicyDefaults"];
+            /** @description What one user's sessions may take together. */
+            quota?: components["schemas"]["Quota"];
+            /** @description After how long they sleep. Leaves users no choice. */
+            sleep?: components["schemas"]["Ladder"];
+        };
+        /**
+         * OverrideEntry
+         * @description An override, and for whom it is set.
+         */
+        OverrideEntry: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "everybody" | "group" | "user";
+            /**
+             * Name
+             * @description The group or user; empty for everybody.
+             */
+            name: string;
+            override: components["schemas"]["Override"];
+        };
+        /**
+         * OverrideList
+         * @description One page of overrides, by kind and name.
+         */
+        OverrideList: {
+            /** Overrides */
+            overrides: components["schemas"]["OverrideEntry"][];
+            /**
+             * Next
+             * @description Value of `after` for the next page; null on the last one.
+             */
+            next?: string | null;
+        };
+        /**
+         * PolicyDefaults
+         * @description Values that an app template sets for its own sessions; what is left out keeps the general default.
+         */
+        PolicyDefaults: {
+            /** @description Ways that clipboard text may travel. */
+            clipboard?: components["schemas"]["ClipboardDirection"] | null;
+            /**
+             * Clipboard Limit
+             * @description Largest clipboard text in bytes of UTF-8.
+             */
+            clipboard_limit?: number | null;
+            /**
+             * Audio
+             * @description Sound from the session to its viewers.
+             */
+            audio?: boolean | null;
+            /**
+             * Microphone
+             * @description The microphone of those who control the session, for its apps.
+             */
+            microphone?: boolean | null;
+            /**
+             * Max Width
+             * @description Widest screen in pixels.
+             */
+            max_width?: number | null;
+            /**
+             * Max Height
+             * @description Tallest screen in pixels.
+             */
+            max_height?: number | null;
+            /**
+             * Max Fps
+             * @description Most frames per second.
+             */
+            max_fps?: number | null;
+            /**
+             * Max Bitrate
+             * @description Video ceiling in bit/s.
+             */
+            max_bitrate?: number | null;
+            /**
+             * Min Bitrate
+             * @description Video floor in bit/s.
+             */
+            min_bitrate?: number | null;
+            /**
+             * Max Viewers
+             * @description Browser pages connected at once.
+             */
+            max_viewers?: number | null;
+            /**
+             * Busy Cpu
+             * @description Cores in use by the app from which on it counts as busy; 0: never.
+             */
+            busy_cpu?: number | null;
+            /**
+             * Busy Processes
+             * @description Programs that keep a session awake while they run, by name.
+             */
+            busy_processes?: string[] | null;
+            /**
+             * Busy Limit
+             * @description Seconds after the last input for which a busy session counts as active.
+             */
+            busy_limit?: number | null;
+            /**
+             * Step Up
+             * @description Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for.
+             */
+            step_up?: 0 | number | null;
+        };
+        /**
          * PolicyValue
          * @description One value of a policy.
          */
@@ -899,6 +1183,36 @@ export interface components {
              * @description The group, or groups, where it is a group's.
              */
             group?: string | null;
+        };
+        /**
+         * Quota
+         * @description Limits for the sessions of one user together; what is left out is not limited here.
+         */
+        Quota: {
+            /**
+             * Sessions
+             * @description Sessions that run at once.
+             */
+            sessions?: number | null;
+            /**
+             * Cpu
+             * @description Cores, by the apps' `cpu_limit`.
+             */
+            cpu?: number | null;
+            /**
+             * Memory
+             * @description Memory, by the apps' `mem_limit`, e.g. `8G`.
+             */
+            memory?: string | null;
+            /**
+             * Gpus
+             * @description GPUs at once, by the apps' `gpu.count`.
+             */
+            gpus?: number | null;
+            /** @description Hours that sessions run in a rolling window. */
+            session_hours?: components["schemas"]["HoursLimit"] | null;
+            /** @description The same of the GPUs that they have. */
+            gpu_hours?: components["schemas"]["HoursLimit"] | null;
         };
         /**
          * QuotaLimit
@@ -925,7 +1239,7 @@ export interface components {
              * @description Whose quota has set it.
              * @enum {string}
              */
-            source: "user" | "group" | "hub";
+            source: "user" | "group" | "hub" | "admin" | "admin for group" | "admin for user";
             /**
              * Group
              * @description The group, where it is a group's.
@@ -1112,6 +1426,12 @@ export interface components {
              */
             longest: number | null;
         };
+        /**
+         * Step
+         * @description A step of the ladder; each goes further than the one before it.
+         * @enum {string}
+         */
+        Step: "freeze" | "hibernate" | "stop" | "delete";
         /**
          * Storage
          * @description What files take, and what they may.
@@ -3301,6 +3621,988 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_overrides: {
+        parameters: {
+            query?: {
+                /** @description Overrides on one page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverrideList"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_override: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Override"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_group_override: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of a group of the hub; there need not be one yet. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_group_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Name of a group of the hub; there need not be one yet. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Override"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_group_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Name of a group of the hub; there need not be one yet. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_user_override: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_user_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Override"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_user_override: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the override as you have read it. */
+                "If-Match": string;
+            };
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,15 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 
-from streamspace_hub.model import Resources, resolve_policy
+from streamspace_hub.model import Resources
 from streamspace_hub.model.api import PolicyValue, QuotaLimit, ResolvedPolicy, SleepValue, UserName, UserQuota
 from streamspace_hub.model.hours import DAY, HOUR, free_at, used_seconds
 from streamspace_hub.model.layers import Who
-from streamspace_hub.model.policy import policy_layers
-from streamspace_hub.model.quota import Entry, Running, hours_of, limits_of, spans_of, usage_of
+from streamspace_hub.model.quota import Entry, Quotas, Running, hours_of, limits_of, spans_of, usage_of
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.model.sleep import resolve
 from streamspace_hub.service.documents import problems
+from streamspace_hub.service.policies import policy_of
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, tagged
 from streamspace_hub.service.routes.settings import stored_settings
@@ -40,14 +40,14 @@ async def get_policy(
         raise await asked.denied("policy.read", user, "This is the policy of somebody else.")
     name = asked.caller.name if user is None and asked.caller.kind == "user" else user
     who = await _who(asked, name) if name is not None else Who("")
-    settings = asked.context.settings
-    resolved = resolve_policy(*policy_layers(settings.default_policy, entry.template.policy, settings.policies, who))
+    settings, overrides = asked.context.settings, await asked.context.overrides.current()
+    resolved = await policy_of(asked.context, entry.template, who)
     values = [
         PolicyValue(name=name, value=value, source=resolved.sources[name].by, group=resolved.sources[name].group)
         for name, value in resolved.policy.model_dump(mode="json").items()
     ]
     chosen = (await stored_settings(asked.context.database, who.name)).sleep
-    ladder = resolve(settings.sleep, entry.template.sleep, who, chosen)
+    ladder = resolve(settings.sleep, entry.template.sleep, who, chosen, overrides.sleep(who))
     sleep = [
         SleepValue(
             name=name,
@@ -77,8 +77,9 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     who = await _who(asked, user)
     known = await asked.context.mirror.refresh(user)
     running = [_running(asked, one.app) for one in known.values() if one.state not in RESTING]
-    limits = limits_of(asked.context.settings.quotas, who.name, who.groups)
-    hours = await _hours(asked, who)
+    overrides = await asked.context.overrides.current()
+    limits = limits_of(asked.context.settings.quotas, user, who.groups, overrides.quotas)
+    hours = await _hours(asked, who, overrides.quotas)
     return tagged(
         asked.request,
         UserQuota(
@@ -98,8 +99,8 @@ async def get_quota(asked: ByCaller, user: UserName) -> Response:
     )
 
 
-async def _hours(asked: ByCaller, who: Who) -> list[QuotaLimit]:
-    grants = hours_of(asked.context.settings.quotas, who.name, who.groups)
+async def _hours(asked: ByCaller, who: Who, admin: Quotas) -> list[QuotaLimit]:
+    grants = hours_of(asked.context.settings.quotas, who.name, who.groups, admin)
     if not grants:
         return []
     now = time.time()

@@ -69,7 +69,8 @@ async def _check_choice(asked: ByCaller, user: str, choice: SleepChoice) -> None
         return
     model = await asked.context.hub.user(user)
     groups = model.groups if model is not None else ()
-    refused = refusal_of(choice, resolve(asked.context.settings.sleep, Ladder(), Who(user, groups)))
+    who, overrides = Who(user, groups), await asked.context.overrides.current()
+    refused = refusal_of(choice, resolve(asked.context.settings.sleep, Ladder(), who, admin=overrides.sleep(who)))
     if refused is not None:
         field, message = f"sleep.{refused[0]}", refused[1]
         raise ProblemError("invalid", f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
