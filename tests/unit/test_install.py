@@ -345,6 +345,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         "/api/streamspace/changes",
         "/api/streamspace/usage",
         "/api/streamspace/announcement",
+        "/api/streamspace/overrides",
         *(path for path, _ in asleep.handlers()),
         *(path for path, _ in step_up.handlers()),
     ]

@@ -222,8 +222,8 @@ async def _end(asked: ByCaller, action: str, user: str, name: str, *, remove: bo
         raise
 
 
-def outcome_of(error: HubError | LookupError) -> Outcome:
-    """Return what became of an attempt that the hub did not carry out: it said no, or could not."""
+def outcome_of(error: Exception) -> Outcome:
+    """Return what became of an attempt that was not carried out: the hub said no, or something went wrong."""
     return Outcome.DENIED if isinstance(error, HubError) and error.status < 500 else Outcome.FAILED
 
 

@@ -105,9 +105,8 @@ async def _hibernated(asked: ByCaller, session: UserSession) -> UserSession:
     try:
         answer = await asked.context.sleeping.hibernate(session, asked.caller.token)
     except (SessionAwayError, HubError) as error:
-        refused = isinstance(error, HubError)
-        await asked.note(action, target, outcome_of(error) if refused else Outcome.FAILED, str(error))
-        if refused:
+        await asked.note(action, target, outcome_of(error), str(error))
+        if isinstance(error, HubError):
             raise
         raise ProblemError("conflict", f"{error} Try again.", headers=retry_after(2)) from None
     if not answer.done:
