@@ -1,4 +1,7 @@
-"""The service with PostgreSQL: listing a thousand sessions, mixed requests, memory, an audit line, an event's way."""
+"""The service with PostgreSQL: listing a thousand sessions, mixed requests, memory, an audit line, an event's way.
+
+A quarter of the mixed requests write: settings, and orders that are refused, one of which the audit log keeps.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from streamspace_hub.catalog import load_catalog
+from streamspace_hub.model import Policy, PolicyDefaults, resolve_policy
 from streamspace_hub.model.api import Outcome
+from streamspace_hub.model.sleep import Ladder, SleepRules, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.metrics import Metrics
@@ -25,6 +32,38 @@ MIXED = 1500
 AT_ONCE = 16
 LINES = 200
 EVENTS = 10
+RULES = SleepRules(groups={f"group{number}": Ladder(freeze_after=1800 + number) for number in range(20)})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One of the mix, and the status of its answer."""
+
+    method: str
+    path: str
+    by_admin: bool = False
+    status: int = 200
+    writes: bool = False
+
+
+ORDERS = (
+    Request("PUT", "/users/{user}/settings", by_admin=True, writes=True),
+    # Refused, which the audit log keeps.
+    Request("POST", "/sessions/{user}/gimp/freeze", status=403, writes=True),
+    Request("PUT", "/users/{user}/settings", by_admin=True, writes=True),
+    # The hub knows no such session. Nothing is written, so it doesn't count as a write.
+    Request("POST", "/sessions/{user}/gimp/freeze", by_admin=True, status=404),
+    Request("PUT", "/users/{user}/settings", by_admin=True, writes=True),
+)
+READS = (
+    Request("GET", "/sessions", by_admin=True),
+    Request("GET", "/user"),
+    Request("GET", "/apps/gimp"),
+    Request("GET", "/audit", by_admin=True),
+    Request("GET", "/sessions?app=gimp", by_admin=True),
+)
+MIX = (*(one for pair in zip(READS, ORDERS, strict=True) for one in pair), *READS)
+"""An order after each read, and the reads once more: 4 of 15 write."""
 
 
 def measure() -> Iterator[Figure]:
@@ -53,15 +92,19 @@ async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncI
     begun = time.perf_counter()
     await asyncio.gather(*(_mixed(admin, ann, number) for number in range(AT_ONCE)))
     rate = MIXED // AT_ONCE * AT_ONCE / (time.perf_counter() - begun)
-    yield _figure("mixed requests", "1/s", {**given, "at_once": AT_ONCE}, value=rate)
+    mix = {"at_once": AT_ONCE, "writes": f"{100 * sum(one.writes for one in MIX) // len(MIX)} %"}
+    yield _figure("mixed requests", "1/s", {**given, **mix}, value=rate)
     memory = psutil.Process(only.process.pid).memory_info().rss / 1e6
     yield _figure("resident memory of a replica", "MB", given, value=memory)
     yield _figure("audit line written and durable", "ms", {"database": "postgresql"}, samples=await _audit(database))
     pairs = [(await _create(ann), await _hub_alone(running.hub, running.ann)) for _ in range(EVENTS)]
     yield _figure("session asked for: first answer", "ms", {}, samples=[ours for ours, _ in pairs])
     yield _figure("the same asked of the hub: accepted after", "ms", {}, samples=[alone for _, alone in pairs])
+    more = [ours - alone for ours, alone in pairs]
+    yield _figure("session asked for: longer than the hub takes alone", "ms", {}, samples=more)
     late = [await _event(running.hub, running.ann, ann, number) for number in range(EVENTS)]
     yield _figure("event after the hub knows, started elsewhere", "ms", {}, samples=late)
+    yield _figure("policy and ladder of an app resolved", "ms", {"groups": len(RULES.groups)}, samples=_resolutions())
 
 
 def _figure(name: str, unit: str, conditions: dict[str, Any], **values: Any) -> Figure:
@@ -98,16 +141,28 @@ async def _list_everything(api: Api) -> float:
 
 
 async def _mixed(admin: Api, ann: Api, first: int) -> None:
-    requests = [
-        (admin, "/sessions"),
-        (ann, "/user"),
-        (ann, "/apps/gimp"),
-        (admin, "/audit"),
-        (admin, "/sessions?app=gimp"),
-    ]
+    """Send the mix over and over, from another place in it for each who asks."""
+    user, tag = f"user{first:04}", (await admin("GET", f"/users/user{first:04}/settings")).headers["etag"]
     for number in range(MIXED // AT_ONCE):
-        api, path = requests[(first + number) % len(requests)]
-        (await api("GET", path)).raise_for_status()
+        one = MIX[(first + number) % len(MIX)]
+        body: dict[str, Any] = {}
+        if one.method == "PUT":
+            body = {"json": {"favorites": [f"app{number}"]}, "headers": {"if-match": tag}}
+        reply = await (admin if one.by_admin else ann)(one.method, one.path.format(user=user), **body)
+        assert reply.status_code == one.status, f"{one}: {reply.status_code} {reply.text}"
+        if one.method == "PUT":
+            tag = reply.headers["etag"]
+
+
+def _resolutions() -> list[float]:
+    """Milliseconds for what a session of GIMP may do and when it sleeps, for a user in all groups that have rules."""
+    template, samples = load_catalog().get("gimp").template, []
+    for number in range(LINES):
+        begun = time.perf_counter()
+        resolve_policy(Policy(), PolicyDefaults(), template.policy)
+        resolve(RULES, template.sleep, f"user{number:04}", tuple(RULES.groups))
+        samples.append((time.perf_counter() - begun) * 1000)
+    return samples
 
 
 async def _audit(database: Database) -> list[float]:
