@@ -51,7 +51,7 @@ AIMS = (
     Aim("each further viewer", {}, (1.5,), (1.4,)),
     Aim("first picture", {}, (150, 150), (90, 130)),
     Aim("WebRTC takes over", {}, (1000, 1000)),
-    Aim("picture back after an outage", {}, (1500,)),
+    Aim("picture back after an outage", {}, (1500, 1500)),
     Aim("streamer memory with one viewer", {}, (160,), (160,)),
     Aim("streamer memory for a viewer that stopped reading", {}, (30,)),
     Aim("display taken again, to the first frame", {}, (50, 50)),
