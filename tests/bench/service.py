@@ -14,9 +14,11 @@ from typing import Any
 
 import psutil
 
-from streamspace_hub.catalog import load_catalog
-from streamspace_hub.model import Policy, PolicyDefaults, resolve_policy
+from streamspace_hub.model import PolicyDefaults, resolve_policy
 from streamspace_hub.model.api import Outcome
+from streamspace_hub.model.layers import Who
+from streamspace_hub.model.overrides import Overrides
+from streamspace_hub.model.policy import Policies, policy_layers
 from streamspace_hub.model.sleep import Ladder, SleepRules, resolve
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
@@ -32,7 +34,7 @@ MIXED = 1500
 AT_ONCE = 16
 LINES = 200
 EVENTS = 10
-RULES = SleepRules(groups={f"group{number}": Ladder(freeze_after=1800 + number) for number in range(20)})
+GROUPS, USERS, MEMBER_OF = 100, 2000, 10
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ MIX = (*(one for pair in zip(READS, ORDERS, strict=True) for one in pair), *READ
 
 
 def measure() -> Iterator[Figure]:
-    """Run one replica beside a hub."""
+    """Resolve policies, and run one replica beside a hub."""
+    given = {"groups": GROUPS, "users": USERS, "overrides": GROUPS + USERS, "groups_of_user": MEMBER_OF}
+    yield _figure("policy and ladder of an app resolved", "ms", given, samples=_resolutions())
     yield from asyncio.run(_all())
 
 
@@ -104,11 +108,31 @@ async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncI
     yield _figure("session asked for: longer than the hub takes alone", "ms", {}, samples=more)
     late = [await _event(running.hub, running.ann, ann, number) for number in range(EVENTS)]
     yield _figure("event after the hub knows, started elsewhere", "ms", {}, samples=late)
-    yield _figure("policy and ladder of an app resolved", "ms", {"groups": len(RULES.groups)}, samples=_resolutions())
 
 
 def _figure(name: str, unit: str, conditions: dict[str, Any], **values: Any) -> Figure:
     return Figure(f"service: {name}", "streamspace", unit, conditions=conditions, **values)
+
+
+def _resolutions() -> list[float]:
+    """Return how long it takes to resolve what a user's sessions may do and when they sleep, with many rules, in ms."""
+    policy, ladder = {"clipboard": "in", "max_fps": 30}, {"stop_after": 3600}
+    groups, users = [f"group{one}" for one in range(GROUPS)], [f"user{one}" for one in range(USERS)]
+
+    def tiers(rule: object) -> dict[str, dict[str, object]]:
+        return {"groups": dict.fromkeys(groups, rule), "users": dict.fromkeys(users, rule)}
+
+    policies, rules = Policies.model_validate(tiers(policy)), SleepRules.model_validate(tiers(ladder))
+    overrides = Overrides.model_validate(tiers({"policy": policy, "sleep": ladder}))
+    samples = []
+    for user in users:
+        who = Who(user, groups[:MEMBER_OF])
+        begun = time.perf_counter()
+        layers = policy_layers(PolicyDefaults(max_fps=25), PolicyDefaults(audio=False), policies, who)
+        resolve_policy(*layers, overrides.policy(who))
+        resolve(rules, Ladder(), who, admin=overrides.sleep(who))
+        samples.append((time.perf_counter() - begun) * 1000)
+    return samples
 
 
 async def _fill(database: Database) -> None:
@@ -152,17 +176,6 @@ async def _mixed(admin: Api, ann: Api, first: int) -> None:
         assert reply.status_code == one.status, f"{one}: {reply.status_code} {reply.text}"
         if one.method == "PUT":
             tag = reply.headers["etag"]
-
-
-def _resolutions() -> list[float]:
-    """Milliseconds for what a session of GIMP may do and when it sleeps, for a user in all groups that have rules."""
-    template, samples = load_catalog().get("gimp").template, []
-    for number in range(LINES):
-        begun = time.perf_counter()
-        resolve_policy(Policy(), PolicyDefaults(), template.policy)
-        resolve(RULES, template.sleep, f"user{number:04}", tuple(RULES.groups))
-        samples.append((time.perf_counter() - begun) * 1000)
-    return samples
 
 
 async def _audit(database: Database) -> list[float]:
