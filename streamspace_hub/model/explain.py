@@ -92,6 +92,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any], object], str]] = {
     "string_too_long": _wanted("at most {max_length} characters long"),
     "too_short": lambda _context, _value: "is empty; give at least one entry.",
     "list_type": _wanted("a list, e.g. `[a, b]`"),
+    "tuple_type": _wanted("a list, e.g. `[a, b]`"),
     "dict_type": _wanted("a mapping of names to values"),
     "model_type": _wanted("a mapping of fields to values"),
     "int_type": _wanted("a whole number"),

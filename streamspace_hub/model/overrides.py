@@ -6,12 +6,13 @@ service has told it last.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from streamspace_hub.model.layers import Join, Sourced, Who, laid, of_groups, of_user, said
 from streamspace_hub.model.policy import JOINS as POLICY_JOINS
@@ -23,14 +24,38 @@ from streamspace_hub.model.sleep import Ladder
 M = TypeVar("M", bound=BaseModel)
 
 
+def _strictly(model: type[BaseModel]) -> BeforeValidator:
+    """Refuse JSON of another type, `true` for 1 or `"3"` for 3, which is a mistake where people write by hand."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Mapping):
+            model.model_validate_json(json.dumps(_whole(value)), strict=True)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _whole(value: object) -> object:
+    """Return JSON data with whole numbers as such: for JSON, 30.0 is one."""
+    if isinstance(value, Mapping):
+        return {name: _whole(one) for name, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Override(BaseModel):
     """What an administrator sets for somebody; what is left out, or null, is as it would be without."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="What sessions may do.")
-    quota: Quota = Field(default_factory=Quota, description="What one user's sessions may take together.")
-    sleep: Ladder = Field(default_factory=Ladder, description="After how long they sleep. Leaves users no choice.")
+    policy: Annotated[PolicyDefaults, _strictly(PolicyDefaults)] = Field(
+        default_factory=PolicyDefaults, description="What sessions may do."
+    )
+    quota: Annotated[Quota, _strictly(Quota)] = Field(
+        default_factory=Quota, description="What one user's sessions may take together."
+    )
+    sleep: Annotated[Ladder, _strictly(Ladder)] = Field(
+        default_factory=Ladder, description="After how long they sleep. Leaves users no choice."
+    )
 
 
 @dataclass(frozen=True)

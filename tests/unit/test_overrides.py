@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from streamspace_hub.model import Policy, PolicyDefaults, resolve_policy
+from streamspace_hub.model.explain import explain
 from streamspace_hub.model.layers import Source, Who, of_groups
 from streamspace_hub.model.overrides import NOTHING, Override, Overrides
 from streamspace_hub.model.policy import Policies, policy_layers
@@ -149,6 +151,29 @@ def test_whatever_the_configuration_says_an_override_wins(  # noqa: PLR0917 - ev
             assert (value, source) == (wanted, Source("admin"))
         else:
             assert (value, source) == (getattr(without.policy, name), without.sources[name])
+
+
+@pytest.mark.parametrize(
+    ("bad", "where", "said"),
+    [
+        ({"quota": {"gpus": True}}, "quota.gpus", "must be a whole number, not true."),
+        ({"policy": {"max_fps": "30"}}, "policy.max_fps", "must be a whole number, not `30`."),
+        ({"policy": {"busy_processes": "make"}}, "policy.busy_processes", "must be a list, e.g. `[a, b]`, not `make`."),
+        ({"quota": {"session_hours": {"hours": "2", "days": 1}}}, "quota.session_hours.hours", "must be a number"),
+        ({"sleep": {"stop_after": 3}}, "sleep.stop_after", "use 0 (never) or 30 to 31536000 seconds"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_name(bad: dict[str, Any], where: str, said: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        Override.model_validate(bad)
+    (complaint,) = explain(error.value, Override)
+    assert complaint.field == where
+    assert said in complaint.message
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    written = {"quota": {"sessions": 3.0, "cpu": 2}, "sleep": {"stop_after": 3600.0}, "policy": {"clipboard": "none"}}
+    assert Override.model_validate(written).sleep.stop_after == 3600
 
 
 def test_without_rules_groups_say_nothing_and_nothing_is_overridden() -> None:
