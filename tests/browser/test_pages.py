@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.support.demo import Demo
 from tests.support.lab import wait_for_picture
@@ -188,6 +188,61 @@ def test_administrators_look_up_limits_and_policies(english: BrowserContext, dem
     expect(page.get_by_text("There are no limits.")).to_be_visible()
     page.get_by_role("button", name="What GIMP may do").click()
     expect(page.get_by_role("dialog").get_by_text("Clipboard", exact=True)).to_be_visible()
+
+
+def test_administrators_override_what_sessions_may_do_and_are_told_of_each_other(
+    english: BrowserContext, demo: Demo
+) -> None:
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Overrides")
+    other = english.new_page()
+    other.goto(f"{demo.url}{ADDRESS}#admin")
+
+    def editor(of: Page) -> Locator:
+        section = of.get_by_role("region", name="Overrides")
+        section.get_by_label("Override for").select_option("user")
+        section.get_by_label("Name of the group or user").fill("demo")
+        section.get_by_role("button", name="Edit").click()
+        found = section.get_by_role("form", name="user demo")
+        expect(found).to_be_visible()
+        return found
+
+    mine, theirs = editor(page), editor(other)
+    mine.get_by_label("Frames a second").fill("12")
+    mine.get_by_label("Clipboard", exact=True).select_option("into the session")
+    mine.get_by_label("Stopped after").fill("7200")
+    mine.get_by_label("Hours in days", exact=True).fill("20 / 7")
+    mine.get_by_role("button", name="Save").click()
+    expect(mine.get_by_role("status")).to_have_text("Saved. It holds from the next start.")
+    theirs.get_by_label("Frames a second").fill("30")
+    theirs.get_by_role("button", name="Save").click()
+    expect(theirs.get_by_role("alert")).to_contain_text("Somebody else has changed this since you read it.")
+    theirs.get_by_role("button", name="Read it again").click()
+    expect(theirs.get_by_label("Frames a second")).to_have_value("12")
+    theirs.get_by_label("Frames a second").fill("500")
+    theirs.get_by_role("button", name="Save").click()
+    expect(other.get_by_role("alert")).to_contain_text("policy.max_fps: must be at most 120")
+    other.close()
+    # For the one whom it is about, who sees whose word it is.
+    desktops = open_pages(english.browser.new_context(locale="en-GB"), demo)  # type: ignore[union-attr]
+    desktops.get_by_role("button", name="What GIMP may do").click()
+    rows = desktops.get_by_role("dialog").get_by_role("row")
+    expect(rows.filter(has_text="Frames a second")).to_contain_text("12administrator, for the user")
+    expect(rows.filter(has_text="Stopped after")).to_contain_text("2 hoursadministrator, for the user")
+    expect(rows.filter(has_text="Taken off the list after")).to_contain_text("built-in")
+    desktops.keyboard.press("Escape")
+    expect(desktops.get_by_role("listitem").filter(has_text="Hours in 7 days")).to_contain_text("administrator")
+    desktops.context.close()
+    page.get_by_label("Limits of user").fill("demo")
+    page.get_by_role("region", name="Limits and policies").get_by_role("button", name="Find").click()
+    expect(page.get_by_text("set by an administrator, for the user")).to_be_visible()
+    page.get_by_role("button", name="What GIMP may do").click()
+    shown = page.get_by_role("dialog").get_by_role("row").filter(has_text="Clipboard").first
+    expect(shown).to_contain_text("into the sessionadministrator, for the user")
+    page.keyboard.press("Escape")
+    mine.get_by_role("button", name="Clear").click()
+    mine.get_by_role("button", name="Save").click()
+    expect(mine.get_by_role("status")).to_have_text("Saved. It holds from the next start.")
+    expect(page.get_by_role("region", name="Overrides").get_by_role("button", name="user demo")).to_have_count(0)
 
 
 def test_what_is_announced_is_seen_by_everybody(browser: Browser, english: BrowserContext, demo: Demo) -> None:

@@ -13,6 +13,11 @@ export type Session = Schemas['UserSession'];
 export type State = Schemas['SessionState'];
 export type QuotaLimit = Schemas['QuotaLimit'];
 export type PolicyValue = Schemas['PolicyValue'];
+export type SleepValue = Schemas['SleepValue'];
+export type ResolvedPolicy = Schemas['ResolvedPolicy'];
+export type Override = Schemas['Override'];
+/** For whom an override is; the name is empty for everybody. */
+export type Whose = Pick<Schemas['OverrideEntry'], 'kind' | 'name'>;
 export type AuditEvent = Schemas['AuditEvent'];
 export type Settings = Schemas['Settings'];
 export type Announcement = Schemas['Announcement'];
@@ -79,6 +84,35 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     return (await ask(client.GET('/api/v1/sessions', { params: { query } }))).data;
   }
 
+  function getOverride({ kind, name }: Whose): Promise<Answer<Override>> {
+    switch (kind) {
+      case 'everybody':
+        return client.GET('/api/v1/overrides/everybody');
+      case 'group':
+        return client.GET('/api/v1/overrides/groups/{group}', { params: { path: { group: name } } });
+      case 'user':
+        return client.GET('/api/v1/overrides/users/{user}', { params: { path: { user: name } } });
+    }
+  }
+
+  function putOverride({ kind, name }: Whose, body: Override, version: string): Promise<Answer<Override>> {
+    const header = { 'If-Match': version };
+    switch (kind) {
+      case 'everybody':
+        return client.PUT('/api/v1/overrides/everybody', { params: { header }, body });
+      case 'group':
+        return client.PUT('/api/v1/overrides/groups/{group}', {
+          params: { header, path: { group: name } },
+          body,
+        });
+      case 'user':
+        return client.PUT('/api/v1/overrides/users/{user}', {
+          params: { header, path: { user: name } },
+          body,
+        });
+    }
+  }
+
   return {
     async apps(): Promise<App[]> {
       return (await ask(client.GET('/api/v1/apps'))).data.apps;
@@ -137,8 +171,31 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       return (await ask(client.GET('/api/v1/users/{user}/quota', { params: { path: { user } } }))).data
         .limits;
     },
-    async policy(app: string): Promise<PolicyValue[]> {
-      return (await ask(client.GET('/api/v1/policies/{app}', { params: { path: { app } } }))).data.values;
+    /** What sessions of an app may do: the caller's own ones, or those of `user`. */
+    async policy(app: string, user?: string): Promise<ResolvedPolicy> {
+      const params = { path: { app }, query: user === undefined ? {} : { user } };
+      return (await ask(client.GET('/api/v1/policies/{app}', { params }))).data;
+    },
+    /** For whom there are overrides. */
+    async overrides(): Promise<Whose[]> {
+      const found: Whose[] = [];
+      let after: string | undefined;
+      do {
+        const query = { limit: PAGE, ...(after === undefined ? {} : { after }) };
+        const { data } = await ask(client.GET('/api/v1/overrides', { params: { query } }));
+        found.push(...data.overrides.map(({ kind, name }) => ({ kind, name })));
+        after = data.next ?? undefined;
+      } while (after !== undefined);
+      return found;
+    },
+    /** An override, and the version that who changes it has to name. */
+    async override(whose: Whose): Promise<{ override: Override; version: string }> {
+      const { data, response } = await ask(getOverride(whose));
+      return { override: data, version: versionOf(response) };
+    },
+    /** Replace an override; return its new version. Fails with 412 if it is another than `version` by now. */
+    async setOverride(whose: Whose, override: Override, version: string): Promise<string> {
+      return versionOf((await ask(putOverride(whose, override, version))).response);
     },
     /** Change the user's settings as they are now on the server; two pages lose nothing of each other's. */
     async changeSettings(user: string, change: (now: Settings) => Settings): Promise<Settings> {
@@ -210,6 +267,10 @@ export function makeApi(page: Page, onSignedOut: () => void) {
 
 function pathOf(session: Session): { user: string; server: string } {
   return { user: session.user, server: session.name === '' ? '~' : session.name };
+}
+
+function versionOf(response: Response): string {
+  return response.headers.get('ETag') ?? '';
 }
 
 function detailOf(error: unknown): string | undefined {

@@ -39,7 +39,8 @@ export function Limits() {
       <ul className="policies">
         {apps.map(app => (
           <li key={app.name}>
-            <img src={app.icon} alt="" /> {app.title} <PolicyButton app={app} />
+            <img src={app.icon} alt="" /> {app.title}{' '}
+            <PolicyButton app={app} {...(user === null ? {} : { user })} />
           </li>
         ))}
       </ul>

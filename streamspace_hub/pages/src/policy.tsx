@@ -1,19 +1,20 @@
-/** What the sessions of an app may do, and who has set each value. */
+/** What the sessions of an app may do, after how long they sleep, and who has set each value. */
 
-import { useRef, useState } from 'react';
+import { useRef, useState, type ReactNode } from 'react';
 
-import type { App, PolicyValue } from './api';
-import { useAttempt, useShared } from './shared';
+import type { App, PolicyValue, ResolvedPolicy, SleepValue } from './api';
+import { shownSpan, useAttempt, useShared } from './shared';
 import type { Language, Strings } from './strings';
 
-export function PolicyButton({ app }: { app: App }) {
+/** `user`: whose sessions; one's own without. */
+export function PolicyButton({ app, user }: { app: App; user?: string }) {
   const { api, strings, language } = useShared();
   const attempt = useAttempt();
   const dialog = useRef<HTMLDialogElement>(null);
-  const [values, setValues] = useState<PolicyValue[]>([]);
+  const [found, setFound] = useState<ResolvedPolicy | null>(null);
   function show(): void {
     attempt(async () => {
-      setValues(await api.policy(app.name));
+      setFound(await api.policy(app.name, user));
       dialog.current?.showModal();
     });
   }
@@ -30,24 +31,9 @@ export function PolicyButton({ app }: { app: App }) {
       </button>
       <dialog ref={dialog} aria-label={strings.policyTitle(app.title)}>
         <h2>{strings.policyTitle(app.title)}</h2>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{strings.setting}</th>
-              <th scope="col">{strings.value}</th>
-              <th scope="col">{strings.from}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {values.map(one => (
-              <tr key={one.name}>
-                <th scope="row">{strings.policyName[one.name] ?? one.name}</th>
-                <td>{shownValue(one.value, strings, language)}</td>
-                <td data-source={one.source}>{strings.source(one)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Values of={found?.values ?? []} shown={one => shownValue(one.value, strings, language)} />
+        <h2>{strings.ladder}</h2>
+        <Values of={found?.sleep ?? []} shown={one => shownTime(one, strings, language)} />
         <div className="actions">
           <button type="button" onClick={() => dialog.current?.close()}>
             {strings.close}
@@ -55,6 +41,36 @@ export function PolicyButton({ app }: { app: App }) {
         </div>
       </dialog>
     </>
+  );
+}
+
+function Values<V extends PolicyValue | SleepValue>({
+  of,
+  shown,
+}: {
+  of: readonly V[];
+  shown: (one: V) => ReactNode;
+}) {
+  const { strings } = useShared();
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">{strings.setting}</th>
+          <th scope="col">{strings.value}</th>
+          <th scope="col">{strings.from}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {of.map(one => (
+          <tr key={one.name}>
+            <th scope="row">{strings.settingName[one.name] ?? one.name}</th>
+            <td>{shown(one)}</td>
+            <td data-source={one.source}>{strings.source(one)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
@@ -66,4 +82,17 @@ function shownValue(value: PolicyValue['value'], strings: Strings, language: Lan
     return value.length ? value.join(', ') : strings.none;
   }
   return typeof value === 'number' ? value.toLocaleString(language) : (strings.values[value] ?? value);
+}
+
+function shownTime({ value, longest }: SleepValue, strings: Strings, language: Language): ReactNode {
+  if (typeof value !== 'number') {
+    return shownValue(value, strings, language);
+  }
+  const time = (seconds: number) => (seconds === 0 ? strings.never : shownSpan(seconds, language));
+  return (
+    <>
+      {time(value)}
+      {longest !== null && longest !== value && <small> {strings.upTo(time(longest))}</small>}
+    </>
+  );
 }

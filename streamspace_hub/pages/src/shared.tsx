@@ -56,6 +56,19 @@ export function shownSize(bytes: number, language: Language): string {
   return format.format(bytes / (giga ? 1e9 : 1e6));
 }
 
+/** Seconds in the largest unit of which they are whole ones: 90 minutes, 2 hours. */
+export function shownSpan(seconds: number, language: Language): string {
+  const units = [
+    ['day', 86_400],
+    ['hour', 3600],
+    ['minute', 60],
+    ['second', 1],
+  ] as const;
+  const [unit, length] = units.find(([, one]) => seconds % one === 0) ?? units[3];
+  const format = new Intl.NumberFormat(localeOf(language), { style: 'unit', unit, unitDisplay: 'long' });
+  return format.format(seconds / length);
+}
+
 /** As they write it where the user is: English has clocks of twelve and of twenty-four hours. */
 function localeOf(language: Language): string {
   return navigator.languages.find(one => one.toLowerCase().startsWith(language)) ?? language;

@@ -1,6 +1,6 @@
 /** Every text that a user sees, in each language. What the service says (refusals, titles of apps) comes as it says it. */
 
-import type { App, PolicyValue, QuotaLimit, Session, State } from './api';
+import type { App, Override, PolicyValue, QuotaLimit, Session, State, Whose } from './api';
 
 type Category = App['categories'][number];
 type Source = Pick<PolicyValue, 'source' | 'group'>;
@@ -45,7 +45,10 @@ export interface Strings {
   favorite: (title: string) => string;
   policy: (title: string) => string;
   policyTitle: (title: string) => string;
-  policyName: Record<string, string>;
+  settingName: Record<string, string>;
+  ladder: string;
+  never: string;
+  upTo: (time: string) => string;
   value: string;
   setting: string;
   from: string;
@@ -95,6 +98,23 @@ export interface Strings {
   limitsOf: string;
   noLimits: string;
   quotaOfUser: (user: string) => string;
+  overrides: string;
+  overridesHint: string;
+  overrideFor: string;
+  overrideKind: Record<Whose['kind'], string>;
+  overrideName: string;
+  overrideOf: (whose: Whose) => string;
+  overridePart: Record<keyof Required<Override>, string>;
+  overrideConflict: string;
+  overrideSaved: string;
+  readAgain: string;
+  edit: string;
+  save: string;
+  clear: string;
+  notSet: string;
+  listHint: string;
+  hoursHint: string;
+  memoryHint: string;
   announcement: string;
   announcementHint: string;
   announce: string;
@@ -176,7 +196,7 @@ const en: Strings = {
   favorite: title => `Show ${title} first`,
   policy: title => `What ${title} may do`,
   policyTitle: title => `What sessions of ${title} may do`,
-  policyName: {
+  settingName: {
     clipboard: 'Clipboard',
     clipboard_limit: 'Largest clipboard text (bytes)',
     audio: 'Sound',
@@ -191,14 +211,39 @@ const en: Strings = {
     busy_processes: 'Programs that keep it awake',
     busy_limit: 'Work keeps it awake for, at most (seconds)',
     step_up: 'A second factor counts for (seconds; 0: none is asked for)',
+    sessions: 'Sessions at once',
+    cpu: 'Cores',
+    memory: 'Memory',
+    gpus: 'GPUs at once',
+    session_hours: 'Hours in days',
+    gpu_hours: 'GPU hours in days',
+    freeze_after: 'Frozen after',
+    hibernate_after: 'Put to sleep with memory after',
+    stop_after: 'Stopped after',
+    delete_after: 'Taken off the list after',
+    max_duration: 'Lasts at most',
+    quiet_hours: 'Quiet hours',
+    quiet_after: 'Quiet hours apply after',
+    quiet_step: 'In quiet hours',
   },
+  ladder: 'When nobody uses them',
+  never: 'never',
+  upTo: time => `(up to: ${time})`,
   value: 'Value',
   setting: 'Setting',
   from: 'Set by',
   yes: 'yes',
   no: 'no',
   none: 'none',
-  values: { both: 'both ways', in: 'into the session', out: 'out of the session', none: 'none' },
+  values: {
+    both: 'both ways',
+    in: 'into the session',
+    out: 'out of the session',
+    none: 'none',
+    freeze: 'freeze',
+    hibernate: 'put to sleep with memory',
+    stop: 'stop',
+  },
   source: ({ source, group }) =>
     ({
       'built-in': 'built-in',
@@ -226,11 +271,14 @@ const en: Strings = {
     })[kind],
   freeAt: time => `Some are free again on ${time}.`,
   quotaOf: ({ source, group, together }) =>
-    source === 'group'
-      ? `limit of group ${group}${together ? ', for all its members together' : ''}`
-      : source === 'user'
-        ? 'your own limit'
-        : 'limit of this hub',
+    ({
+      hub: 'limit of this hub',
+      group: `limit of group ${group}${together ? ', for all its members together' : ''}`,
+      user: 'your own limit',
+      admin: 'set by an administrator',
+      'admin for group': `set by an administrator, for group ${group}`,
+      'admin for user': 'set by an administrator, for the user',
+    })[source],
   quotaUsed: (used, limit) => `${used} of ${limit}`,
   state: {
     starting: 'Starting',
@@ -289,6 +337,27 @@ const en: Strings = {
   limitsOf: 'Limits of user …',
   noLimits: 'There are no limits.',
   quotaOfUser: user => `Limits of ${user}`,
+  overrides: 'Overrides',
+  overridesHint: 'What is set here wins over hub, app, group and user, and holds from the next start.',
+  overrideFor: 'Override for',
+  overrideKind: { everybody: 'Everybody', group: 'Group', user: 'User' },
+  overrideName: 'Name of the group or user',
+  overrideOf: ({ kind, name }) => (kind === 'everybody' ? 'Everybody' : `${kind} ${name}`),
+  overridePart: {
+    policy: 'What sessions may do',
+    quota: 'What a user may take',
+    sleep: 'When nobody uses them (seconds; 0: never)',
+  },
+  overrideConflict: 'Somebody else has changed this since you read it. Nothing of yours was saved.',
+  overrideSaved: 'Saved. It holds from the next start.',
+  readAgain: 'Read it again',
+  edit: 'Edit',
+  save: 'Save',
+  clear: 'Clear',
+  notSet: 'not set',
+  listHint: 'one, another',
+  hoursHint: 'hours / days, e.g. 20 / 7',
+  memoryHint: 'e.g. 8G',
   announcement: 'Announcement',
   announcementHint: 'Everybody sees this on top of the page; empty: nothing',
   announce: 'Announce',
@@ -372,7 +441,7 @@ const de: Strings = {
   favorite: title => `${title} zuerst zeigen`,
   policy: title => `Was ${title} darf`,
   policyTitle: title => `Was Sitzungen von ${title} dürfen`,
-  policyName: {
+  settingName: {
     clipboard: 'Zwischenablage',
     clipboard_limit: 'Größter Text der Zwischenablage (Bytes)',
     audio: 'Ton',
@@ -387,14 +456,39 @@ const de: Strings = {
     busy_processes: 'Programme, die sie wach halten',
     busy_limit: 'Arbeit hält sie wach, höchstens (Sekunden)',
     step_up: 'Ein zweiter Faktor gilt für (Sekunden; 0: keiner wird verlangt)',
+    sessions: 'Sitzungen zugleich',
+    cpu: 'Kerne',
+    memory: 'Speicher',
+    gpus: 'GPUs zugleich',
+    session_hours: 'Stunden in Tagen',
+    gpu_hours: 'GPU-Stunden in Tagen',
+    freeze_after: 'Eingefroren nach',
+    hibernate_after: 'Schläft mit Speicher nach',
+    stop_after: 'Beendet nach',
+    delete_after: 'Aus der Liste nach',
+    max_duration: 'Dauert höchstens',
+    quiet_hours: 'Ruhezeiten',
+    quiet_after: 'Ruhezeiten gelten nach',
+    quiet_step: 'In Ruhezeiten',
   },
+  ladder: 'Wenn niemand sie benutzt',
+  never: 'nie',
+  upTo: time => `(bis zu: ${time})`,
   value: 'Wert',
   setting: 'Einstellung',
   from: 'Gesetzt von',
   yes: 'ja',
   no: 'nein',
   none: 'keine',
-  values: { both: 'in beide Richtungen', in: 'in die Sitzung', out: 'aus der Sitzung', none: 'keine' },
+  values: {
+    both: 'in beide Richtungen',
+    in: 'in die Sitzung',
+    out: 'aus der Sitzung',
+    none: 'keine',
+    freeze: 'einfrieren',
+    hibernate: 'mit Speicher schlafen lassen',
+    stop: 'beenden',
+  },
   source: ({ source, group }) =>
     ({
       'built-in': 'Voreinstellung',
@@ -422,11 +516,14 @@ const de: Strings = {
     })[kind],
   freeAt: time => `Wieder etwas frei: ${time}.`,
   quotaOf: ({ source, group, together }) =>
-    source === 'group'
-      ? `Grenze der Gruppe ${group}${together ? ', für alle Mitglieder zusammen' : ''}`
-      : source === 'user'
-        ? 'deine eigene Grenze'
-        : 'Grenze dieses Hubs',
+    ({
+      hub: 'Grenze dieses Hubs',
+      group: `Grenze der Gruppe ${group}${together ? ', für alle Mitglieder zusammen' : ''}`,
+      user: 'deine eigene Grenze',
+      admin: 'von der Verwaltung gesetzt',
+      'admin for group': `von der Verwaltung gesetzt, für Gruppe ${group}`,
+      'admin for user': 'von der Verwaltung gesetzt, für den Benutzer',
+    })[source],
   quotaUsed: (used, limit) => `${used} von ${limit}`,
   state: {
     starting: 'Startet',
@@ -485,6 +582,29 @@ const de: Strings = {
   limitsOf: 'Grenzen von Benutzer …',
   noLimits: 'Es gibt keine Grenzen.',
   quotaOfUser: user => `Grenzen von ${user}`,
+  overrides: 'Ausnahmen',
+  overridesHint: 'Was hier gesetzt ist, gilt vor Hub, Programm, Gruppe und Benutzer, vom nächsten Start an.',
+  overrideFor: 'Ausnahme für',
+  overrideKind: { everybody: 'Alle', group: 'Gruppe', user: 'Benutzer' },
+  overrideName: 'Name der Gruppe oder des Benutzers',
+  overrideOf: ({ kind, name }) =>
+    ({ everybody: 'Alle', group: `Gruppe ${name}`, user: `Benutzer ${name}` })[kind],
+  overridePart: {
+    policy: 'Was Sitzungen dürfen',
+    quota: 'Was ein Benutzer belegen darf',
+    sleep: 'Wenn niemand sie benutzt (Sekunden; 0: nie)',
+  },
+  overrideConflict:
+    'Jemand anders hat das geändert, seit du es gelesen hast. Von dir wurde nichts gespeichert.',
+  overrideSaved: 'Gespeichert. Es gilt vom nächsten Start an.',
+  readAgain: 'Neu lesen',
+  edit: 'Bearbeiten',
+  save: 'Speichern',
+  clear: 'Leeren',
+  notSet: 'nicht gesetzt',
+  listHint: 'eins, noch eins',
+  hoursHint: 'Stunden / Tage, z. B. 20 / 7',
+  memoryHint: 'z. B. 8G',
   announcement: 'Ankündigung',
   announcementHint: 'Alle sehen dies oben auf der Seite; leer: nichts',
   announce: 'Ankündigen',
