@@ -12,6 +12,8 @@ const PAGE: Page = {
   traces: false,
   hubHome: '/hub/home',
   signOut: '/hub/logout',
+  home: '/services/streamspace/',
+  view: '',
 };
 
 afterEach(() => vi.unstubAllGlobals());
