@@ -50,11 +50,15 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans += [_seen(process, span) for span in scope.spans]
 
+    def of(self, trace: str) -> dict[str, Seen]:
+        """Return the spans of a trace by name."""
+        return {span.name: span for span in self.spans if span.trace == trace}
+
     async def until(self, trace: str, *names: str) -> dict[str, Seen]:
         """Wait for spans of a trace; return all of it by name."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            found = {span.name: span for span in self.spans if span.trace == trace}
+            found = self.of(trace)
             if set(names) <= set(found):
                 return found
             assert time.monotonic() < deadline, f"{set(names) - set(found)} did not arrive: {self.spans}"

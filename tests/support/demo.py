@@ -90,15 +90,16 @@ class Demo:
 
 
 @contextmanager
-def running_demo(*, makes_password: bool = False, user: str | None = None) -> Iterator[Demo]:
+def running_demo(*, makes_password: bool = False, user: str | None = None, **environment: str) -> Iterator[Demo]:
     """Start the demo, give it, end it as Ctrl-C does.
 
     `makes_password`: let it make its password and print it. `user`: the account that it runs under, ours if None.
+    `environment`: further variables.
     """
     folder = Path(tempfile.mkdtemp(prefix="ss-demo-", dir="/var/tmp"))
     folder.chmod(0o755)
     port, password = free_port(), secrets.token_urlsafe(12)
-    variables = {**os.environ, "STREAMSPACE_PORT": str(port), "STREAMSPACE_DEMO_DIR": str(folder)}
+    variables = {**os.environ, "STREAMSPACE_PORT": str(port), "STREAMSPACE_DEMO_DIR": str(folder), **environment}
     variables.pop("STREAMSPACE_DEMO_PASSWORD", None)
     if not makes_password:
         variables["STREAMSPACE_DEMO_PASSWORD"] = password
