@@ -175,6 +175,7 @@ def _check_policy(c: Any) -> None:
 
     from streamspace_hub.model import PolicyDefaults
     from streamspace_hub.model.explain import explain
+    from streamspace_hub.model.networks import TrustedProxies
     from streamspace_hub.model.policy import Policies
     from streamspace_hub.model.quota import Quotas
     from streamspace_hub.model.sleep import SleepRules
@@ -187,6 +188,12 @@ def _check_policy(c: Any) -> None:
         "capacity": Capacity,
         "sleep": SleepRules,
     }
+    proxies = {"trusted_proxies": configured(c.StreamSpace, "trusted_proxies", [])}
+    try:
+        TrustedProxies.model_validate(proxies)
+    except ValidationError as error:
+        complaint = explain(error, TrustedProxies)[0]
+        raise InstallError(f"StreamSpace.{complaint.field}: {complaint.message}") from None
     for name, model in models.items():
         try:
             model.model_validate(configured(c.StreamSpace, name, {}))

@@ -105,6 +105,7 @@ def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         "STREAMSPACE_DATABASE_URL": str(options.get("database_url", "")),
         "STREAMSPACE_PROXY_URL": str(options.get("proxy_url", _proxy_url(c))),
         "STREAMSPACE_RATE_LIMIT": str(options.get("rate_limit", "")),
+        "STREAMSPACE_TRUSTED_PROXIES": ",".join(configured(c.StreamSpace, "trusted_proxies", [])),
         "STREAMSPACE_CATALOG_DIRS": ":".join(configured(c.StreamSpace, "catalog_dirs", [])),
     }
     return {

@@ -13,6 +13,7 @@ from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.networks import TrustedProxies
 from streamspace_hub.model.policy import Policies
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.sleep import SleepRules
@@ -169,6 +170,21 @@ class StreamSpace(LoggingConfigurable):
         """,
     )
 
+    trusted_proxies = List(
+        Unicode(),
+        config=True,
+        help="""
+        Networks of the proxies in front of this hub, with the hub's own: what they say of where a request comes from.
+
+        The networks of policies (`allow_networks`, `deny_networks`) are enforced by that, and the audit log tells it.
+        Unset, only the hub's own proxy is believed, which sees those that connect to it::
+
+            c.StreamSpace.trusted_proxies = ["127.0.0.0/8", "10.4.0.0/16"]
+
+        `streamspace_hub.install(c)` reads it: set it before that call.
+        """,
+    )
+
     traces_endpoint = Unicode(
         config=True,
         help="""
@@ -202,6 +218,16 @@ class StreamSpace(LoggingConfigurable):
                 "'http://collector:4318'"
             )
         return url
+
+    @validate("trusted_proxies")
+    def _networks(self, proposal: Mapping[str, Any]) -> list[str]:
+        networks: list[str] = proposal["value"]
+        try:
+            TrustedProxies.model_validate({"trusted_proxies": networks})
+        except ValidationError as error:
+            complaint = explain(error, TrustedProxies)[0]
+            raise TraitError(f"StreamSpace.{complaint.field}: {complaint.message}") from None
+        return networks
 
     @validate("catalog_dirs")
     def _absolute_folders(self, proposal: Mapping[str, Any]) -> list[str]:

@@ -280,6 +280,8 @@ class StreamSpaceMixin(_Spawner):
                 variables["STREAMSPACE_LOG_FORMAT"] = "json"
             if self._span.traceparent:
                 variables[tracing.CARRIER] = self._span.traceparent
+            if self.streamspace.trusted_proxies:
+                variables["STREAMSPACE_TRUSTED_PROXIES"] = ",".join(self.streamspace.trusted_proxies)
             return variables | self.plan.environment(marker=marker, home=home) | self._sleep_environment(home)
         variables.setdefault("STREAMSPACE_LAUNCH", "hub")
         if self.streamspace.catalog_dirs:

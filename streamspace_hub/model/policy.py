@@ -10,12 +10,15 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from streamspace_hub.model.layers import Join, Source, Sourced, Who, laid, of_groups, of_user, said
+from streamspace_hub.model.networks import Networks
 from streamspace_hub.model.step_up import NOT_ASKED, StepUpAge
 
 # TASK_COMM_LEN of Linux is 16 with its end: proc_pid_comm(5).
 PROCESS_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
 ProcessName = Annotated[str, StringConstraints(pattern=PROCESS_PATTERN, min_length=1, max_length=15)]
 STEP_UP = "Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for."
+ALLOW_NETWORKS = "Networks from which a session may be opened, e.g. `192.0.2.0/24` or `2001:db8::/32`; none: from all."
+DENY_NETWORKS = "Networks from which it may not, also inside of `allow_networks`."
 
 
 class ClipboardDirection(StrEnum):
@@ -66,6 +69,8 @@ class Policy(BaseModel):
         description="Seconds after the last input for which a busy session counts as active.",
     )
     step_up: StepUpAge = Field(default=NOT_ASKED, description=STEP_UP)
+    allow_networks: Networks = Field(default=(), description=ALLOW_NETWORKS)
+    deny_networks: Networks = Field(default=(), description=DENY_NETWORKS)
 
 
 class PolicyDefaults(BaseModel):
@@ -100,6 +105,8 @@ class PolicyDefaults(BaseModel):
         description="Seconds after the last input for which a busy session counts as active.",
     )
     step_up: StepUpAge | None = Field(default=None, description=STEP_UP)
+    allow_networks: Networks | None = Field(default=None, description=ALLOW_NETWORKS)
+    deny_networks: Networks | None = Field(default=None, description=DENY_NETWORKS)
 
 
 class Policies(BaseModel):
@@ -127,6 +134,10 @@ def _all_of(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({*one, *other}))[:100]
 
 
+def _any_of(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return _all_of(one, other) if one and other else ()  # none is everywhere
+
+
 JOINS: Final[Mapping[str, Join]] = {
     "clipboard": _ways,
     "clipboard_limit": max,
@@ -142,6 +153,8 @@ JOINS: Final[Mapping[str, Join]] = {
     "busy_processes": _all_of,
     "busy_limit": max,
     "step_up": _sooner,
+    "allow_networks": _any_of,
+    "deny_networks": _all_of,
 }
 """What a user gets of several groups: what any of them allows, and the safest of what they ask for. Each setting has a
 rule here."""

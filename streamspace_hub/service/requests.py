@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
 from streamspace_hub.model.api import FieldProblem, Outcome
+from streamspace_hub.model.networks import origin, refusal_of
 from streamspace_hub.service.audit import Attempt
 from streamspace_hub.service.authentication import Purpose, UnknownToken
 from streamspace_hub.service.context import Context
@@ -36,11 +37,16 @@ InContext = Annotated[Context, Depends(context_of)]
 
 
 def origin_of(request: Request) -> str:
-    """Return the address that a request comes from: what the proxy in front of us has seen, or the peer's."""
-    # Only the last address was written by our own proxy; the others are what the caller claims.
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    """Return the address that a request comes from: what the proxies in front of us have seen, or the peer's."""
     peer = request.client.host if request.client else "unknown"
-    return (forwarded or peer)[:64]
+    trusted = context_of(request).settings.trusted_proxies
+    return origin(peer, ",".join(request.headers.getlist("x-forwarded-for")), trusted)[:64]
+
+
+def network_refusal(request: Request, context: Context) -> str | None:
+    """Return why a request may not come from where it comes from: the hub's own policy holds for the service, too."""
+    policy = context.settings.default_policy
+    return refusal_of(origin_of(request), policy.allow_networks or (), policy.deny_networks or ())
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ async def _sent(request: Request, context: Context, purpose: Purpose) -> Asked:
         raise
     known = Asked(request, context, caller)
     service = context.settings.service_name
-    if not caller.may_enter(service):
-        reason = f"This token does not hold access:services!service={service}."
+    lacking = None if caller.may_enter(service) else f"This token does not hold access:services!service={service}."
+    if reason := lacking or network_refusal(request, context):
         raise await known.denied("authenticate", None, reason)
     return known
 

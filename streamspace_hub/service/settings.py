@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from streamspace_hub.model import PolicyDefaults
 from streamspace_hub.model.app import SYSLOG_PATTERN
 from streamspace_hub.model.explain import explain
+from streamspace_hub.model.networks import Networks
 from streamspace_hub.model.policy import Policies
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
@@ -46,6 +47,7 @@ VARIABLES = {
     "sleep": "STREAMSPACE_SLEEP",
     "syslog": "STREAMSPACE_SYSLOG",
     "events": "STREAMSPACE_EVENTS",
+    "trusted_proxies": "STREAMSPACE_TRUSTED_PROXIES",
 }
 """Where each setting comes from; docs/reference/service.md."""
 
@@ -86,6 +88,7 @@ class ServiceSettings(BaseModel):
         default="", pattern=r"^(/.*)?$", description="File that configures who hears of audit events, absolute."
     )
     traces_endpoint: str = Field(default="", description="Where traces go, whole; OpenTelemetry's variables say it.")
+    trusted_proxies: Networks = Field(default=(), description="Proxies that are believed where a request comes from.")
     rate_limit: int = Field(default=600, ge=1, le=1_000_000, description="Requests a minute for each token.")
 
     @field_validator("database_url")
@@ -126,6 +129,8 @@ class ServiceSettings(BaseModel):
         given["traces_endpoint"] = endpoint(environ)
         if "catalog_dirs" in given:
             given["catalog_dirs"] = [folder for folder in str(given["catalog_dirs"]).split(":") if folder]
+        if "trusted_proxies" in given:
+            given["trusted_proxies"] = [one.strip() for one in str(given["trusted_proxies"]).split(",")]
         if "api_token" not in given or "api_url" not in given:
             raise SettingsError(
                 "JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN are missing: the hub sets them for a service that it "

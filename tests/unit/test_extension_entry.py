@@ -1,4 +1,4 @@
-"""Whom a session asks for a second factor, and what it does when it cannot know."""
+"""From where a session lets people in, whom it asks for a second factor, and what it does when it cannot know."""
 
 from __future__ import annotations
 
@@ -33,9 +33,17 @@ class Hub:
         return answer
 
 
-def by(token: str | None) -> AuthorisedHandler:
+def by(token: str | None, peer: str = "127.0.0.1", **headers: str) -> AuthorisedHandler:
     auth = SimpleNamespace(get_token=lambda handler: token)
-    return cast(AuthorisedHandler, SimpleNamespace(identity_provider=SimpleNamespace(hub_auth=auth)))
+    stream = SimpleNamespace(socket=SimpleNamespace(getpeername=lambda: (peer, 1)))
+    request = SimpleNamespace(
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        connection=SimpleNamespace(stream=stream),
+        remote_ip="192.0.2.1",
+    )
+    provider = SimpleNamespace(hub_auth=auth)
+    user = SimpleNamespace(username="ann")
+    return cast(AuthorisedHandler, SimpleNamespace(identity_provider=provider, request=request, current_user=user))
 
 
 def check(hub: Hub, token: str | None = "t", age: int = 60, times: int = 1) -> None:
@@ -86,3 +94,32 @@ def test_one_token_says_nothing_of_another() -> None:
 def test_a_hub_that_is_away_locks_nobody_out_who_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamspace_proxy.extension.entry.REMEMBER", 0.0)
     check(Hub({"at": time.time()}, HubError(502, "away")), times=2)
+
+
+@pytest.mark.parametrize(
+    ("headers", "trusted", "may"),
+    [
+        ({"X_Forwarded_For": "192.0.2.1"}, (), True),
+        ({"X_Forwarded_For": "192.0.2.1, 203.0.113.1"}, (), False),
+        ({"X_Forwarded_For": "203.0.113.1, 192.0.2.1"}, (), True),
+        ({"X_Forwarded_For": "192.0.2.1, 127.0.0.2"}, (), False),
+        ({"X_Forwarded_For": "192.0.2.1, 127.0.0.2"}, ("127.0.0.0/8",), True),
+        ({"X_Real_IP": "192.0.2.1"}, (), False),
+        ({}, (), False),
+    ],
+)
+def test_only_what_the_proxies_have_seen_counts(headers: dict[str, str], trusted: tuple[str, ...], may: bool) -> None:
+    entry = PolicyEntry(Policy(allow_networks=("192.0.2.0/24",)), Hub(), PAGE, trusted)
+    if may:
+        asyncio.run(entry.check(by("t", **headers)))
+        return
+    with pytest.raises(Refusal, match="network") as refused:
+        asyncio.run(entry.check(by("t", **headers)))
+    assert refused.value.status_code == 403
+
+
+def test_who_may_not_come_from_there_is_not_sent_to_show_a_second_factor() -> None:
+    entry = PolicyEntry(Policy(step_up=60, deny_networks=("127.0.0.0/8",)), Hub(), PAGE)
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(entry.check(by("t")))
+    assert not isinstance(refused.value, StepUpNeeded)

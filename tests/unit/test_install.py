@@ -380,3 +380,13 @@ def test_second_factors_that_nobody_could_show_are_refused() -> None:
     with pytest.raises(InstallError, match="step_up: second factors are shown to the service"):
         install(Config(), default_policy={"step_up": 3600})
     install(Config(), default_policy={"step_up": 3600}, service=True)
+
+
+def test_what_is_no_network_of_proxies_is_refused() -> None:
+    c = Config()
+    c.StreamSpace.trusted_proxies = ["10.0.0.0/8", "ingress"]
+    with pytest.raises(InstallError, match=r"StreamSpace.trusted_proxies\[1\]: `ingress` is not a network"):
+        install(c)
+    c.StreamSpace.trusted_proxies = ["10.0.0.0/8", "::1"]
+    install(c, service=True)
+    assert c.JupyterHub.services[0]["environment"]["STREAMSPACE_TRUSTED_PROXIES"] == "10.0.0.0/8,::1"

@@ -212,8 +212,9 @@ def _refusal(error: LaunchError) -> Refusal:
 
 def _cannot_run(template: AppTemplate) -> str | None:
     """Return why this machine cannot run the app; None if it can."""
-    if template.policy.step_up:
-        return f"{template.title} asks for a second factor (`step_up`), which it can on a hub with the service alone."
+    policy = template.policy
+    if asking := [name for name in ("step_up", "allow_networks", "deny_networks") if getattr(policy, name)]:
+        return f"{template.title} asks more of its visitors (`{asking[0]}`), which it can as a session of a hub alone."
     return gpu_refusal(template) if is_installed(template) else install_hint(template)
 
 

@@ -1,4 +1,4 @@
-"""What a session asks of its visitors besides a role: a second factor, where its policy has `step_up`.
+"""What a session asks of its visitors besides a role: an address that its policy allows, and a second factor.
 
 The service sees the factor, the hub keeps in mind by which sign-in and when; here it is looked up, with the visitor's
 own token, before anything of the session is shown. Whoever cannot be looked up does not come in.
@@ -10,9 +10,11 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from streamspace_hub.model import Policy
+from streamspace_hub.model.networks import origin, refusal_of
 from streamspace_hub.model.step_up import is_fresh
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal, StepUpNeeded
 from streamspace_proxy.extension.hub_api import HubError
@@ -24,6 +26,15 @@ KNOWN_LIMIT = 1000
 NOT_FOUND = 404
 
 log = logging.getLogger("streamspace.entry")
+
+
+def _peer(handler: AuthorisedHandler) -> str:
+    """Return the other end of the connection. Not `remote_ip`: tornado believes `X-Real-IP`, which anybody may send."""
+    try:
+        stream: Any = handler.request.connection.stream  # type: ignore[union-attr]
+        return str(stream.socket.getpeername()[0])
+    except (AttributeError, OSError):
+        return ""
 
 
 class Asks(Protocol):
@@ -40,9 +51,12 @@ class PolicyEntry:
         policy: the session's.
         hub: who is asked about visitors.
         page: where a second factor is shown.
+        trusted: networks of proxies that are believed where a request comes from.
     """
 
-    def __init__(self, policy: Policy, hub: Asks, page: str) -> None:
+    def __init__(self, policy: Policy, hub: Asks, page: str, trusted: Sequence[str] = ()) -> None:
+        self._allowed, self._denied = policy.allow_networks, policy.deny_networks
+        self._trusted = trusted
         self._age = policy.step_up
         self._hub = hub
         self._page = page
@@ -50,9 +64,17 @@ class PolicyEntry:
         """By token (hashed): until when an answer is kept, and the answer."""
 
     async def check(self, handler: AuthorisedHandler) -> None:
-        """Refuse whoever has not shown a second factor lately; raises `StepUpNeeded`."""
-        if not self._age:
-            return
+        """Refuse whoever comes from elsewhere, or has not shown a second factor lately (`StepUpNeeded`)."""
+        if self._allowed or self._denied:
+            forwarded = handler.request.headers.get("X-Forwarded-For", "")
+            found = origin(_peer(handler), forwarded, self._trusted)
+            if reason := refusal_of(found, self._allowed, self._denied):
+                log.warning("%s may not come from %s", handler.current_user.username, found[:64])
+                raise Refusal(403, reason)
+        if self._age:
+            await self._check_second_factor(handler)
+
+    async def _check_second_factor(self, handler: AuthorisedHandler) -> None:
         provider: Any = handler.identity_provider  # a hub session's
         token = provider.hub_auth.get_token(handler)
         if not token or not is_fresh(await self._proven(str(token)), self._age, time.time()):

@@ -182,7 +182,8 @@ class SessionServer:
         hub, now = HubApi.from_environment(), datetime.now(UTC)
         life = Life(now, now)
         policy = Policy.model_validate_json(os.environ["STREAMSPACE_POLICY"])
-        entry = PolicyEntry(policy, hub, place.second_factor)
+        proxies = [one for one in os.environ.get("STREAMSPACE_TRUSTED_PROXIES", "").split(",") if one]
+        entry = PolicyEntry(policy, hub, place.second_factor, proxies)
         return cls(place, session, hub, life, make_application(place, session, hub, life, entry))
 
     async def run(self) -> None:

@@ -1162,6 +1162,16 @@ export interface components {
              * @description Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for.
              */
             step_up?: 0 | number | null;
+            /**
+             * Allow Networks
+             * @description Networks from which a session may be opened, e.g. `192.0.2.0/24` or `2001:db8::/32`; none: from all.
+             */
+            allow_networks?: string[] | null;
+            /**
+             * Deny Networks
+             * @description Networks from which it may not, also inside of `allow_networks`.
+             */
+            deny_networks?: string[] | null;
         };
         /**
          * PolicyValue

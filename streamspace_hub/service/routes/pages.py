@@ -18,7 +18,7 @@ from streamspace_hub.service.context import Context
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.identity import Caller
 from streamspace_hub.service.problems import ProblemError
-from streamspace_hub.service.requests import Asking, InContext, origin_of
+from streamspace_hub.service.requests import Asking, InContext, network_refusal, origin_of
 from streamspace_hub.service.signin import (
     COOKIE,
     FLOW_SECONDS,
@@ -96,10 +96,11 @@ async def _page(request: Request, context: InContext, path: str, more: Mapping[s
         return _to_the_hub(request, context, path)
     except ProblemError as problem:
         return _plain(context, problem.title, problem.detail, problem.status)
-    if not caller.may_enter(context.settings.service_name):
-        reason = f"This account does not hold access:services!service={context.settings.service_name}."
-        await Asking(request, context, caller).note("authenticate", None, Outcome.DENIED, reason)
-        return _plain(context, "Not permitted", reason, 403)
+    service = context.settings.service_name
+    refused = None if caller.may_enter(service) else f"This account does not hold access:services!service={service}."
+    if refused := refused or network_refusal(request, context):
+        await Asking(request, context, caller).note("authenticate", None, Outcome.DENIED, refused)
+        return _plain(context, "Not permitted", refused, 403)
     versions = {kind: _version(f"pages.{kind}") for kind in ("css", "js")}
     if versions["js"] is None:
         return _plain(context, "Not built", "The pages are not built: run `make build`.", 503)
