@@ -37,14 +37,17 @@ class StepUpHandler(_Proofs):
     """When the token of this request had a second factor; and where the service says so."""
 
     async def get(self) -> None:
-        """Tell when whoever owns this token has shown a second factor by it: `{"at": seconds since 1970 or null}`."""
-        token = self.get_token()
-        if self.current_user is None or token is None:
-            raise web.HTTPError(403, "This needs a token of the hub.")
+        """Tell whose this token is, and when they have shown a second factor by it.
+
+        `{"user": name, "at": seconds since 1970 or null}`
+        """
+        token, caller = self.get_token(), self.current_user
+        if caller is None or token is None or token.user is None:
+            raise web.HTTPError(403, "This needs the token of a user of the hub.")
         credential = credential_of({"session_id": token.session_id, "token_id": token.api_id})
-        at = self.proofs.get(self.current_user.name, {}).get(credential or "") if token.user else None
+        at = self.proofs.get(caller.name, {}).get(credential or "")
         self.set_header("Cache-Control", "no-store")
-        self.finish({"at": at})  # type: ignore[no-untyped-call]
+        self.finish({"user": caller.name, "at": at})  # type: ignore[no-untyped-call]
 
     async def put(self) -> None:
         """Take the service's word."""

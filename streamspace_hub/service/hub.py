@@ -186,7 +186,7 @@ class Hub:
         await self._ask("PUT", "streamspace/step-up", body=proven.model_dump(mode="json"))
 
     async def proven(self, token: str) -> float | None:
-        """Return when the owner of `token` has shown a second factor by it; seconds since 1970."""
+        """Return when the user who owns `token` has shown a second factor by it; seconds since 1970."""
         found = (await self._ask("GET", "streamspace/step-up", token=token))["at"]
         return None if found is None else float(found)
 

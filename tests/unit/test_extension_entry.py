@@ -33,15 +33,21 @@ class Hub:
         return answer
 
 
-def by(token: str | None, peer: str = "127.0.0.1", **headers: str) -> AuthorisedHandler:
+def shown(at: object) -> dict[str, object]:
+    return {"user": "ann", "at": at}
+
+
+def by(token: str | None, path: str = "/ws", peer: str = "127.0.0.1", **headers: str) -> AuthorisedHandler:
     auth = SimpleNamespace(get_token=lambda handler: token)
     stream = SimpleNamespace(socket=SimpleNamespace(getpeername=lambda: (peer, 1)))
     request = SimpleNamespace(
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         connection=SimpleNamespace(stream=stream),
         remote_ip="192.0.2.1",
+        method="GET",
+        path=f"/user/ann/one/streamspace{path}",
     )
-    provider = SimpleNamespace(hub_auth=auth)
+    provider = SimpleNamespace(hub_auth=auth, token="own")
     user = SimpleNamespace(username="ann")
     return cast(AuthorisedHandler, SimpleNamespace(identity_provider=provider, request=request, current_user=user))
 
@@ -57,12 +63,15 @@ def test_where_none_is_asked_for_the_hub_is_not_asked() -> None:
 
 
 def test_one_that_was_shown_just_now_opens_and_is_remembered() -> None:
-    hub = Hub({"at": time.time()})
+    hub = Hub(shown(time.time()))
     check(hub, times=3)
     assert hub.asked == ["t"]
 
 
-@pytest.mark.parametrize("answer", [{"at": None}, {"at": 1.0}, {"at": "now"}, {}, None, []])
+NOT_PROVEN = [shown(None), shown(1.0), shown("now"), {"at": 9e9}, {"user": "bob", "at": 9e9}, {}, None, []]
+
+
+@pytest.mark.parametrize("answer", NOT_PROVEN)
 def test_everything_else_does_not(answer: object) -> None:
     with pytest.raises(StepUpNeeded) as refused:
         check(Hub(answer))
@@ -75,7 +84,7 @@ def test_without_a_token_nobody_comes_in(token: str | None) -> None:
         check(Hub(), token)
 
 
-@pytest.mark.parametrize(("status", "answered"), [(404, 403), (403, 503), (502, 503), (500, 503)])
+@pytest.mark.parametrize(("status", "answered"), [(404, 403), (403, 403), (502, 503), (500, 503)])
 def test_when_it_cannot_be_known_nobody_comes_in(status: int, answered: int) -> None:
     with pytest.raises(Refusal) as refused:
         check(Hub(HubError(status, "no")))
@@ -83,7 +92,7 @@ def test_when_it_cannot_be_known_nobody_comes_in(status: int, answered: int) -> 
 
 
 def test_one_token_says_nothing_of_another() -> None:
-    hub = Hub({"at": time.time()}, {"at": None})
+    hub = Hub(shown(time.time()), shown(None))
     entry = PolicyEntry(Policy(step_up=60), hub, PAGE)
     asyncio.run(entry.check(by("one")))
     with pytest.raises(StepUpNeeded):
@@ -93,7 +102,9 @@ def test_one_token_says_nothing_of_another() -> None:
 
 def test_a_hub_that_is_away_locks_nobody_out_who_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamspace_proxy.extension.entry.REMEMBER", 0.0)
-    check(Hub({"at": time.time()}, HubError(502, "away")), times=2)
+    check(Hub(shown(time.time()), HubError(502, "away")), times=2)
+    with pytest.raises(StepUpNeeded):
+        check(Hub(shown(time.time()), HubError(403, "revoked")), times=2)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +134,11 @@ def test_who_may_not_come_from_there_is_not_sent_to_show_a_second_factor() -> No
     with pytest.raises(Refusal) as refused:
         asyncio.run(entry.check(by("t")))
     assert not isinstance(refused.value, StepUpNeeded)
+
+
+def test_the_hub_learns_how_a_session_woke_and_no_more() -> None:
+    entry = PolicyEntry(Policy(step_up=60, allow_networks=("192.0.2.1",)), Hub(), PAGE)
+    asyncio.run(entry.check(by("own", "/api/v1/status")))
+    for token, path in (("own", "/ws"), ("own", "/api/v1/thumbnail"), ("other", "/api/v1/status"), (None, "/ws")):
+        with pytest.raises(Refusal):
+            asyncio.run(entry.check(by(token, path)))

@@ -7,6 +7,7 @@ own token, before anything of the session is shown. Whoever cannot be looked up 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import time
 from collections import OrderedDict
@@ -24,8 +25,16 @@ REMEMBER = 5.0
 """Seconds for which the hub's answer is kept: so long does a second factor count that was taken away."""
 KNOWN_LIMIT = 1000
 NOT_FOUND = 404
+REFUSED = (401, 403)
 
 log = logging.getLogger("streamspace.entry")
+
+
+def _asks_how_it_is(handler: AuthorisedHandler, token: str, own: str) -> bool:
+    """Return whether the spawner asks, with the session's own token, how it woke: that shows nothing of its screen."""
+    request = handler.request
+    is_status = request.method == "GET" and request.path.endswith("/streamspace/api/v1/status")
+    return is_status and hmac.compare_digest(token.encode(), own.encode())
 
 
 def _peer(handler: AuthorisedHandler) -> str:
@@ -65,28 +74,29 @@ class PolicyEntry:
 
     async def check(self, handler: AuthorisedHandler) -> None:
         """Refuse whoever comes from elsewhere, or has not shown a second factor lately (`StepUpNeeded`)."""
+        provider: Any = handler.identity_provider  # a hub session's
+        token = str(provider.hub_auth.get_token(handler) or "")
+        if _asks_how_it_is(handler, token, provider.token):
+            return
         if self._allowed or self._denied:
             forwarded = handler.request.headers.get("X-Forwarded-For", "")
             found = origin(_peer(handler), forwarded, self._trusted)
             if reason := refusal_of(found, self._allowed, self._denied):
                 log.warning("%s may not come from %s", handler.current_user.username, found[:64])
                 raise Refusal(403, reason)
-        if self._age:
-            await self._check_second_factor(handler)
-
-    async def _check_second_factor(self, handler: AuthorisedHandler) -> None:
-        provider: Any = handler.identity_provider  # a hub session's
-        token = provider.hub_auth.get_token(handler)
-        if not token or not is_fresh(await self._proven(str(token)), self._age, time.time()):
+        if not self._age:
+            return
+        user = handler.current_user.username
+        if not token or not is_fresh(await self._proven(user, token), self._age, time.time()):
             raise StepUpNeeded(
                 "This session asks for a second factor. Show it on the page of the service, or by its REST API "
                 f"(POST step-up) with the token of this request: {self._page}",
                 self._page,
             )
 
-    async def _proven(self, token: str) -> float | None:
-        """Return when the hub knows a second factor of a token to have been shown."""
-        digest, now = hashlib.sha256(token.encode()).hexdigest(), time.monotonic()
+    async def _proven(self, user: str, token: str) -> float | None:
+        """Return when the hub knows a second factor of that user to have been shown by a token."""
+        digest, now = hashlib.sha256(f"{user}/{token}".encode()).hexdigest(), time.monotonic()
         until, at = self._known.get(digest, (0.0, 0.0))
         if until > now and is_fresh(at, self._age, time.time()):
             return at
@@ -94,17 +104,14 @@ class PolicyEntry:
             answer = await self._hub.request("GET", PATH, token=token)
         except HubError as error:
             log.warning("it is not known who has shown a second factor: %s", error.message)
-            if error.status == NOT_FOUND:
-                raise Refusal(
-                    403, "This session asks for a second factor, but the hub does not run the service that sees it."
-                ) from error
-            if at:
+            if error.status in REFUSED:
+                answer = None  # a token that was taken back meanwhile
+            elif at and error.status != NOT_FOUND:
                 return at  # as long as it is fresh, a hub that is away locks nobody out
-            raise Refusal(
-                503, "This session asks for a second factor, and the hub cannot say who has shown one. Try again.",
-                retry_after=5,
-            ) from error  # fmt: skip
-        found = answer.get("at") if isinstance(answer, dict) else None
+            else:
+                raise _unknown(error) from error
+        mine = isinstance(answer, dict) and answer.get("user") == user
+        found = answer.get("at") if mine else None
         if not isinstance(found, int | float):
             self._known.pop(digest, None)
             return None
@@ -113,3 +120,10 @@ class PolicyEntry:
         if len(self._known) > KNOWN_LIMIT:
             self._known.popitem(last=False)
         return float(found)
+
+
+def _unknown(error: HubError) -> Refusal:
+    asks = "This session asks for a second factor, "
+    if error.status == NOT_FOUND:
+        return Refusal(403, f"{asks}but the hub does not run the service that sees it.")
+    return Refusal(503, f"{asks}and the hub cannot say who has shown one. Try again.", retry_after=5)
