@@ -288,6 +288,21 @@ class NewTotp(_Data):
     qr: str = Field(description="The address as a QR code: a `data:` URL (SVG).")
 
 
+class KeyOptions(_Data):
+    """What a browser is told before a security key signs."""
+
+    options: dict[str, Any] = Field(
+        description="For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."
+    )
+
+
+class KeyAnswer(_Data):
+    """What the security key has answered, and what to call a new one."""
+
+    credential: dict[str, Any] = Field(description="The browser's `credential.toJSON()` (WebAuthn).")
+    label: FactorLabel = Field(default="", description="What to call it.")
+
+
 class ShowCode(_Data):
     """A code of an authenticator app (RFC 6238)."""
 

@@ -27,7 +27,7 @@ def unseal(key: bytes, sealed: str, user: str, factor: str) -> bytes:
         raw = base64.b64decode(sealed, validate=True)
         return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _place(user, factor))
     except (InvalidTag, ValueError) as error:
-        raise SealError("the second factor cannot be read: was the hub's cookie secret changed?") from error
+        raise SealError("one cannot be read, as when the hub's cookie secret was changed") from error
 
 
 def _place(user: str, factor: str) -> bytes:

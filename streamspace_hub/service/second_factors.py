@@ -6,10 +6,12 @@ encrypted with a key that the hub makes (`Hub.factors_key`): the database alone 
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import segno
 from sqlalchemy import delete, select
@@ -17,9 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model.api import NewTotp, SecondFactor
-from streamspace_hub.service import totp
+from streamspace_hub.service import passkeys, totp
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.passkeys import Question, SecurityKey
 from streamspace_hub.service.sealing import SealError, seal, unseal
 from streamspace_hub.service.tables import FactorRow, TriesRow
 
@@ -30,6 +33,8 @@ LONGEST_WAIT = 3600.0
 MOST = 10
 """Second factors of one user."""
 ISSUER = "StreamSpace"
+ANSWER_LIMIT = 300.0
+"""Seconds that a user may take to touch a security key."""
 
 Judge = Callable[[AsyncSession, TriesRow, bytes], Awaitable[bool]]
 
@@ -72,8 +77,13 @@ class SecondFactors:
 
     async def begin_totp(self, user: str, label: str) -> NewTotp:
         """Make the secret of an authenticator app; it counts once `finish_totp` has seen a code of it."""
-        secret = totp.new_secret()
-        await self._begin(user, "totp", label, secret)
+        secret, key = totp.new_secret(), await self._hub.factors_key()
+        async with self._database.writing() as session:
+            await _tries(session, user)
+            await _check_room(session, user)
+            unused = (FactorRow.user == user, FactorRow.kind == "totp", FactorRow.ready.is_(False))
+            await session.execute(delete(FactorRow).where(*unused))
+            session.add(_row(user, "totp", label, secret, key))
         uri = totp.uri_of(secret, user, ISSUER)
         picture = segno.make(uri, micro=False).svg_data_uri(scale=4, light="white")
         return NewTotp(secret=totp.base32(secret), uri=uri, qr=picture)
@@ -103,38 +113,68 @@ class SecondFactors:
 
         await self._try(user, judge)
 
+    async def ask_new_key(self, user: str, site: str) -> dict[str, Any]:
+        """Return what a browser needs to set up a security key for `site`. Raises FactorRefused."""
+        key = await self._hub.factors_key()
+        async with self._database.writing() as session:
+            tries = await _tries(session, user)
+            await _check_room(session, user)
+            question = passkeys.ask_new(site, user, await _keys(session, user, key))
+            _put(tries, "new", site, question)
+        return question.options
+
+    async def take_new_key(self, user: str, site: str, label: str, answer: Mapping[str, Any]) -> None:
+        """Take the security key that a browser has set up. Raises FactorRefused."""
+
+        async def judge(session: AsyncSession, tries: TriesRow, key: bytes) -> bool:
+            state = _pull(tries, "new", site)
+            try:
+                new, counter = passkeys.take_new(site, state, answer)
+            except passkeys.KeyRefused:
+                return False
+            await _check_room(session, user)
+            row = _row(user, "webauthn", label, new.text(), key)
+            row.ready, row.counter = True, counter
+            session.add(row)
+            return True
+
+        await self._try(user, judge)
+
+    async def ask_key(self, user: str, site: str) -> dict[str, Any]:
+        """Return what a browser needs to have one of a user's security keys sign. Raises FactorRefused."""
+        key = await self._hub.factors_key()
+        async with self._database.writing() as session:
+            keys = [one for one in await _keys(session, user, key) if one.site == site]
+            if not keys:
+                raise NoFactor(f"You have not set up a security key for {site}.")
+            question = passkeys.ask(site, keys)
+            _put(await _tries(session, user), "show", site, question)
+        return question.options
+
+    async def show_key(self, user: str, site: str, answer: Mapping[str, Any]) -> None:
+        """Take the signature of a security key. Raises FactorRefused."""
+
+        async def judge(session: AsyncSession, tries: TriesRow, key: bytes) -> bool:
+            state = _pull(tries, "show", site)
+            rows = (await session.execute(_of(user, "webauthn"))).scalars().all()
+            known = {SecurityKey.of(_open(row, key)): row for row in rows}
+            try:
+                signed, counter = passkeys.take(site, state, list(known), answer)
+            except passkeys.KeyRefused:
+                return False
+            if not passkeys.goes_on(counter, known[signed].counter):
+                return False
+            known[signed].counter = counter
+            return True
+
+        await self._try(user, judge)
+
     async def remove_all(self, user: str) -> None:
         """Take all of a user's factors away, and what they have to wait for."""
         async with self._database.writing() as session:
             for table in (FactorRow, TriesRow):
                 await session.execute(delete(table).where(table.user == user))
         await self._hub.forget_proven(user)
-
-    async def _begin(self, user: str, kind: str, label: str, content: bytes) -> None:
-        key, number = await self._hub.factors_key(), secrets.token_hex(16)
-        try:
-            async with self._database.writing() as session:
-                if await session.get(TriesRow, user) is None:
-                    session.add(TriesRow(user=user, failures=0, next_try=0.0))
-                    await session.flush()
-                if len((await session.execute(_ready(user))).scalars().all()) >= MOST:
-                    raise FactorRefused(f"You have {MOST} second factors already, which is as many as one may have.")
-                unused = (FactorRow.user == user, FactorRow.kind == kind, FactorRow.ready.is_(False))
-                await session.execute(delete(FactorRow).where(*unused))
-                session.add(
-                    FactorRow(
-                        id=number,
-                        user=user,
-                        kind=kind,
-                        label=label,
-                        created=datetime.now(UTC).isoformat(timespec="seconds"),
-                        ready=False,
-                        sealed=seal(key, content, user, number),
-                        counter=-1,
-                    )
-                )
-        except IntegrityError:
-            raise FactorRefused("Another one is being set up at this moment; try again.") from None
 
     async def _try(self, user: str, judge: Judge) -> None:
         """Have `judge` look at what is shown, if it is not too soon, and remember how it went."""
@@ -146,14 +186,71 @@ class SecondFactors:
                 raise NoFactor("You have not set up a second factor.")
             if tries.next_try > now:
                 raise TooManyTries(tries.next_try - now)
-            try:
-                right = await judge(session, tries, key)
-            except SealError as error:
-                raise NoFactor(f"An administrator has to take your second factors away: {error}") from None
+            right = await judge(session, tries, key)
             tries.failures = 0 if right else tries.failures + 1
             tries.next_try = 0.0 if right else now + wait_after(tries.failures)
         if not right:
             raise FactorRefused("That is not right, or was used already.")
+
+
+async def _tries(session: AsyncSession, user: str) -> TriesRow:
+    """Return a user's row, locked; of two that make the first one at once, one is told to try again."""
+    row = await session.get(TriesRow, user, with_for_update=True)
+    if row is None:
+        row = TriesRow(user=user, failures=0, next_try=0.0)
+        session.add(row)
+        try:
+            await session.flush()
+        except IntegrityError:
+            raise FactorRefused("Another one is being set up at this moment; try again.") from None
+    return row
+
+
+async def _check_room(session: AsyncSession, user: str) -> None:
+    if len((await session.execute(_ready(user))).scalars().all()) >= MOST:
+        raise FactorRefused(f"You have {MOST} second factors already, which is as many as one may have.")
+
+
+async def _keys(session: AsyncSession, user: str, key: bytes) -> list[SecurityKey]:
+    rows = (await session.execute(_of(user, "webauthn"))).scalars()
+    return [SecurityKey.of(_open(row, key)) for row in rows]
+
+
+def _row(user: str, kind: str, label: str, content: bytes, key: bytes) -> FactorRow:
+    number = secrets.token_hex(16)
+    return FactorRow(
+        id=number,
+        user=user,
+        kind=kind,
+        label=label,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        ready=False,
+        sealed=seal(key, content, user, number),
+        counter=-1,
+    )
+
+
+def _open(row: FactorRow, key: bytes) -> bytes:
+    try:
+        return unseal(key, row.sealed, row.user, row.id)
+    except SealError as error:
+        raise NoFactor(f"An administrator has to take your second factors away: {error}.") from None
+
+
+def _put(tries: TriesRow, what: str, site: str, question: Question) -> None:
+    """Keep what the answer to a question is checked with; it takes the place of an earlier one."""
+    tries.challenge = json.dumps({"what": what, "site": site, "state": question.state})
+    tries.challenge_until = time.time() + ANSWER_LIMIT
+
+
+def _pull(tries: TriesRow, what: str, site: str) -> dict[str, Any]:
+    """Return what an answer is checked with, once."""
+    kept = json.loads(tries.challenge or "{}")
+    if (kept.get("what"), kept.get("site")) != (what, site) or (tries.challenge_until or 0.0) < time.time():
+        raise NoFactor("No security key was asked for, or it took too long; begin again.")
+    tries.challenge = tries.challenge_until = None
+    state: dict[str, Any] = kept["state"]
+    return state
 
 
 def _of(user: str, kind: str):  # type: ignore[no-untyped-def] # SQLAlchemy's Select has no simple type
@@ -167,7 +264,7 @@ def _ready(user: str):  # type: ignore[no-untyped-def] # likewise
 def _shown(rows: Sequence[FactorRow], code: str, key: bytes) -> FactorRow | None:
     """Return the row whose app shows `code`, which is then used up; None if there is none."""
     for row in rows:
-        step = totp.step_of(unseal(key, row.sealed, row.user, row.id), code, time.time(), row.counter)
+        step = totp.step_of(_open(row, key), code, time.time(), row.counter)
         if step is not None:
             row.counter = step
             return row

@@ -191,14 +191,14 @@ async def test_the_database_holds_no_secret_and_only_the_service_has_the_key(run
             assert reply.status_code == 403, (method, path)
 
 
-async def signed_in(context: BrowserContext, running: ServiceHub, user: str, path: str) -> Page:
+async def signed_in(context: BrowserContext, url: str, user: str, path: str) -> Page:
     page = await context.new_page()
-    await page.goto(f"{running.hub.url}/hub/login")
+    await page.goto(f"{url}/hub/login")
     await page.fill("input[name=username]", user)
     await page.fill("input[name=password]", "x")
     await page.click("input[type=submit], button[type=submit]")
     await page.wait_for_url("**/hub/**")
-    await page.goto(running.hub.url + path)
+    await page.goto(url + path)
     return page
 
 
@@ -215,7 +215,7 @@ async def test_in_a_browser_the_session_opens_after_the_code(running: ServiceHub
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
         context.set_default_timeout(PATIENCE * 1000)
-        page = await signed_in(context, running, running.bob, f"{path}?transport=websocket")
+        page = await signed_in(context, running.hub.url, running.bob, f"{path}?transport=websocket")
         await page.wait_for_url("**/services/streamspace/step-up?**")
         await page.get_by_role("button", name="Set up an authenticator app").click()
         await expect(page.get_by_role("img", name="QR code for the app")).to_be_visible()
@@ -228,7 +228,7 @@ async def test_in_a_browser_the_session_opens_after_the_code(running: ServiceHub
         # Another sign-in of the same user, who has the factor already.
         other = await browser.new_context(locale="de-DE")
         other.set_default_timeout(PATIENCE * 1000)
-        elsewhere = await signed_in(other, running, running.bob, path)
+        elsewhere = await signed_in(other, running.hub.url, running.bob, path)
         await expect(elsewhere.get_by_role("heading", name="Sind Sie es?")).to_be_visible()
         await elsewhere.get_by_label("Sechsstelliger Code").fill(app.wrong())
         await elsewhere.get_by_role("button", name="Bestätigen").click()
@@ -238,3 +238,39 @@ async def test_in_a_browser_the_session_opens_after_the_code(running: ServiceHub
         await elsewhere.wait_for_url(f"**{path}")
         await shows_the_desktop(elsewhere)
         await browser.close()
+
+
+async def test_in_a_browser_the_session_opens_after_a_security_key_was_touched(running: ServiceHub) -> None:
+    expect.set_options(timeout=PATIENCE * 1000)
+    # Browsers know keys for names, not for addresses.
+    url = running.hub.url.replace("127.0.0.1", "localhost")
+    path = f"/user/{running.ann}/ledger/streamspace/"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        credential: Any = None
+        for button in ("Set up a security key", "Use a security key", "Use a security key"):
+            context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+            context.set_default_timeout(PATIENCE * 1000)
+            page = await signed_in(context, url, running.ann, f"{path}?transport=websocket")
+            await page.wait_for_url("**/services/streamspace/step-up?**")
+            # A key for USB, which is touched as soon as it is asked.
+            devtools = await context.new_cdp_session(page)
+            await devtools.send("WebAuthn.enable")
+            options = {"protocol": "ctap2", "transport": "usb", "automaticPresenceSimulation": True}
+            added = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+            number = {"authenticatorId": added["authenticatorId"]}
+            if credential is not None:
+                await devtools.send("WebAuthn.addCredential", {**number, "credential": credential})
+            await page.get_by_role("button", name=button).click()
+            if credential is not None and credential["signCount"] == 0:
+                # A copy of the key, whose counter stands where it stood before.
+                await expect(page.get_by_role("alert")).to_contain_text("not right")
+                break
+            await page.wait_for_url(f"**{path}?transport=websocket")
+            await shows_the_desktop(page)
+            (found,) = (await devtools.send("WebAuthn.getCredentials", number))["credentials"]
+            credential = {**found, "signCount": 0} if credential is not None else found
+            await context.close()
+        await browser.close()
+    factors = (await (await running.api(running.ann))("GET", f"/users/{running.ann}/factors")).json()["factors"]
+    assert [one["kind"] for one in factors] == ["webauthn"]

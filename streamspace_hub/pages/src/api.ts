@@ -25,6 +25,7 @@ export type UsageReport = Schemas['UsageReport'];
 export type SecondFactors = Schemas['SecondFactors'];
 export type NewTotp = Schemas['NewTotp'];
 type Problem = Schemas['Problem'];
+type Json = Record<string, unknown>;
 
 /** The service refused, or cannot be reached; the message is a sentence for the user. */
 export class ApiError extends Error {
@@ -232,6 +233,19 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     },
     async showCode(code: string): Promise<SecondFactors> {
       return (await ask(client.POST('/api/v1/step-up', { body: { code } }))).data;
+    },
+    /** Set up a security key: `sign` has the browser do it. */
+    async addKey(user: string, sign: (options: Json) => Promise<Json>): Promise<SecondFactors> {
+      const params = { path: { user } };
+      const asked = await ask(client.POST('/api/v1/users/{user}/factors/webauthn', { params }));
+      const body = { credential: await sign(asked.data.options), label: '' };
+      const posted = client.POST('/api/v1/users/{user}/factors/webauthn/confirm', { params, body });
+      return (await ask(posted)).data;
+    },
+    async showKey(sign: (options: Json) => Promise<Json>): Promise<SecondFactors> {
+      const asked = await ask(client.POST('/api/v1/step-up/webauthn'));
+      const body = { credential: await sign(asked.data.options), label: '' };
+      return (await ask(client.POST('/api/v1/step-up/webauthn/confirm', { body }))).data;
     },
     async removeFactors(user: string): Promise<void> {
       await ask(client.DELETE('/api/v1/users/{user}/factors', { params: { path: { user } } }));

@@ -4,6 +4,7 @@ import { useEffect, useId, useState } from 'react';
 
 import type { NewTotp, SecondFactors } from './api';
 import { Ask } from './ask';
+import { hasKeys, newKey, signedByKey } from './security_key';
 import { shownTime, useAttempt, useShared } from './shared';
 
 export function StepUp() {
@@ -27,25 +28,40 @@ export function StepUp() {
   }
   return (
     <>
-      {found.factors.length > 0 && <Show onShown={onShown} />}
+      {found.factors.length > 0 && <Show found={found} onShown={onShown} />}
       <Mine found={found} onShown={onShown} onRemoved={() => setFound({ ...found, factors: [] })} />
     </>
   );
 }
 
-function Show({ onShown }: { onShown: (shown: SecondFactors) => void }) {
+function Show({ found, onShown }: { found: SecondFactors; onShown: (shown: SecondFactors) => void }) {
   const { api, page, strings } = useShared();
+  const attempt = useAttempt();
   const heading = useId();
+  const has = (kind: 'totp' | 'webauthn') => found.factors.some(one => one.kind === kind);
   return (
     <section aria-labelledby={heading}>
       <h1 id={heading}>{strings.showFactor}</h1>
       <p>{page.to ? strings.showFactorFor : strings.showFactorHint}</p>
-      <Code
-        label={strings.code}
-        button={strings.confirm}
-        send={code => api.showCode(code)}
-        onShown={onShown}
-      />
+      {has('webauthn') && hasKeys && (
+        <p>
+          <button
+            type="button"
+            className="primary"
+            onClick={() => attempt(async () => onShown(await api.showKey(signedByKey)))}
+          >
+            {strings.useKey}
+          </button>
+        </p>
+      )}
+      {has('totp') && (
+        <Code
+          label={strings.code}
+          button={strings.confirm}
+          send={code => api.showCode(code)}
+          onShown={onShown}
+        />
+      )}
     </section>
   );
 }
@@ -129,6 +145,14 @@ function Mine({ found, onShown, onRemoved }: MineProps) {
           >
             {strings.addTotp}
           </button>
+          {hasKeys && (
+            <button
+              type="button"
+              onClick={() => attempt(async () => onShown(await api.addKey(page.user, newKey)))}
+            >
+              {strings.addKey}
+            </button>
+          )}
           {found.factors.length > 0 && (
             <Ask
               label={strings.removeFactors}

@@ -146,6 +146,8 @@ export interface Strings {
   noFactors: string;
   factorKind: Record<'totp' | 'webauthn', string>;
   addTotp: string;
+  addKey: string;
+  useKey: string;
   scan: string;
   qrCode: string;
   orType: string;
@@ -391,6 +393,8 @@ const en: Strings = {
   noFactors: 'You have none yet. Set one up, and it counts at once.',
   factorKind: { totp: 'Authenticator app', webauthn: 'Security key' },
   addTotp: 'Set up an authenticator app',
+  addKey: 'Set up a security key',
+  useKey: 'Use a security key',
   scan: 'Scan this with the app, then enter the code that it shows.',
   qrCode: 'QR code for the app',
   orType: 'Or type it in:',
@@ -640,6 +644,8 @@ const de: Strings = {
   noFactors: 'Sie haben noch keinen. Richten Sie einen ein, und er gilt sofort.',
   factorKind: { totp: 'Authenticator-App', webauthn: 'Sicherheitsschlüssel' },
   addTotp: 'Authenticator-App einrichten',
+  addKey: 'Sicherheitsschlüssel einrichten',
+  useKey: 'Sicherheitsschlüssel verwenden',
   scan: 'Lesen Sie dies mit der App ein, und geben Sie dann den Code ein, den sie zeigt.',
   qrCode: 'QR-Code für die App',
   orType: 'Oder tippen Sie es ein:',

@@ -8,12 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import APIRouter, Response
 
-from streamspace_hub.model.api import NewFactor, NewTotp, Outcome, SecondFactors, ShowCode, UserName
+from streamspace_hub.model.api import (
+    KeyAnswer,
+    KeyOptions,
+    NewFactor,
+    NewTotp,
+    Outcome,
+    SecondFactors,
+    ShowCode,
+    UserName,
+)
 from streamspace_hub.model.step_up import Proven, is_fresh
 from streamspace_hub.service.documents import problems
+from streamspace_hub.service.passkeys import site_of
 from streamspace_hub.service.problems import ProblemError, retry_after
 from streamspace_hub.service.requests import Asked, ByCaller, json_answer, tagged
 from streamspace_hub.service.second_factors import FactorRefused, NoFactor, TooManyTries
@@ -62,6 +73,40 @@ async def show_code(asked: ByCaller, shown: ShowCode) -> Response:
     return await _take(asked, "step-up", "totp", asked.context.factors.show_code(asked.caller.name, shown.code))
 
 
+@router.post("/users/{user}/factors/webauthn", response_model=KeyOptions, responses=problems(400, 401, 403, 409, 413))
+async def begin_key(asked: ByCaller, user: UserName) -> Response:
+    """Begin to set up a security key: what the browser is told."""
+    await _permit(asked, user, "factors.add")
+    return await _options(asked.context.factors.ask_new_key(user, _site(asked)))
+
+
+@router.post(
+    "/users/{user}/factors/webauthn/confirm",
+    response_model=SecondFactors,
+    responses=problems(400, 401, 403, 409, 413),
+)
+async def finish_key(asked: ByCaller, user: UserName, given: KeyAnswer) -> Response:
+    """Finish it with what the key has answered. It counts as shown for this sign-in."""
+    await _permit(asked, user, "factors.add")
+    taking = asked.context.factors.take_new_key(user, _site(asked), given.label, given.credential)
+    return await _take(asked, "factors.add", "webauthn", taking)
+
+
+@router.post("/step-up/webauthn", response_model=KeyOptions, responses=problems(400, 401, 403, 409, 413))
+async def ask_key(asked: ByCaller) -> Response:
+    """Begin to show a security key: what the browser is told."""
+    await _permit_showing(asked)
+    return await _options(asked.context.factors.ask_key(asked.caller.name, _site(asked)))
+
+
+@router.post("/step-up/webauthn/confirm", response_model=SecondFactors, responses=problems(400, 401, 403, 409, 413))
+async def show_key(asked: ByCaller, given: KeyAnswer) -> Response:
+    """Show a security key, by what it has signed. It counts as a code does."""
+    await _permit_showing(asked)
+    showing = asked.context.factors.show_key(asked.caller.name, _site(asked), given.credential)
+    return await _take(asked, "step-up", "webauthn", showing)
+
+
 @router.delete("/users/{user}/factors", status_code=204, responses=problems(401, 403))
 async def remove_factors(asked: ByCaller, user: UserName) -> Response:
     """Take all of a user's second factors away, e.g. because they are lost; for administrators, and for the user."""
@@ -86,6 +131,21 @@ async def _permit(asked: ByCaller, user: str, action: str) -> None:
 async def _permit_showing(asked: ByCaller) -> None:
     if asked.caller.kind != "user" or asked.caller.credential is None:
         raise await asked.denied("step-up", asked.caller.name, "Second factors are for users.")
+
+
+def _site(asked: Asked) -> str:
+    """Return the site that keys are for: where the browser has this service."""
+    site = site_of(asked.request.headers.get("host", ""))
+    if site is None:
+        raise ProblemError("conflict", "Security keys need the hub to be opened by its name, not by an address.")
+    return site
+
+
+async def _options(asking: Awaitable[dict[str, Any]]) -> Response:
+    try:
+        return json_answer(KeyOptions(options=await asking))
+    except FactorRefused as refused:
+        raise ProblemError("conflict", str(refused)) from None
 
 
 async def _take(asked: Asked, action: str, kind: str, showing: Awaitable[None]) -> Response:
