@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.test_viewer_page import XTERM
 from tests.support.firefox import Firefox, FirefoxPage, firefox
+from tests.support.tabs import wait_for_transport
 from tests.support.viewer import colours
 from tests.support.viewer_session import ViewerSession, viewer_session
 from tests.support.waiting import eventually
@@ -33,12 +34,6 @@ def browser() -> Iterator[Firefox]:
 def terminal() -> Iterator[ViewerSession]:
     with viewer_session(*XTERM) as session:
         yield session
-
-
-def wait_for_transport(page: FirefoxPage, transport: str) -> None:
-    """Until `transport` shows pictures, and nothing is said over them."""
-    page.wait_for(f"window.streamspace?.transport === '{transport}' && window.streamspace.stats().frames > 0")
-    page.wait_for("document.querySelector('#streamspace').dataset.state === 'connected'")
 
 
 def focus(page: FirefoxPage, session: ViewerSession) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from tests.support.chromium import chromium
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
-from tests.support.viewer import wait_for_transport
+from tests.support.viewer import KEEP_PEERS, wait_for_transport
 from tests.support.viewer_session import viewer_session
 from tests.support.waiting import STALL, eventually
 
@@ -24,11 +24,6 @@ pytestmark = [
 SCROLL = "while true; do date +%N; ls -l /usr/lib | head -20; sleep 0.03; done"
 BUSY = ("xterm", "-geometry", "120x40", "-e", "sh", "-c", SCROLL)
 SECONDS = 5.0
-KEEP_PEERS = """
-window.peers = [];
-const Native = RTCPeerConnection;
-window.RTCPeerConnection = class extends Native { constructor(...given) { super(...given); window.peers.push(this); } };
-"""
 FIGURES = """async () => {
   const all = [...(await window.peers.at(-1).getStats()).values()];
   const video = all.find(item => item.type === 'inbound-rtp' && item.kind === 'video') ?? {};

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.test_loss import BUSY, KEEP_PEERS
+from tests.browser.test_loss import BUSY
 from tests.support.chromium import chromium
 from tests.support.shaped_link import CHROMIUM_ARGUMENTS, Link, shaped_link, unavailable
-from tests.support.viewer import stats, wait_for_transport
+from tests.support.viewer import KEEP_PEERS, stats, wait_for_transport
 from tests.support.viewer_session import viewer_session
 from tests.support.waiting import STALL, eventually
 

@@ -1,4 +1,7 @@
-"""The viewer page through a real TURN server, and by no other way: over UDP, TCP and TLS, between two networks."""
+"""The viewer page through a real TURN server, and by no other way: over UDP, TCP and TLS, between two networks.
+
+In Chromium and in Debian's Firefox ESR.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aioice import turn
-from playwright.sync_api import Browser, Page
 
 from streamspace_hub.model.turn import TurnSettings, mint_turn
-from tests.support.chromium import chromium
+from tests.support.bridge_server import FORWARDED
 from tests.support.coturn import HOST, SECRET, TURNSERVER, Coturn, coturn
-from tests.support.shaped_link import CHROMIUM_ARGUMENTS, SERVER, Link, shaped_link, unavailable
-from tests.support.viewer import stats, wait_for_transport
+from tests.support.shaped_link import SERVER, Link, shaped_link, unavailable
+from tests.support.tabs import BROWSERS, Tab, Tabs, address, memory, tabs, wait_for_more, wait_for_transport
+from tests.support.viewer import KEEP_PEERS
 from tests.support.viewer_session import ViewerSession, viewer_session
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,27 +36,21 @@ pytestmark = [
     pytest.mark.skipif(not TURNSERVER.exists(), reason="no coturn"),
 ]
 BUSY = ("xterm", "-e", "sh", "-c", "while true; do date +%N; sleep 0.03; done")
-KEEP_PEERS = """
-window.peers = [];
-const Native = RTCPeerConnection;
-window.RTCPeerConnection = class extends Native { constructor(...given) { super(...given); window.peers.push(this); } };
-"""
-WAY = """async () => {
+WAY = """(async () => {
   const all = [...(await window.peers.at(-1).getStats()).values()];
   const pair = all.find(item => item.type === 'candidate-pair' && item.nominated);
   const local = all.find(item => item.id === pair?.localCandidateId);
   return local ? [local.candidateType, local.relayProtocol] : null;
-}"""
+})()"""
 
 
 @dataclass
 class Setting:
-    """A session and coturn on one network, a browser on another."""
+    """A session and coturn on one network; the browsers are on another."""
 
     link: Link
     folder: Path
     coturn: Coturn
-    browser: Browser
 
     def session(self, stack: ExitStack, url: str, secret: bytes = SECRET) -> ViewerSession:
         file = self.folder / "secret"
@@ -60,12 +58,6 @@ class Setting:
         settings = TurnSettings(turn_urls=(url,), turn_secret_file=str(file), turn_ttl=600)
         with self.link.server.entered():
             return stack.enter_context(viewer_session(*BUSY, turn=settings))
-
-    def page(self, session: ViewerSession, **query: str) -> Page:
-        page = self.browser.new_page()
-        page.add_init_script(KEEP_PEERS)
-        page.goto(session.url(**query))
-        return page
 
 
 @pytest.fixture(scope="module")
@@ -77,40 +69,52 @@ def setting() -> Iterator[Setting]:
         with link.server.entered():
             # TCP from the client's side arrives at loopback, UDP at the address that it was sent to.
             server = stack.enter_context(coturn(folder, [SERVER, "127.0.0.1"], SERVER))
-        with link.client.entered():
-            browser = stack.enter_context(chromium(*CHROMIUM_ARGUMENTS, "--ignore-certificate-errors"))
-        yield Setting(link, folder, server, browser)
+        yield Setting(link, folder, server)
+
+
+@pytest.fixture(scope="module", params=BROWSERS)
+def browser(request: pytest.FixtureRequest, setting: Setting) -> Iterator[Tabs]:
+    with tabs(request.param, setting.link, any_certificate=True) as browser:
+        yield browser
+
+
+@contextmanager
+def page_of(browser: Tabs, session: ViewerSession, **query: str) -> Iterator[Tab]:
+    with browser.page(KEEP_PEERS) as page:
+        page.goto(address(session, **query))
+        yield page
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
-def test_pictures_come_through_the_relay_alone(setting: Setting, protocol: str) -> None:
-    address = {
+def test_pictures_come_through_the_relay_alone(setting: Setting, browser: Tabs, protocol: str) -> None:
+    relay = {
         "udp": f"turn:{SERVER}:{setting.coturn.port}?transport=udp",
         "tcp": f"turn:{SERVER}:{setting.coturn.port}?transport=tcp",
-        "tls": f"turns:{SERVER}:{setting.coturn.tls_port}?transport=tcp",
+        # Firefox takes no address there.
+        "tls": f"turns:{FORWARDED}:{setting.coturn.tls_port}?transport=tcp",
     }[protocol]
     setting.link.set(block_udp=protocol != "udp")
     with ExitStack() as stack:
         stack.callback(setting.link.set, block_udp=False)
-        session = setting.session(stack, address)
-        page = setting.page(session, transport="webrtc", ice="relay")
+        session = setting.session(stack, relay)
+        page = stack.enter_context(page_of(browser, session, transport="webrtc", ice="relay"))
         wait_for_transport(page, "webrtc")
         assert page.evaluate(WAY) == ["relay", protocol]
-        frames = stats(page)["frames"]
-        time.sleep(1)
-        assert stats(page)["frames"] > frames + 5
-        page.close()
+        wait_for_more(page)
 
 
-def test_without_credentials_that_coturn_accepts_the_picture_comes_by_the_websocket(setting: Setting) -> None:
+def test_without_credentials_that_coturn_accepts_the_picture_comes_by_the_websocket(
+    setting: Setting, browser: Tabs
+) -> None:
     with ExitStack() as stack:
         session = setting.session(stack, f"turn:{SERVER}:{setting.coturn.port}", secret=b"another secret")
-        page = setting.page(session, ice="relay")
+        refused = setting.coturn.log.count("401")
+        page = stack.enter_context(page_of(browser, session, ice="relay"))
         wait_for_transport(page, "websocket")
-        time.sleep(3)
+        eventually(lambda: (memory(page) or {}).get("failures") == 1, "WebRTC to be given up")
+        wait_for_more(page)
         assert page.evaluate("window.streamspace.transport") == "websocket"
-        page.close()
-        assert "401" in setting.coturn.log
+        assert setting.coturn.log.count("401") > refused
 
 
 def test_tls_to_the_relay_holds_with_its_certificate_checked(setting: Setting) -> None:

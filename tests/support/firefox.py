@@ -149,6 +149,10 @@ class FirefoxPage:
             "script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}", contexts=[self._context]
         )
 
+    def move(self, x: int, y: int) -> None:
+        """Move the pointer."""
+        self._perform({"type": "pointer", "id": "mouse", "actions": [{"type": "pointerMove", "x": x, "y": y}]})
+
     def click(self, x: int, y: int) -> None:
         """Click with the left button."""
         move = {"type": "pointerMove", "x": x, "y": y}
@@ -199,8 +203,11 @@ class Firefox:
 
 
 @contextmanager
-def firefox(**preferences: bool | int | str) -> Iterator[Firefox]:
-    """Give a headless Firefox with a profile of its own; `preferences` with `__` for a dot."""
+def firefox(any_certificate: bool = False, **preferences: bool | int | str) -> Iterator[Firefox]:
+    """Give a headless Firefox with a profile of its own; `preferences` with `__` for a dot.
+
+    `any_certificate`: it takes any for TLS.
+    """
     wanted = {**PREFERENCES, **{name.replace("__", "."): value for name, value in preferences.items()}}
     with tempfile.TemporaryDirectory(prefix="ss-firefox-") as profile, contextlib.ExitStack() as stack:
         lines = "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in wanted.items())
@@ -213,7 +220,7 @@ def firefox(**preferences: bool | int | str) -> Iterator[Firefox]:
         stack.callback(_end, process)
         connection = Connection(_endpoint(process) + "/session")
         stack.callback(connection.close)
-        connection.command("session.new", capabilities={})
+        connection.command("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": any_certificate}})
         yield Firefox(connection)
 
 

@@ -11,6 +11,12 @@ from playwright.sync_api import Frame, Page
 from tests.support.waiting import PATIENCE, eventually
 
 SURFACE = "#streamspace"
+# To run in a page before its own scripts: every connection that it makes is one of `window.peers`.
+KEEP_PEERS = """
+window.peers = [];
+const Native = RTCPeerConnection;
+window.RTCPeerConnection = class extends Native { constructor(...given) { super(...given); window.peers.push(this); } };
+"""
 
 
 def picture(page: Page, frame: Frame | Page) -> Image.Image:
