@@ -37,9 +37,10 @@ setup: $(VENV)/stamps/install $(NODE_TOOLS)/stamp
 	@tools/system-packages tools/packages-demo.txt
 	@tools/criu $(VENV)
 
-setup-test: setup
+setup-test: setup build/oidc/stamp
 	@tools/system-packages tools/packages-test.txt
 	@tools/promtool > /dev/null
+	@tools/unpacked slapd > /dev/null
 
 # --- the virtual environment -----------------------------------------------------------------------------------------
 
@@ -90,6 +91,11 @@ build: build/stamps/client build/stamps/pages build/stamps/labextension
 $(NODE_TOOLS)/stamp: | $(VENV)/stamps/deps
 	@echo "==> Installing configurable-http-proxy (once)"
 	@npm install --silent --no-fund --no-audit --prefix $(NODE_TOOLS) 'configurable-http-proxy@^5' && touch $@
+
+# An OpenID provider, for the tests of signing in
+build/oidc/stamp: | $(VENV)/stamps/deps
+	@echo "==> Installing oidc-provider (once)"
+	@npm install --silent --no-fund --no-audit --prefix build/oidc oidc-provider@9.13.3 && touch $@
 
 # --- checking --------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.certificates import make_certificate
 from tests.support.waiting import PATIENCE
 
 TURNSERVER = Path("/usr/bin/turnserver")
@@ -36,7 +37,7 @@ class Coturn:
 @contextmanager
 def coturn(folder: Path, listen: Sequence[str], relay: str, port: int = 3478, tls_port: int = 5349) -> Iterator[Coturn]:
     """Run coturn in this thread's network namespace: UDP, TCP and TLS on all of `listen`, relaying from `relay`."""
-    certificate, key = make_certificate(folder)
+    certificate, key = make_certificate(folder, HOST, ["127.0.0.1", "10.200.0.1"])
     log = folder / "coturn.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -75,17 +76,3 @@ def _answers(address: str, port: int) -> bool:
             return bool(udp.recv(1500))
     time.sleep(0.05)
     return False
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for `HOST` and loopback that is its own authority; return it and its key."""
-    certificate, key = folder / "turn.pem", folder / "turn.key"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={HOST}",
-            "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1,IP:10.200.0.1",
-            "-keyout", str(key), "-out", str(certificate),
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
