@@ -37,6 +37,9 @@ PAGE_SCOPES = [
     "custom:streamspace:admin",
     "servers",
     "access:servers",
+    "shares",
+    "read:users:name",
+    "read:groups:name",
 ]
 """What its pages may do for whoever signs in there, as far as they may do it themselves."""
 ADMIN_SCOPES = [

@@ -13,13 +13,14 @@ RETRY_AFTER = "10"
 """Seconds until one who was refused for want of room should ask again."""
 
 
-def refusal(message: str, *, reason: str, status: int = 400) -> web.HTTPError:
+def refusal(message: str, *, reason: str, status: int = 400, headers: Mapping[str, str] | None = None) -> web.HTTPError:
     """Return the exception with which the hub refuses a start and shows `message` to the user, without a traceback.
 
     Args:
         message: one or two plain sentences: what is wrong and what to do.
         reason: short label for the hub's metrics (6.x), in snake case.
         status: HTTP status of the answer to the request that asked for the start.
+        headers: of that answer.
     """
     if HUB_MAJOR >= 6:
         from jupyterhub.spawner import SpawnException
@@ -29,8 +30,8 @@ def refusal(message: str, *, reason: str, status: int = 400) -> web.HTTPError:
         # Not as tornado's `log_message` alone: that one is %-formatted.
         raised = web.HTTPError(status, "%s", message)
         raised.jupyterhub_message = message  # type: ignore[attr-defined] # the hub looks for it
-    if status == 429:
-        raised.headers = {"Retry-After": RETRY_AFTER}  # type: ignore[attr-defined] # the hub sends them
+    again = {"Retry-After": RETRY_AFTER} if status == 429 else {}
+    raised.headers = {**again, **(headers or {})}  # type: ignore[attr-defined] # the hub sends them
     return raised
 
 

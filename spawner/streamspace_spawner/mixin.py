@@ -31,7 +31,7 @@ from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
-from streamspace_hub.model.waiting import Line, sentence
+from streamspace_hub.model.waiting import Line, headers_of, sentence
 from streamspace_hub.telemetry import tracing
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, unwrap_options
@@ -151,7 +151,9 @@ class StreamSpaceMixin(_Spawner):
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
         except SessionRefused as refused:
-            raise refusal(refused.message, reason=refused.reason, status=refused.status) from None
+            raise refusal(
+                refused.message, reason=refused.reason, status=refused.status, headers=refused.headers
+            ) from None
         finally:
             self._prepared.set()
         if self.plan is not None:
@@ -225,7 +227,8 @@ class StreamSpaceMixin(_Spawner):
         running = [found for one in others if (found := _running(one, catalog))]
         place = _line.ask((self.user.name, self.name), fits=capacity.fits(running, needs), now=time.monotonic())
         if place is not None:
-            raise SessionRefused(sentence(plan.template.title, place), reason="queue", status=429)
+            text = sentence(plan.template.title, place)
+            raise SessionRefused(text, reason="queue", status=429, headers=headers_of(place))
 
     def _become_session(self, plan: SessionPlan) -> None:
         needs = plan.template.resources

@@ -24,13 +24,17 @@ VIEWER_PATH = "/streamspace/"
 class SessionRefused(Exception):  # noqa: N818 - a decision, not a fault
     """The session may not start. The text is one or two sentences for the user."""
 
-    def __init__(self, message: str, *, reason: str, status: int = 400) -> None:
+    def __init__(
+        self, message: str, *, reason: str, status: int = 400, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
         """Label for the hub's metrics."""
         self.status = status
         """HTTP status for the request that asked for the start."""
+        self.headers = headers or {}
+        """What is told to programs besides."""
 
 
 @dataclass(frozen=True)

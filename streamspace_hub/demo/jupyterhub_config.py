@@ -31,6 +31,10 @@ c.Spawner.default_url = "/lab"
 # JupyterLab asks at its first start whether it may fetch news; the demo keeps quiet, and offline.
 c.Spawner.environment = {"JUPYTER_CONFIG_PATH": run["jupyter_config"]}
 
+c.JupyterHub.load_roles = [
+    # What users have anyway; sharing; and finding those whom to share with, by name.
+    {"name": "user", "scopes": ["self", "shares!user", "read:users:name", "read:groups:name"]},
+]
 streamspace_hub.install(
     c,
     # Loses nothing: whoever comes back finds the app as it was.

@@ -12,7 +12,7 @@ Invariants, which the tests check for any history:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -105,6 +105,27 @@ def decide(facts: Facts, ladder: Ladder, now: float, zone: str = "UTC") -> Verdi
     if warned is None or not _stands(warned, chosen):
         return _warn(chosen, now)
     return Verdict(Act.STEP, chosen) if chosen.at <= now and warned.at <= now else NOTHING
+
+
+def ahead(facts: Facts, ladder: Ladder, now: float, zone: str = "UTC") -> list[Due]:
+    """Return what is to come if nobody uses the session, in that order, with times at which it comes at the earliest.
+
+    Each step goes further than the one before it; what an earlier one makes idle is left out.
+    """
+    found: list[Due] = []
+    dues = (replace(due, at=_earliest(facts, due, now)) for due in _dues(facts, ladder, now, zone))
+    for due in sorted(dues, key=lambda one: (one.at, -DEPTH[one.step])):
+        if not found or DEPTH[due.step] > DEPTH[found[-1].step]:
+            found.append(due)
+    return found
+
+
+def _earliest(facts: Facts, due: Due, now: float) -> float:
+    if facts.ended is not None:
+        return max(due.at, now)
+    if facts.warned is not None and _stands(facts.warned, due):
+        return max(due.at, facts.warned.at, now)
+    return max(due.at, now + due.lead)
 
 
 def _stands(warned: Warned, due: Due) -> bool:

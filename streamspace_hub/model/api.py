@@ -14,7 +14,7 @@ from streamspace_hub.model.layers import By
 from streamspace_hub.model.overrides import Override
 from streamspace_hub.model.quota import Source as QuotaSource
 from streamspace_hub.model.session import Session, SessionState
-from streamspace_hub.model.sleep import SleepChoice, WholeSeconds
+from streamspace_hub.model.sleep import SleepChoice, Step, WholeSeconds
 
 # Names that the hub accepts for users are the authenticator's matter; a slash or a control character never are.
 USER_PATTERN: Final = r"^[^/\x00-\x1f\x7f]+$"
@@ -203,6 +203,52 @@ class OverrideList(_Data):
     next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
 
 
+ShareRole = Literal["controller", "viewer"]
+
+
+class Share(_Data):
+    """One user or group that a session is shared with."""
+
+    kind: Literal["user", "group"]
+    name: str
+    role: ShareRole = Field(description="`viewer`: sees and hears it; `controller`: uses mouse and keyboard too.")
+
+
+class SessionShares(_Data):
+    """With whom a session is shared."""
+
+    shares: list[Share] = Field(description="Ordered by kind and name.")
+
+
+class ShareWith(_Data):
+    """What a user or group is to be in a session."""
+
+    role: ShareRole
+
+
+class StepAhead(_Data):
+    """One step of the ladder of sleep that is to come."""
+
+    step: Step
+    at: str = Field(description="When it comes at the earliest, if nobody uses the session; ISO 8601, UTC.")
+    why: str = Field(description="The reason that is given then.")
+    keepable: bool = Field(description="Whether using the session puts it off.")
+
+
+class SessionAhead(_Data):
+    """What is to come of one session; each step goes further than the one before it."""
+
+    name: str = Field(description="Name of the session's server.")
+    steps: list[StepAhead] = Field(description="The next one first; none: it stays as it is.")
+
+
+class UserAhead(_Data):
+    """What is to come of a user's sessions, by their ladders of sleep."""
+
+    user: str
+    sessions: list[SessionAhead]
+
+
 class QuotaLimit(_Data):
     """One limit of a user, and how much of it is in use."""
 
@@ -368,6 +414,13 @@ class FieldProblem(_Data):
     message: str
 
 
+class QueuePlace(_Data):
+    """Where somebody stands who waits for room on the hub."""
+
+    position: int = Field(ge=1, description="1: the next one.")
+    wait: float | None = Field(default=None, description="Seconds, as it went lately; left out where nothing is known.")
+
+
 class Problem(BaseModel):
     """What went wrong (RFC 9457)."""
 
@@ -379,6 +432,9 @@ class Problem(BaseModel):
     detail: str = Field(description="A sentence for the user.")
     request_id: str | None = Field(default=None, description="Names the request in the service's log.")
     errors: list[FieldProblem] = Field(default_factory=list, description="Fields at fault.")
+    queue: QueuePlace | None = Field(
+        default=None, description="Of `queued`: the caller's place, kept for those who ask again at `Retry-After`."
+    )
 
 
 __all__ = [
@@ -400,16 +456,23 @@ __all__ = [
     "OverrideList",
     "PolicyValue",
     "Problem",
+    "QueuePlace",
     "QuotaLimit",
     "ResolvedPolicy",
     "ServerName",
+    "SessionAhead",
     "SessionList",
+    "SessionShares",
     "SessionState",
     "Settings",
+    "Share",
+    "ShareWith",
     "SleepValue",
+    "StepAhead",
     "Storage",
     "UsageReport",
     "UsageTotal",
+    "UserAhead",
     "UserName",
     "UserQuota",
     "UserSession",

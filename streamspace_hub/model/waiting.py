@@ -7,7 +7,7 @@ app gets its room; what is started is started by the user's own request, and not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,8 @@ from streamspace_hub.model.quota import KINDS, Kind, Running, need_of, usage_of
 
 KEEP: Final = 60.0
 """Seconds for which a place is kept for one who does not ask."""
+POSITION: Final = "X-StreamSpace-Queue-Position"
+WAIT: Final = "X-StreamSpace-Queue-Wait"
 REMEMBER: Final = 20
 """Times of being let in from which the wait is estimated."""
 
@@ -60,6 +62,20 @@ class Place:
     """1: the next one."""
     wait: float | None
     """Seconds, as it went lately; None where nothing is known."""
+
+
+def headers_of(place: Place) -> dict[str, str]:
+    """Return the headers that tell programs what `sentence` tells people."""
+    wait = {} if place.wait is None else {WAIT: f"{place.wait:.0f}"}
+    return {POSITION: str(place.number), **wait}
+
+
+def place_in(headers: Mapping[str, str]) -> Place | None:
+    """Return the place that an answer's headers tell of; None where there is none that can be understood."""
+    number, wait = headers.get(POSITION, ""), headers.get(WAIT, "")
+    if not number.isdecimal() or int(number) < 1:
+        return None
+    return Place(int(number), float(wait) if wait.isdecimal() else None)
 
 
 class Line:

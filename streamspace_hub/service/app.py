@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from streamspace_hub.model.api import FieldProblem
+from streamspace_hub.model.api import FieldProblem, QueuePlace
 from streamspace_hub.model.explain import explain_details
 from streamspace_hub.service.context import make_context
 from streamspace_hub.service.database import Unreachable
@@ -33,6 +33,7 @@ from streamspace_hub.service.routes import (
     policies,
     second_factors,
     sessions,
+    shares,
     sleep,
     thumbnails,
     usage,
@@ -78,6 +79,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         apps,
         sessions,
         sleep,
+        shares,
         thumbnails,
         events,
         user_settings,
@@ -111,7 +113,7 @@ def _problem(request: Request, error: Exception) -> Response:
     error = cast(ProblemError, error)
     if error.kind == "too-many-requests":
         request.app.state.context.metrics.limited.inc()
-    body = error.body(request.state.request_id).model_dump_json()
+    body = error.body(request.state.request_id).model_dump_json(exclude_none=True)
     return Response(body, error.status, error.headers, MEDIA_TYPE)
 
 
@@ -171,6 +173,9 @@ def hub_problem(error: HubError) -> ProblemError:
             return ProblemError("conflict", error.message)
         case 503:
             return ProblemError("unavailable", error.message, headers=wait or retry_after(60))
+        case 429 if error.place is not None:
+            queue = QueuePlace(position=error.place.number, wait=error.place.wait)
+            return ProblemError("queued", error.message, headers=wait or retry_after(10), queue=queue)
         case 429:
             return ProblemError("too-many-requests", error.message, headers=wait or retry_after(10))
         case _:

@@ -12,6 +12,7 @@ import httpx
 
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.step_up import Proven
+from streamspace_hub.model.waiting import Place, place_in
 from streamspace_hub.telemetry.logs import logged_with
 from streamspace_hub.telemetry.tracing import Traces, headers
 
@@ -28,11 +29,13 @@ START_LIMIT = 60.0
 class HubError(Exception):
     """The hub refused; `status` 502 when it did not answer at all. `message` is its sentence."""
 
-    def __init__(self, status: int, message: str, retry_after: str | None = None) -> None:
+    def __init__(self, status: int, message: str, retry_after: str | None = None, place: Place | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.retry_after = retry_after
+        self.place = place
+        """Of a start that waits for room: where it stands."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,28 @@ class Hub:
         """Give up the memory of a session that sleeps, in the name of `token`'s owner."""
         path = f"streamspace/asleep/{quote(user, safe='')}/{quote(server, safe='')}"
         await self._ask("DELETE", path, token=token, limit=START_LIMIT)
+
+    async def shares(self, user: str, server: str, token: str) -> list[dict[str, Any]]:
+        """Return the hub's models of a server's shares, as the owner of `token` may see them."""
+        found: list[dict[str, Any]] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = await self._ask("GET", f"{_shares(user, server)}?offset={offset}&limit={PAGE}", token=token)
+            found += page["items"]
+            following = page["_pagination"].get("next")
+            offset = following["offset"] if following else None
+        return found
+
+    async def share(self, user: str, server: str, whom: Mapping[str, str], scopes: Sequence[str], token: str) -> None:
+        """Share a server; `whom` is `{"user": NAME}` or `{"group": NAME}`. Scopes that it was shared with stay."""
+        await self._ask("POST", _shares(user, server), token=token, body={**whom, "scopes": list(scopes)})
+
+    async def unshare(
+        self, user: str, server: str, whom: Mapping[str, str], token: str, scopes: Sequence[str] = ()
+    ) -> None:
+        """Take `scopes` of a share back, or the whole share."""
+        body = {**whom, **({"scopes": list(scopes)} if scopes else {})}
+        await self._ask("PATCH", _shares(user, server), token=token, body=body)
 
     async def failure(self, user: str, server: str) -> str | None:
         """Return why the last start of a server has failed, when the hub still knows."""
@@ -249,7 +274,8 @@ class Hub:
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
         if reply.status_code >= 400:
-            raise HubError(reply.status_code, _message(reply), reply.headers.get("Retry-After"))
+            wait, place = reply.headers.get("Retry-After"), place_in(reply.headers)
+            raise HubError(reply.status_code, _message(reply), wait, place)
         return reply.json() if reply.content and "json" in reply.headers.get("Content-Type", "") else None
 
     @staticmethod
@@ -260,6 +286,10 @@ class Hub:
 def _server(user: str, server: str) -> str:
     base = f"users/{quote(user, safe='')}"
     return f"{base}/servers/{quote(server, safe='')}" if server else f"{base}/server"
+
+
+def _shares(user: str, server: str) -> str:
+    return f"shares/{quote(user, safe='')}/{quote(server, safe='')}"
 
 
 def _message(reply: httpx.Response) -> str:

@@ -69,6 +69,11 @@ class Caller:
         filters = ("", f"!user={user}", f"!server={user}/{server}")
         return not self.scopes.isdisjoint({f"delete:servers{one}" for one in filters})
 
+    def may_share(self, user: str, server: str) -> bool:
+        """Return whether the hub would let them share it: JupyterHub does where an administrator has said so."""
+        filters = ("", f"!user={user}", f"!server={user}/{server}")
+        return not self.scopes.isdisjoint({f"shares{one}" for one in filters})
+
     def is_user(self, name: str) -> bool:
         """Return whether this is the user `name`."""
         return self.kind == "user" and self.name == name

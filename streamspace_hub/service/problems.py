@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streamspace_hub.model.api import FieldProblem, Problem
+from streamspace_hub.model.api import FieldProblem, Problem, QueuePlace
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:streamspace:problem:"
@@ -21,6 +21,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "A field is not accepted"),
     "idempotency-key-reused": (422, "Idempotency key used for another request"),
     "too-many-requests": (429, "Too many requests"),
+    "queued": (429, "No room at present"),
     "internal": (500, "Something went wrong here"),
     "hub-unavailable": (502, "The hub does not answer"),
     "unavailable": (503, "Not available for the moment"),
@@ -38,6 +39,7 @@ class ProblemError(Exception):
         *,
         errors: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
+        queue: QueuePlace | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -45,6 +47,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.queue = queue
 
     def body(self, request_id: str | None) -> Problem:
         """Return what is sent."""
@@ -55,6 +58,7 @@ class ProblemError(Exception):
             detail=self.detail,
             request_id=request_id,
             errors=self.errors,
+            queue=self.queue,
         )
 
 

@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select, tuple_
+from sqlalchemy import Select, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.catalog import Catalog
-from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned
+from streamspace_hub.hibernation.decision import Act, Due, Facts, Warned, ahead
 from streamspace_hub.hibernation.round import Candidate, Planned, most_urgent, plan
 from streamspace_hub.model import MemorySleep, SessionState
-from streamspace_hub.model.api import Outcome, Settings, UserSession
+from streamspace_hub.model.api import Outcome, SessionAhead, Settings, StepAhead, UserSession
 from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import Overrides
 from streamspace_hub.model.session import RESTING
@@ -124,19 +124,17 @@ class Sleeping:
                 log.error("a session could not be put to sleep: %r", error)
         return len(todo)
 
+    async def ahead(self, user: str) -> list[SessionAhead]:
+        """Return what is to come of each session of a user."""
+        now, overrides = time.time(), await self.overrides.current()
+        async with self.database.reading() as session:
+            rows = (await session.execute(_candidates().where(SessionRow.user == user))).all()
+        return [_ahead(one, now, self.rules.timezone) for one in self._candidates(rows, overrides)]
+
     # --- what is known ---------------------------------------------------------------------------------------------
 
     async def _pages(self) -> AsyncIterator[Sequence[Any]]:
-        names = [getattr(SessionRow, name) for name in UserSession.model_fields]
-        query = (
-            select(*names, WatchedRow.groups, SettingsRow.values, *SLEEP)
-            .outerjoin(WatchedRow, WatchedRow.user == SessionRow.user)
-            .outerjoin(SettingsRow, SettingsRow.user == SessionRow.user)
-            .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
-            .where(SessionRow.state.in_([str(state) for state in (*LIVE, *RESTING)]))
-            .order_by(SessionRow.user, SessionRow.name)
-            .limit(PAGE)
-        )
+        query = _candidates().limit(PAGE)
         after = ("", "")
         while True:
             place = tuple_(SessionRow.user, SessionRow.name) > tuple_(*after)
@@ -150,10 +148,13 @@ class Sleeping:
             after = (last[SessionRow.user], last[SessionRow.name])
 
     def _plan(self, page: Sequence[Any], now: float, overrides: Overrides) -> list[Planned[UserSession]]:
-        rows = (row._mapping for row in page)
+        return plan(self._candidates(page, overrides), now, self.rules.timezone)
+
+    def _candidates(self, rows: Sequence[Any], overrides: Overrides) -> Iterator[Candidate[UserSession]]:
+        found = (row._mapping for row in rows)
         # The hub does not take default servers off its list.
-        left = (row for row in rows if row[SessionRow.name] or row[SessionRow.state] not in RESTING)
-        return plan((self._candidate(row, overrides) for row in left), now, self.rules.timezone)
+        left = (row for row in found if row[SessionRow.name] or row[SessionRow.state] not in RESTING)
+        return (self._candidate(row, overrides) for row in left)
 
     def _candidate(self, row: Mapping[Any, Any], overrides: Overrides) -> Candidate[UserSession]:
         session = UserSession.model_construct(
@@ -368,6 +369,32 @@ class Sleeping:
                 return
             told = warned_of
             row.step, row.told, row.lead = (str(told.step), told.at, told.lead) if told else (None, None, None)
+
+
+def _candidates() -> Select[Any]:
+    """Return the query for sessions that a ladder may have something for, with all that it asks for."""
+    names = [getattr(SessionRow, name) for name in UserSession.model_fields]
+    return (
+        select(*names, WatchedRow.groups, SettingsRow.values, *SLEEP)
+        .outerjoin(WatchedRow, WatchedRow.user == SessionRow.user)
+        .outerjoin(SettingsRow, SettingsRow.user == SessionRow.user)
+        .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
+        .where(SessionRow.state.in_([str(state) for state in (*LIVE, *RESTING)]))
+        .order_by(SessionRow.user, SessionRow.name)
+    )
+
+
+def _ahead(candidate: Candidate[UserSession], now: float, zone: str) -> SessionAhead:
+    steps = [
+        StepAhead(
+            step=due.step,
+            at=datetime.fromtimestamp(due.at, UTC).isoformat(timespec="seconds"),
+            why=due.why,
+            keepable=due.keepable,
+        )
+        for due in ahead(candidate.facts, candidate.rules.ladder, now, zone)
+    ]
+    return SessionAhead(name=candidate.session.name, steps=steps)
 
 
 async def _row(transaction: AsyncSession, session: UserSession) -> SleepRow:

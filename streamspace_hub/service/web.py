@@ -133,7 +133,7 @@ async def _apologise(answer: _Answer, request_id: str) -> None:
     if answer.status:
         return
     problem = ProblemError("internal", "The service's log says more, under this request_id.")
-    body = problem.body(request_id).model_dump_json().encode()
+    body = problem.body(request_id).model_dump_json(exclude_none=True).encode()
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     await answer({"type": "http.response.start", "status": problem.status, "headers": headers})
     await answer({"type": "http.response.body", "body": body})

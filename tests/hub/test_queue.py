@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from streamspace_hub.model.waiting import Place, place_in
 from tests.support.hub import LIMIT
 from tests.support.service import service_hub
 
@@ -25,9 +26,12 @@ async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_ag
             said = over_rest.json()["detail"]
             assert said.startswith("There is no room for Test app at present. You are number 1 in the queue.")
             assert int(over_rest.headers["retry-after"]) > 0
+            assert over_rest.json()["type"] == "urn:streamspace:problem:queued"
+            assert over_rest.json()["queue"] == {"position": 1}
             second = await hub.request_start(ann, "two", APP)
             assert second.status_code == 429
             assert "You are number 2 in the queue." in second.json()["message"]
+            assert place_in(second.headers) == Place(2, None)
         overtaking = await hub.request_start(ann, "two", APP)
         assert overtaking.status_code == 429, "there is room, and it is another's turn"
         async with asyncio.timeout(LIMIT):

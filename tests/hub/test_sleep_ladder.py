@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -41,6 +42,11 @@ async def activity(running: ServiceHub, name: str) -> dict[str, Any]:
 async def test_freeze_thaw_and_resume(running: ServiceHub) -> None:
     ann, path = await running.api(running.ann), f"/sessions/{running.ann}/one"
     async with running.hub.session(running.ann, "one"):
+        told = (await ann("GET", f"/users/{running.ann}/ahead")).json()["sessions"]
+        assert [(one["name"], [step["step"] for step in one["steps"]]) for one in told] == [("one", ["freeze", "stop"])]
+        freeze, stop = (datetime.fromisoformat(step["at"]) for step in told[0]["steps"])
+        assert (stop - freeze).total_seconds() == 3600
+        assert (await (await running.api(running.bob))("GET", f"/users/{running.ann}/ahead")).status_code == 403
         # The session answers before its screen is up.
         while (frozen := await ann("POST", f"{path}/freeze")).status_code == 409:
             assert "desktop is not running" in frozen.json()["detail"], frozen.text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamspace_hub.hibernation.decision import AGREE, WARNING, Act, Facts, Warned, decide
+from streamspace_hub.hibernation.decision import AGREE, WARNING, Act, Facts, Warned, ahead, decide
 from streamspace_hub.hibernation.quiet import quiet_span
 from streamspace_hub.model.layers import Who
 from streamspace_hub.model.sleep import BUILT_IN, NEVER, Ladder, SleepRules, Step, resolve
@@ -67,6 +67,27 @@ def test_the_ladder(facts: Facts, rules: Ladder, now: float, expected: tuple[Act
     verdict = decide(facts, rules, now)
     told = (None, None) if verdict.due is None else (verdict.due.step, verdict.due.at)
     assert (verdict.act, *told) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "rules", "now", "expected"),
+    [
+        (AWAKE, BUILT_IN, 0, []),
+        (AWAKE, ALL, 60, [(Step.FREEZE, HOUR), (Step.STOP, 4 * HOUR)]),
+        (replace(AWAKE, memory=True), ALL, 60, [(Step.FREEZE, 3600), (Step.HIBERNATE, 7200), (Step.STOP, 4 * HOUR)]),
+        (replace(AWAKE, frozen=True), ALL, 2 * HOUR, [(Step.STOP, 4 * HOUR)]),
+        # What was promised to viewers holds, and nobody is told less than a warning's time.
+        (replace(AWAKE, warned=Warned(Step.FREEZE, HOUR)), FREEZES, HOUR - 1, [(Step.FREEZE, HOUR)]),
+        (AWAKE, FREEZES, HOUR - 1, [(Step.FREEZE, HOUR + 599)]),
+        # Of what is due together the furthest comes, and nothing comes after an end.
+        (AWAKE, ALL, 10 * HOUR, [(Step.STOP, 10 * HOUR + 600)]),
+        (AWAKE, ladder(freeze_after=2 * HOUR, max_duration=HOUR), 0, [(Step.STOP, HOUR)]),
+        (Facts(0, 0, ended=HOUR), ALL, 2 * HOUR, [(Step.DELETE, 25 * HOUR)]),
+        (Facts(0, 0, ended=HOUR), ALL, 26 * HOUR, [(Step.DELETE, 26 * HOUR)]),
+    ],
+)
+def test_what_is_ahead(facts: Facts, rules: Ladder, now: float, expected: list[tuple[Step, float]]) -> None:
+    assert [(due.step, due.at) for due in ahead(facts, rules, now)] == expected
 
 
 def local(text: str, zone: str = "Europe/Berlin") -> float:

@@ -361,6 +361,9 @@ def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:
         "custom:streamspace:admin",
         "servers",
         "access:servers",
+        "shares",
+        "read:users:name",
+        "read:groups:name",
     ]
 
 

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from streamspace_hub.model import Resources
 from streamspace_hub.model.quota import Running
-from streamspace_hub.model.waiting import KEEP, Capacity, Line, Place, sentence
+from streamspace_hub.model.waiting import (
+    KEEP,
+    POSITION,
+    WAIT,
+    Capacity,
+    Line,
+    Place,
+    headers_of,
+    place_in,
+    sentence,
+)
 
 ANN, BOB, EVE = ("ann", "gimp"), ("bob", "gimp"), ("eve", "gimp")
 
@@ -79,3 +89,13 @@ def test_what_there_is_room_for(capacity: Capacity, *, fits: bool) -> None:
     needs = Resources(cpu_limit=2, mem_limit="2G", gpu={"count": 1})
     assert capacity.fits([Running("GIMP", needs)], needs) is fits
     assert capacity.ever_fits(needs)
+
+
+@pytest.mark.parametrize("place", [Place(1, None), Place(12, 90.0)])
+def test_programs_are_told_the_place_too(place: Place) -> None:
+    assert place_in(headers_of(place)) == place
+
+
+@pytest.mark.parametrize("headers", [{}, {POSITION: "0"}, {POSITION: "first"}, {POSITION: "-1", WAIT: "3"}])
+def test_headers_that_tell_no_place_are_none(headers: dict[str, str]) -> None:
+    assert place_in(headers) is None

@@ -207,7 +207,10 @@ class SessionProgress(LabHandler):
 
 
 def _refusal(error: LaunchError) -> Refusal:
-    return Refusal(error.status, error.message, field=error.field)
+    if (queued := error.queued) is None:
+        return Refusal(error.status, error.message, field=error.field)
+    queue = {"position": queued.place.number, "wait": queued.place.wait, "retry_after": queued.retry_after}
+    return Refusal(error.status, error.message, retry_after=queued.retry_after, more={"queue": queue})
 
 
 def _cannot_run(template: AppTemplate) -> str | None:

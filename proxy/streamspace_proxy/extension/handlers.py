@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Mapping
 from http.client import responses
 from typing import Any, ClassVar, Protocol
 
@@ -29,11 +30,21 @@ ENTRY = "streamspace_entry"
 class Refusal(web.HTTPError):
     """A request that is turned down with a sentence for whoever sent it."""
 
-    def __init__(self, status: int, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        more: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(status, message)
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        self.more = more or {}
+        """What the body says besides the sentence."""
 
 
 class StepUpNeeded(Refusal):
@@ -131,9 +142,9 @@ class AuthorisedHandler(JupyterHandler):
             self.set_header("Retry-After", str(error.retry_after))
         # The sockets' own refusal of strangers has no words.
         stranger = status_code == 403 and getattr(error, "log_message", None) is None
-        body = {"message": SIGN_IN if stranger else sentence_for(error, status_code)}
-        if isinstance(error, Refusal) and error.field:
-            body["field"] = error.field
+        body: dict[str, object] = {"message": SIGN_IN if stranger else sentence_for(error, status_code)}
+        if isinstance(error, Refusal):
+            body |= {**({"field": error.field} if error.field else {}), **error.more}
         self.write_json(body)
 
     def write_json(self, body: object) -> None:

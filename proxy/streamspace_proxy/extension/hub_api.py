@@ -13,17 +13,22 @@ from typing import Any
 
 import aiohttp
 
+from streamspace_hub.model.waiting import Place, place_in
 from streamspace_hub.telemetry import tracing
 
 
 class HubError(Exception):
     """The hub refused or did not answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after: int | None = None, place: Place | None = None) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status of the hub's answer; 502 if there was none."""
         self.message = message
+        self.retry_after = retry_after
+        """Seconds after which the hub wants to be asked again; None where it said nothing."""
+        self.place = place
+        """Of a start that waits for room: where it stands."""
 
 
 class HubApi:
@@ -52,7 +57,7 @@ class HubApi:
                 headers = {**headers, "Authorization": f"token {token}"}
             async with self._client().request(method, url, json=body, headers=headers) as response:
                 if response.status >= 400:
-                    raise HubError(response.status, await _reason(response))
+                    raise await _refusal(response)
                 text = await response.text()
                 return json.loads(text) if text else None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -66,7 +71,7 @@ class HubApi:
                 self.url + path, headers={"Accept": "text/event-stream"}, timeout=timeout
             ) as response:
                 if response.status >= 400:
-                    raise HubError(response.status, await _reason(response))
+                    raise await _refusal(response)
                 async for line in response.content:
                     yield line.decode(errors="replace").rstrip("\r\n")
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -100,6 +105,12 @@ def internal_ssl() -> ssl.SSLContext | None:
         key, certificate, cafile=os.environ.get("JUPYTERHUB_SSL_CLIENT_CA") or None
     )
     return context
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> HubError:
+    after = response.headers.get("Retry-After", "")
+    wait = int(after) if after.isdecimal() else None
+    return HubError(response.status, await _reason(response), wait, place_in(response.headers))
 
 
 async def _reason(response: aiohttp.ClientResponse) -> str:

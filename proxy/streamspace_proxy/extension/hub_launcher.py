@@ -17,7 +17,7 @@ from streamspace_hub.model import AppTemplate, Session, SessionState
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 from streamspace_proxy.extension.hub_api import HubApi, HubError
-from streamspace_proxy.extension.launcher import How, LaunchError, Progress
+from streamspace_proxy.extension.launcher import How, LaunchError, Progress, Queued
 
 log = logging.getLogger("streamspace.lab")
 
@@ -29,6 +29,8 @@ ASLEEP = {
 """What a running session's own word means here: one that sleeps with its memory, and still runs, is about to end."""
 SOON = 0.3
 """Seconds in which the hub has refused a start that it will not even try."""
+AGAIN = 10
+"""Seconds until a start that waits for room is asked for again, where the hub does not say."""
 SLEEP_LIMIT = 1.0
 """Seconds that a session gets to say whether it is frozen, before it counts as running."""
 Titles = Mapping[str, str]
@@ -215,7 +217,8 @@ class HubLauncher:
         try:
             return await self._hub.request(method, path, body)
         except HubError as error:
-            raise LaunchError(error.message, error.status) from error
+            queued = Queued(error.place, error.retry_after or AGAIN) if error.place is not None else None
+            raise LaunchError(error.message, error.status, queued=queued) from error
 
     def _server(self, name: str) -> str:
         return f"{self._user}/servers/{quote(name, safe='')}"

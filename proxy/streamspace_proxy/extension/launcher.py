@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from streamspace_hub.model import Session
 from streamspace_hub.model.app import AppTemplate
+from streamspace_hub.model.waiting import Place
 
 How = Literal["freeze", "hibernate"]
 
@@ -30,15 +31,28 @@ class Progress:
         return {"progress": self.progress, "message": self.message, **flags, **({"url": self.url} if self.url else {})}
 
 
+@dataclass(frozen=True)
+class Queued:
+    """A start that waits for room."""
+
+    place: Place
+    retry_after: int
+    """Seconds after which it is to be asked for again."""
+
+
 class LaunchError(Exception):
     """Something was not done; the message is for the user."""
 
-    def __init__(self, message: str, status: int = 400, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, status: int = 400, field: str | None = None, *, queued: Queued | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         """HTTP status that fits."""
         self.field = field
+        self.queued = queued
+        """Of a start that waits for room on the hub."""
 
 
 class Launcher(Protocol):

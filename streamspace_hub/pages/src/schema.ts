@@ -214,6 +214,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{user}/ahead": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ahead
+         * @description Show what the ladder of sleep has in store for a user's sessions, and when, if nobody uses them.
+         */
+        get: operations["get_ahead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{user}/{server}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Shares
+         * @description Show with whom a session is shared.
+         */
+        get: operations["get_shares"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{user}/{server}/shares/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put Share
+         * @description Share a session with a user or group, or change what they are in it.
+         */
+        put: operations["put_share"];
+        post?: never;
+        /**
+         * Delete Share
+         * @description Take a share back, if there is one. Who looks at that moment goes on until their connection ends.
+         */
+        delete: operations["delete_share"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{user}/{server}/thumbnail": {
         parameters: {
             query?: never;
@@ -1451,6 +1515,22 @@ export interface components {
             shown_at?: string | null;
         };
         /**
+         * SessionAhead
+         * @description What is to come of one session; each step goes further than the one before it.
+         */
+        SessionAhead: {
+            /**
+             * Name
+             * @description Name of the session's server.
+             */
+            name: string;
+            /**
+             * Steps
+             * @description The next one first; none: it stays as it is.
+             */
+            steps: components["schemas"]["StepAhead"][];
+        };
+        /**
          * SessionList
          * @description One page of sessions, ordered by user and name.
          */
@@ -1467,6 +1547,17 @@ export interface components {
              * @description Value of `after` for the next page; null on the last one.
              */
             next?: string | null;
+        };
+        /**
+         * SessionShares
+         * @description With whom a session is shared.
+         */
+        SessionShares: {
+            /**
+             * Shares
+             * @description Ordered by kind and name.
+             */
+            shares: components["schemas"]["Share"][];
         };
         /**
          * SessionState
@@ -1486,6 +1577,36 @@ export interface components {
             favorites?: string[];
             /** @description After how long their sessions sleep, as far as they may choose. */
             sleep?: components["schemas"]["SleepChoice"];
+        };
+        /**
+         * Share
+         * @description One user or group that a session is shared with.
+         */
+        Share: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "user" | "group";
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @description `viewer`: sees and hears it; `controller`: uses mouse and keyboard too.
+             * @enum {string}
+             */
+            role: "controller" | "viewer";
+        };
+        /**
+         * ShareWith
+         * @description What a user or group is to be in a session.
+         */
+        ShareWith: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "controller" | "viewer";
         };
         /**
          * ShowCode
@@ -1554,6 +1675,28 @@ export interface components {
          * @enum {string}
          */
         Step: "freeze" | "hibernate" | "stop" | "delete";
+        /**
+         * StepAhead
+         * @description One step of the ladder of sleep that is to come.
+         */
+        StepAhead: {
+            step: components["schemas"]["Step"];
+            /**
+             * At
+             * @description When it comes at the earliest, if nobody uses the session; ISO 8601, UTC.
+             */
+            at: string;
+            /**
+             * Why
+             * @description The reason that is given then.
+             */
+            why: string;
+            /**
+             * Keepable
+             * @description Whether using the session puts it off.
+             */
+            keepable: boolean;
+        };
         /**
          * Storage
          * @description What files take, and what they may.
@@ -1645,6 +1788,16 @@ export interface components {
             cost: number;
         };
         /**
+         * UserAhead
+         * @description What is to come of a user's sessions, by their ladders of sleep.
+         */
+        UserAhead: {
+            /** User */
+            user: string;
+            /** Sessions */
+            sessions: components["schemas"]["SessionAhead"][];
+        };
+        /**
          * UserQuota
          * @description A user's limits; what is not listed is not limited, or (storage) not measured yet.
          */
@@ -1728,6 +1881,23 @@ export interface components {
             message: string;
         };
         /**
+         * QueuePlace
+         * @description Where somebody stands who waits for room on the hub.
+         */
+        QueuePlace: {
+            /**
+             * Position
+             * @description 1: the next one.
+             */
+            position: number;
+            /**
+             * Wait
+             * @description Seconds, as it went lately; left out where nothing is known.
+             * @default null
+             */
+            wait: number | null;
+        };
+        /**
          * Problem
          * @description What went wrong (RFC 9457).
          */
@@ -1757,6 +1927,11 @@ export interface components {
              * @description Fields at fault.
              */
             errors?: components["schemas"]["FieldProblem"][];
+            /**
+             * @description Of `queued`: the caller's place, kept for those who ask again at `Retry-After`.
+             * @default null
+             */
+            queue: components["schemas"]["QueuePlace"] | null;
         } & {
             [key: string]: unknown;
         };
@@ -1821,7 +1996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1915,7 +2090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2020,7 +2195,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2163,7 +2338,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2259,7 +2434,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2371,7 +2546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2492,7 +2667,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2602,7 +2777,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2712,7 +2887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2844,7 +3019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2965,7 +3140,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3086,7 +3261,437 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ahead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAhead"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_shares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+                /** @description Name of its server; `~` is the default server. */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionShares"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+                /** @description Name of its server; `~` is the default server. */
+                server: string;
+                /** @description Whether `name` is a user or a group of the hub. */
+                kind: "users" | "groups";
+                /** @description Name of the user or group. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShareWith"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionShares"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+                /** @description Name of its server; `~` is the default server. */
+                server: string;
+                /** @description Whether `name` is a user or a group of the hub. */
+                kind: "users" | "groups";
+                /** @description Name of the user or group. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionShares"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3182,7 +3787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3271,7 +3876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3364,7 +3969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3449,7 +4054,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3568,7 +4173,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3665,7 +4270,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3759,7 +4364,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3847,7 +4452,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3930,7 +4535,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4047,7 +4652,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4140,7 +4745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4226,7 +4831,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4346,7 +4951,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4442,7 +5047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4527,7 +5132,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4646,7 +5251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4741,7 +5346,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4835,7 +5440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4927,7 +5532,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5010,7 +5615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5127,7 +5732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5212,7 +5817,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5295,7 +5900,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5411,7 +6016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5527,7 +6132,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5641,7 +6246,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5753,7 +6358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5869,7 +6474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5979,7 +6584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6093,7 +6698,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6197,7 +6802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6280,7 +6885,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6363,7 +6968,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6475,7 +7080,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; No room at present */
             429: {
                 headers: {
                     [name: string]: unknown;

@@ -111,6 +111,7 @@ async def _page(request: Request, context: InContext, path: str, more: Mapping[s
         "admin": caller.is_admin,
         "pictures": _pictures(context, caller),
         "traces": context.traces.on,
+        "shares": caller.may_share(caller.name, ""),
         "hubHome": _hub(context, "home"),
         "signOut": _hub(context, "logout"),
         "home": prefix,

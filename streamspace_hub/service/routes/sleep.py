@@ -10,13 +10,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from streamspace_hub.model import SessionState
-from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserName, UserSession
+from streamspace_hub.model.api import CreateSession, ExtendSession, Outcome, UserAhead, UserName, UserSession
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.keys import Answer
 from streamspace_hub.service.problems import ProblemError, retry_after
-from streamspace_hub.service.requests import ByCaller, server_name
+from streamspace_hub.service.requests import ByCaller, server_name, tagged
 from streamspace_hub.service.routes.sessions import (
     KEY_HEADER,
     Key,
@@ -147,6 +147,15 @@ async def resume_session(asked: ByCaller, user: UserName, server: Server, idempo
         return Answer(200, session.model_dump_json())
 
     return await once(asked, idempotency_key, work)
+
+
+@router.get("/users/{user}/ahead", response_model=UserAhead, responses=problems(401, 403, 404))
+async def get_ahead(asked: ByCaller, user: UserName) -> Response:
+    """Show what the ladder of sleep has in store for a user's sessions, and when, if nobody uses them."""
+    if not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
+        raise await asked.denied("ahead.read", user, "These are the sessions of somebody else.")
+    await asked.context.mirror.refresh(user)
+    return tagged(asked.request, UserAhead(user=user, sessions=await asked.context.sleeping.ahead(user)))
 
 
 _VERBS = {"activity": "extend"}
