@@ -9,7 +9,10 @@ import { traceparent } from './trace';
 
 type Schemas = components['schemas'];
 export type App = Schemas['App'];
-export type Session = Schemas['UserSession'];
+/** `storage`: what the user's files take and may take, in bytes, where that is limited. */
+export type Session = Schemas['UserSession'] & {
+  storage?: { used?: number | null; limit: number } | null;
+};
 export type State = Schemas['SessionState'];
 export type QuotaLimit = Schemas['QuotaLimit'];
 export type PolicyValue = Schemas['PolicyValue'];
@@ -24,14 +27,25 @@ export type Announcement = Schemas['Announcement'];
 export type UsageReport = Schemas['UsageReport'];
 export type SecondFactors = Schemas['SecondFactors'];
 export type NewTotp = Schemas['NewTotp'];
+export type Share = Schemas['Share'];
+export type ShareRole = Share['role'];
+export type StepAhead = Schemas['StepAhead'];
+export type QueuePlace = Schemas['QueuePlace'];
 type Problem = Schemas['Problem'];
 type Json = Record<string, unknown>;
+
+/** Where somebody waits, and in how many seconds they are to ask again. */
+export interface Queued extends QueuePlace {
+  again: number;
+}
 
 /** The service refused, or cannot be reached; the message is a sentence for the user. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** Of a start for which the hub has no room at present. */
+    readonly queued: Queued | null = null,
   ) {
     super(message);
   }
@@ -60,6 +74,10 @@ interface Answer<T> {
 export type Api = ReturnType<typeof makeApi>;
 
 const PAGE = 200;
+const PLURAL = { user: 'users', group: 'groups' } as const;
+const SHARE = '/api/v1/sessions/{user}/{server}/shares/{kind}/{name}';
+/** Seconds until one who waits asks again, where nobody says. */
+const AGAIN = 10;
 
 export function makeApi(page: Page, onSignedOut: () => void) {
   const headers = { 'X-XSRF-Token': page.proof };
@@ -75,7 +93,7 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       onSignedOut();
     }
     if (!response.ok) {
-      throw new ApiError(response.status, detailOf(error) ?? response.statusText);
+      throw new ApiError(response.status, detailOf(error) ?? response.statusText, queuedOf(error, response));
     }
     return { data: data as T, response };
   }
@@ -155,6 +173,27 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     },
     async remove(session: Session): Promise<void> {
       await ask(client.DELETE('/api/v1/sessions/{user}/{server}', { params: { path: pathOf(session) } }));
+    },
+    /** With whom it is shared. */
+    async shares(session: Session): Promise<Share[]> {
+      const path = pathOf(session);
+      return (await ask(client.GET('/api/v1/sessions/{user}/{server}/shares', { params: { path } }))).data
+        .shares;
+    },
+    /** Share it, or change what somebody is in it; returns with whom it is shared then. */
+    async share(session: Session, { kind, name, role }: Share): Promise<Share[]> {
+      const path = { ...pathOf(session), kind: PLURAL[kind], name };
+      const put = client.PUT(SHARE, { params: { path }, body: { role } });
+      return (await ask(put)).data.shares;
+    },
+    async unshare(session: Session, { kind, name }: Share): Promise<Share[]> {
+      const path = { ...pathOf(session), kind: PLURAL[kind], name };
+      return (await ask(client.DELETE(SHARE, { params: { path } }))).data.shares;
+    },
+    /** What the ladder of sleep has in store for each of a user's sessions, by name. */
+    async ahead(user: string): Promise<ReadonlyMap<string, StepAhead[]>> {
+      const { data } = await ask(client.GET('/api/v1/users/{user}/ahead', { params: { path: { user } } }));
+      return new Map(data.sessions.map(({ name, steps }) => [name, steps]));
     },
     /** What the session shows as a JPEG; null when there is no picture now. */
     async thumbnail(session: Session, signal: AbortSignal): Promise<Blob | 'forbidden' | null> {
@@ -285,6 +324,11 @@ function pathOf(session: Session): { user: string; server: string } {
 
 function versionOf(response: Response): string {
   return response.headers.get('ETag') ?? '';
+}
+
+function queuedOf(error: unknown, response: Response): Queued | null {
+  const queue = typeof error === 'object' && error !== null && (error as Problem).queue;
+  return queue ? { ...queue, again: Number(response.headers.get('Retry-After')) || AGAIN } : null;
 }
 
 function detailOf(error: unknown): string | undefined {

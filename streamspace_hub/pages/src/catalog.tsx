@@ -6,17 +6,20 @@ import type { App } from './api';
 import { PolicyButton } from './policy';
 import { canStart, canWake, isOpen, type Sessions } from './sessions';
 import { useShared } from './shared';
+import type { Waiting } from './waiting';
 
 interface Props {
   apps: readonly App[];
   sessions: Sessions;
-  onStart: (app: string) => void;
+  /** Sessions whose start waits for room, by name. */
+  waiting: Waiting['waiters'];
+  onStart: (app: App) => void;
   onFavorite: (app: App) => void;
 }
 
 type Category = App['categories'][number];
 
-export function Catalog({ apps, sessions, onStart, onFavorite }: Props) {
+export function Catalog({ apps, sessions, waiting, onStart, onFavorite }: Props) {
   const { page, strings } = useShared();
   const [search, setSearch] = useState('');
   const [category, setCategory] = useState<Category | null>(null);
@@ -52,7 +55,8 @@ export function Catalog({ apps, sessions, onStart, onFavorite }: Props) {
         {found.map(app => {
           const session = sessions.get(`${page.user}/${app.name}`);
           const opens = session !== undefined && isOpen(session.state);
-          const busy = session !== undefined && !opens && !canStart(session.state);
+          const waiter = waiting.get(app.name);
+          const busy = waiter !== undefined || (session !== undefined && !opens && !canStart(session.state));
           const says = opens
             ? strings.open
             : session && canWake(session.state)
@@ -65,15 +69,19 @@ export function Catalog({ apps, sessions, onStart, onFavorite }: Props) {
                 className="launch"
                 disabled={busy}
                 aria-label={says(app.title)}
-                onClick={() => onStart(app.name)}
+                onClick={() => onStart(app)}
               >
                 <img className="icon" src={app.icon} alt="" />
                 <strong>{app.title}</strong>
                 <span>{app.description}</span>
-                {session && (
-                  <span className="state" data-state={session.state}>
-                    {strings.state[session.state]}
-                  </span>
+                {waiter ? (
+                  <span className="state">{strings.waitsShort(waiter.place.position)}</span>
+                ) : (
+                  session && (
+                    <span className="state" data-state={session.state}>
+                      {strings.state[session.state]}
+                    </span>
+                  )
                 )}
               </button>
               <div className="corner">

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from 'react';
 
+import { useAhead } from './ahead';
 import type { App, Session } from './api';
 import { Catalog } from './catalog';
 import { Quota } from './quota';
@@ -9,16 +10,20 @@ import { SessionCard } from './session_card';
 import { canStart, inOrder, isOpen } from './sessions';
 import { useAttempt, useShared } from './shared';
 import { useSessions } from './use_sessions';
+import { useWaiting, WaitingList } from './waiting';
 
 export function Desktops() {
   const { page, api, strings } = useShared();
   const attempt = useAttempt();
   const { sessions, connected, put, drop } = useSessions(page.user);
+  const { waiters, start: begin, cancel } = useWaiting();
   const [apps, setApps] = useState<App[] | null>(null);
   // Loaded once; `attempt` is another function at each render.
   useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
 
-  function start(app: string): void {
+  const ahead = useAhead(page.user, sessions ? usage(inOrder(sessions.values())) : '');
+
+  function start({ name: app, title }: App): void {
     const running = sessions?.get(`${page.user}/${app}`);
     if (running && !canStart(running.state)) {
       if (isOpen(running.state)) {
@@ -26,7 +31,11 @@ export function Desktops() {
       }
       return;
     }
-    attempt(async () => put(await api.start(app)));
+    begin(app, title, async () => put(await api.start(app)));
+  }
+
+  function resume(session: Session): void {
+    begin(session.name, session.title, async () => put(await api.resume(session)));
   }
 
   function favorite(app: App): void {
@@ -53,6 +62,7 @@ export function Desktops() {
           {strings.offline}
         </p>
       )}
+      <WaitingList waiters={waiters} cancel={cancel} />
       <section aria-labelledby="sessions">
         <h1 id="sessions">{strings.sessions}</h1>
         {listed.length === 0 && <p className="hint">{strings.noSessions}</p>}
@@ -63,6 +73,9 @@ export function Desktops() {
               session={session}
               icon={icons.get(session.app)}
               among={listed.length}
+              ahead={ahead.get(session.name) ?? []}
+              waits={waiters.has(session.name)}
+              onResume={resume}
               onChanged={put}
               onRemoved={drop}
             />
@@ -70,12 +83,12 @@ export function Desktops() {
         </ul>
       </section>
       <Quota user={page.user} at={usage(listed)} />
-      <Catalog apps={apps} sessions={sessions} onStart={start} onFavorite={favorite} />
+      <Catalog apps={apps} sessions={sessions} waiting={waiters} onStart={start} onFavorite={favorite} />
     </>
   );
 }
 
-/** Other whenever the limits' use may be other. */
+/** Other whenever the use of limits, or what is ahead, may be other. */
 function usage(sessions: readonly Session[]): string {
-  return sessions.map(({ name, app, state }) => `${name}:${app}:${state}`).join();
+  return sessions.map(({ name, app, state, memory }) => `${name}:${app}:${state}:${memory}`).join();
 }

@@ -9,6 +9,8 @@ export interface Page {
   pictures: 'none' | 'own' | 'all';
   /** Whether a click begins a trace. */
   traces: boolean;
+  /** Whether the hub lets the user share their sessions. */
+  shares: boolean;
   hubHome: string;
   signOut: string;
   /** The address of My desktops. */

@@ -1,8 +1,10 @@
 /** One session: its picture, what it is, and what can be done with it. */
 
-import type { Session, Verb } from './api';
+import { TimeLeft } from './ahead';
+import type { Session, StepAhead, Verb } from './api';
 import { Ask } from './ask';
 import { canFreeze, canHibernate, canRemove, canStart, canStop, canWake, isOpen } from './sessions';
+import { ShareButton } from './share';
 import { shownSize, shownTime, useAttempt, useShared } from './shared';
 import { Thumbnail } from './thumbnail';
 
@@ -11,11 +13,17 @@ interface Props {
   icon: string | undefined;
   /** Sessions on the page. */
   among: number;
+  /** What is to come of it if nobody uses it. */
+  ahead: readonly StepAhead[];
+  /** Whether its start waits for room. */
+  waits: boolean;
+  /** Wake it, or start it again, as soon as there is room. */
+  onResume: (session: Session) => void;
   onChanged: (session: Session) => void;
   onRemoved: (session: Session) => void;
 }
 
-export function SessionCard({ session, icon, among, onChanged, onRemoved }: Props) {
+export function SessionCard({ session, icon, among, ahead, waits, onResume, onChanged, onRemoved }: Props) {
   const { strings } = useShared();
   const { title, state } = session;
   return (
@@ -26,6 +34,8 @@ export function SessionCard({ session, icon, among, onChanged, onRemoved }: Prop
         {session.name !== session.app && <span className="name">{session.name}</span>}
         <SessionState session={session} />
         {session.message && <p className="why">{session.message}</p>}
+        <TimeLeft steps={ahead} />
+        <Storage session={session} />
       </div>
       <div className="actions">
         {isOpen(state) && (
@@ -33,7 +43,8 @@ export function SessionCard({ session, icon, among, onChanged, onRemoved }: Prop
             {strings.openShort}
           </a>
         )}
-        <Verbs session={session} onChanged={onChanged} />
+        <Verbs session={session} waits={waits} onResume={onResume} onChanged={onChanged} />
+        <ShareButton session={session} />
         {canRemove(state) && <Remove session={session} onRemoved={onRemoved} />}
       </div>
     </li>
@@ -41,7 +52,12 @@ export function SessionCard({ session, icon, among, onChanged, onRemoved }: Prop
 }
 
 /** What can be done with a session that stays on the list. */
-function Verbs({ session, onChanged }: Pick<Props, 'session' | 'onChanged'>) {
+function Verbs({
+  session,
+  waits,
+  onResume,
+  onChanged,
+}: Pick<Props, 'session' | 'waits' | 'onResume' | 'onChanged'>) {
   const { api, strings } = useShared();
   const attempt = useAttempt();
   const { title, state } = session;
@@ -53,7 +69,8 @@ function Verbs({ session, onChanged }: Pick<Props, 'session' | 'onChanged'>) {
           type="button"
           className={canStart(state) ? 'primary' : undefined}
           aria-label={canWake(state) ? strings.wake(title) : strings.start(title)}
-          onClick={act('resume')}
+          disabled={waits}
+          onClick={() => onResume(session)}
         >
           {canWake(state) ? strings.wakeShort : strings.startShort}
         </button>
@@ -87,6 +104,26 @@ function Verbs({ session, onChanged }: Pick<Props, 'session' | 'onChanged'>) {
         />
       )}
     </>
+  );
+}
+
+function Storage({ session: { storage } }: { session: Session }) {
+  const { strings, language } = useShared();
+  if (!storage) {
+    return null;
+  }
+  const { used, limit } = storage;
+  const said = strings.storage(
+    typeof used === 'number' ? shownSize(used, language) : null,
+    shownSize(limit, language),
+  );
+  return (
+    <p className="left">
+      <span>{said}</span>
+      {typeof used === 'number' && (
+        <meter min={0} max={Math.max(limit, used, 1)} high={0.8 * limit} value={used} aria-label={said} />
+      )}
+    </p>
   );
 }
 

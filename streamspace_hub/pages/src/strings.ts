@@ -1,6 +1,17 @@
 /** Every text that a user sees, in each language. What the service says (refusals, titles of apps) comes as it says it. */
 
-import type { App, Override, PolicyValue, QuotaLimit, Session, State, Whose } from './api';
+import type {
+  App,
+  Override,
+  PolicyValue,
+  Queued,
+  QuotaLimit,
+  Session,
+  ShareRole,
+  State,
+  StepAhead,
+  Whose,
+} from './api';
 
 type Category = App['categories'][number];
 type Source = Pick<PolicyValue, 'source' | 'group'>;
@@ -63,6 +74,28 @@ export interface Strings {
   quotaOf: (limit: QuotaLimit) => string;
   quotaUsed: (used: string, limit: string) => string;
   state: Record<State, string>;
+  ahead: Record<StepAhead['step'], (when: string) => string>;
+  aheadHint: (step: StepAhead, time: string) => string;
+  /** null: it is not known how much. */
+  storage: (used: string | null, limit: string) => string;
+  waits: (title: string) => string;
+  waitsShort: (position: number) => string;
+  place: (place: Queued) => string;
+  startsByItself: string;
+  cancelStart: (title: string) => string;
+  share: (title: string) => string;
+  shareShort: string;
+  noSharing: string;
+  sharedWithNobody: string;
+  groupNamed: (name: string) => string;
+  roleOf: (name: string) => string;
+  unshare: (name: string) => string;
+  unshareShort: string;
+  shareName: string;
+  shareRole: string;
+  shareAddress: string;
+  role: Record<ShareRole, string>;
+  roleHint: Record<ShareRole, string>;
   since: (time: string) => string;
   lastUsed: (time: string) => string;
   categoryName: Record<Category, string>;
@@ -294,6 +327,37 @@ const en: Strings = {
     stopping: 'Stopping',
     stopped: 'Stopped',
     failed: 'Failed',
+  },
+  ahead: {
+    freeze: when => `Freezes ${when}`,
+    hibernate: when => `Sleeps ${when}`,
+    stop: when => `Stops ${when}`,
+    delete: when => `Off the list ${when}`,
+  },
+  aheadHint: ({ keepable }, time) =>
+    keepable ? `At ${time}, if nobody uses it.` : `At ${time}, in use or not: its longest duration.`,
+  storage: (used, limit) => (used === null ? `Files: ${limit} at most` : `Files: ${used} of ${limit}`),
+  waits: title => `${title} waits for room.`,
+  waitsShort: position => `Waits for room: number ${position}`,
+  place: ({ position, wait }) =>
+    `It is number ${position} in the queue${typeof wait === 'number' ? `, for about ${minutes(wait)} min as it goes now` : ''}.`,
+  startsByItself: 'It starts by itself when it is its turn; keep this page open until then.',
+  cancelStart: title => `Do not start ${title}`,
+  share: title => `Share ${title}`,
+  shareShort: 'Share',
+  noSharing: 'Users may not share sessions on this hub. An administrator can allow it.',
+  sharedWithNobody: 'It is shared with nobody.',
+  groupNamed: name => `Group ${name}`,
+  roleOf: name => `Role of ${name}`,
+  unshare: name => `Take back from ${name}`,
+  unshareShort: 'Take back',
+  shareName: 'Name of the user',
+  shareRole: 'As',
+  shareAddress: 'Send them this address',
+  role: { viewer: 'Viewer', controller: 'Controller' },
+  roleHint: {
+    viewer: 'Sees and hears what you do.',
+    controller: 'Uses mouse, keyboard and clipboard as you do.',
   },
   since: time => `since ${time}`,
   lastUsed: time => `last used ${time}`,
@@ -544,6 +608,37 @@ const de: Strings = {
     stopped: 'Beendet',
     failed: 'Fehlgeschlagen',
   },
+  ahead: {
+    freeze: when => `Friert ${when} ein`,
+    hibernate: when => `Schläft ${when} ein`,
+    stop: when => `Endet ${when}`,
+    delete: when => `Verschwindet ${when} aus der Liste`,
+  },
+  aheadHint: ({ keepable }, time) =>
+    keepable ? `Um ${time}, wenn niemand sie benutzt.` : `Um ${time}, benutzt oder nicht: die längste Dauer.`,
+  storage: (used, limit) => (used === null ? `Dateien: höchstens ${limit}` : `Dateien: ${used} von ${limit}`),
+  waits: title => `${title} wartet auf Platz.`,
+  waitsShort: position => `Wartet auf Platz: Nummer ${position}`,
+  place: ({ position, wait }) =>
+    `Nummer ${position} in der Schlange${typeof wait === 'number' ? `, so wie es jetzt geht etwa ${minutes(wait)} min` : ''}.`,
+  startsByItself: 'Es startet von selbst, wenn es an der Reihe ist; lass diese Seite so lange offen.',
+  cancelStart: title => `${title} nicht starten`,
+  share: title => `${title} teilen`,
+  shareShort: 'Teilen',
+  noSharing: 'Auf diesem Hub dürfen Benutzer keine Sitzungen teilen. Wer ihn verwaltet, kann es erlauben.',
+  sharedWithNobody: 'Sie ist mit niemandem geteilt.',
+  groupNamed: name => `Gruppe ${name}`,
+  roleOf: name => `Rolle von ${name}`,
+  unshare: name => `${name} wieder wegnehmen`,
+  unshareShort: 'Wegnehmen',
+  shareName: 'Name der Person',
+  shareRole: 'Als',
+  shareAddress: 'Schick ihnen diese Adresse',
+  role: { viewer: 'Schaut zu', controller: 'Steuert mit' },
+  roleHint: {
+    viewer: 'Sieht und hört, was du machst.',
+    controller: 'Benutzt Maus, Tastatur und Zwischenablage wie du.',
+  },
   since: time => `seit ${time}`,
   lastUsed: time => `zuletzt benutzt ${time}`,
   categoryName: {
@@ -656,6 +751,10 @@ const de: Strings = {
   resetFactorsQuestion: user =>
     `Die zweiten Faktoren von ${user} entfernen? Wer sich als ${user} als Nächstes anmeldet, kann andere einrichten.`,
 };
+
+function minutes(seconds: number): number {
+  return Math.max(1, Math.round(seconds / 60));
+}
 
 export const LANGUAGES = { en, de } as const;
 export type Language = keyof typeof LANGUAGES;
