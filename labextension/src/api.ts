@@ -3,7 +3,7 @@
  * made comes from outside, so that it carries JupyterLab's credentials there and none in a test.
  */
 import { eventData } from './sse';
-import type { Catalog, LaunchRequest, Progress, Session, Sleep } from './tokens';
+import type { Catalog, LaunchRequest, Progress, Queue, Session, Sleep } from './tokens';
 import { traceparent } from './trace';
 
 /** Make a request below `<base>/streamspace/api/v1/`. */
@@ -14,6 +14,8 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly status: number,
+    /** Of a start for which the hub has no room at present. */
+    readonly queue: Queue | null = null,
   ) {
     super(message);
   }
@@ -71,7 +73,8 @@ export class Api {
   private async checked(path: string, init?: RequestInit): Promise<Response> {
     const response = await this.request(path, init);
     if (!response.ok) {
-      throw new ApiError(await sentence(response), response.status);
+      const [message, queue] = await refusal(response);
+      throw new ApiError(message, response.status, queue);
     }
     return response;
   }
@@ -81,15 +84,15 @@ function sessionPath(name: string): string {
   return `sessions/${encodeURIComponent(name)}`;
 }
 
-/** The `message` of an error body; proxies in between answer with pages of their own, which nobody wants to read. */
-async function sentence(response: Response): Promise<string> {
+/** What an error body says; proxies in between answer with pages of their own, which nobody wants to read. */
+async function refusal(response: Response): Promise<[string, Queue | null]> {
   try {
-    const { message } = (await response.json()) as { message?: unknown };
+    const { message, queue } = (await response.json()) as { message?: unknown; queue?: Queue };
     if (typeof message === 'string' && message) {
-      return message;
+      return [message, queue ?? null];
     }
   } catch {
     // Not JSON: falls through to the status.
   }
-  return `The server answered ${response.status} ${response.statusText}`.trim() + '.';
+  return [`The server answered ${response.status} ${response.statusText}`.trim() + '.', null];
 }

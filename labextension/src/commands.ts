@@ -95,7 +95,7 @@ async function launchApp(parts: Parts, entry: App, open?: string): Promise<Widge
   if (tab) {
     app.shell.activateById(tab.id);
     const { kind } = tab.content.step;
-    if (open !== undefined || (kind !== 'picture' && kind !== 'progress')) {
+    if (open !== undefined || (kind !== 'picture' && kind !== 'progress' && kind !== 'queued')) {
       tab.content.launch(open);
     }
     return undefined;

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import type { Step } from './start';
 import type { Session, SessionState } from './tokens';
-import { stateSince } from './words';
+import { placeLabel, stateSince } from './words';
 
 interface Props {
   readonly icon: LabIcon;
@@ -15,14 +15,51 @@ interface Props {
   readonly trans: TranslationBundle;
   /** Start the app, again or for the first time. */
   readonly start: () => void;
+  /** Wait no more for room. */
+  readonly giveUp: () => void;
 }
 
+/** A step from which nothing goes on by itself. */
+type End = Extract<Step, { kind: 'asleep' | 'stopped' | 'given-up' | 'failed' }>;
+
 export function Curtain(props: Props): React.ReactElement {
-  const { icon, step } = props;
+  const { icon } = props;
   return (
     <div className="streamspace-Curtain">
       <LabIcon.resolveReact icon={icon} className="streamspace-Curtain-icon" tag="div" aria-hidden="true" />
-      {step.kind === 'progress' ? <Waiting {...props} step={step} /> : <Over {...props} />}
+      <Words {...props} />
+    </div>
+  );
+}
+
+function Words(props: Props): React.ReactElement {
+  const { step } = props;
+  switch (step.kind) {
+    case 'progress':
+      return <Waiting {...props} step={step} />;
+    case 'queued':
+      return <Queued {...props} step={step} />;
+    default:
+      return <Over {...props} step={step} />;
+  }
+}
+
+function Queued({
+  giveUp,
+  step,
+  title,
+  trans,
+}: Props & { step: Extract<Step, { kind: 'queued' }> }): React.ReactElement {
+  const heading = trans.__('%1 waits for room', title);
+  return (
+    <div className="streamspace-Curtain-over">
+      <h2>{heading}</h2>
+      <progress max={100} aria-label={heading} />
+      <p role="status">{placeLabel(step.queue, trans)}</p>
+      <p>{trans.__('It starts by itself when it is its turn; leave this tab open until then.')}</p>
+      <button type="button" className="jp-mod-styled" onClick={giveUp}>
+        {trans.__('Cancel')}
+      </button>
     </div>
   );
 }
@@ -45,7 +82,7 @@ function Waiting({
   );
 }
 
-function Over({ step, start, title, trans }: Props): React.ReactElement {
+function Over({ step, start, title, trans }: Props & { step: End }): React.ReactElement {
   const [heading, text, button] = words(step, title, trans);
   return (
     <div className="streamspace-Curtain-over" role={step.kind === 'failed' ? 'alert' : 'status'}>
@@ -61,11 +98,7 @@ function Over({ step, start, title, trans }: Props): React.ReactElement {
 }
 
 /** Heading, text, and what the button says; none while there is nothing to do. */
-function words(
-  step: Props['step'],
-  title: string,
-  trans: TranslationBundle,
-): [string, string, string | null] {
+function words(step: End, title: string, trans: TranslationBundle): [string, string, string | null] {
   switch (step.kind) {
     case 'asleep':
       return asleep(step.session, title, trans);
@@ -75,15 +108,19 @@ function words(
         trans.__('Your saved files are kept.'),
         trans.__('Start again'),
       ];
-    default: {
-      const message = step.kind === 'failed' ? step.message : '';
+    case 'given-up':
+      return [
+        trans.__('%1 was not started', title),
+        trans.__('It waits for room no more.'),
+        trans.__('Start again'),
+      ];
+    case 'failed':
       return [
         trans.__('%1 could not be started', title),
-        message ||
+        step.message ||
           trans.__('Try again in a moment. If that does not help, ask whoever looks after this server.'),
         trans.__('Try again'),
       ];
-    }
   }
 }
 

@@ -66,7 +66,10 @@ export class Desktop extends Panel {
         this._show({ kind: 'stopped' });
       }
     }
-    if ((kind === 'stopped' || kind === 'asleep') && (where === 'live' || where === 'waiting')) {
+    if (
+      (kind === 'stopped' || kind === 'given-up' || kind === 'asleep') &&
+      (where === 'live' || where === 'waiting')
+    ) {
       this._waking = kind === 'asleep';
       this.attach();
     }
@@ -107,10 +110,13 @@ export class Desktop extends Panel {
   get state(): SessionState {
     switch (this._step.kind) {
       case 'progress':
+      case 'queued':
         return this._waking ? 'resuming' : 'starting';
       case 'picture':
       case 'asleep':
         return this.options.model.session(this._name)?.state ?? this._step.session.state;
+      case 'given-up':
+        return 'stopped';
       default:
         return this._step.kind;
     }
@@ -145,6 +151,12 @@ export class Desktop extends Panel {
     }
     const request = open === undefined ? { app } : { app, open };
     void this._follow(signal => launch(model.api, request, signal));
+  }
+
+  /** Wait no more for room on the hub. */
+  giveUp(): void {
+    this._under.abort();
+    this._show({ kind: 'given-up' });
   }
 
   /** Show the session as it is now, without starting anything. */
@@ -305,6 +317,7 @@ class CurtainWidget extends ReactWidget {
     if (step.kind === 'picture') {
       return null;
     }
-    return <Curtain {...{ icon, state, step, title, trans }} start={() => this.desktop.launch()} />;
+    const act = { start: () => this.desktop.launch(), giveUp: () => this.desktop.giveUp() };
+    return <Curtain {...{ icon, state, step, title, trans, ...act }} />;
   }
 }

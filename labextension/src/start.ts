@@ -3,14 +3,17 @@
  * no widget and no words of its own (what users read comes from the server, or is chosen by the widget from `kind`).
  */
 import { ApiError, type Api } from './api';
-import type { LaunchRequest, Session, SessionState } from './tokens';
+import type { LaunchRequest, Queue, Session, SessionState } from './tokens';
 
 /** What a tab shows. */
 export type Step =
   | { readonly kind: 'progress'; readonly percent: number; readonly message: string }
+  | { readonly kind: 'queued'; readonly queue: Queue }
   | { readonly kind: 'picture'; readonly session: Session; readonly url: string }
   | { readonly kind: 'asleep'; readonly session: Session }
   | { readonly kind: 'stopped' }
+  /** It waited for room, and nobody wants it any more. */
+  | { readonly kind: 'given-up' }
   | { readonly kind: 'failed'; readonly message: string };
 
 /** What a session's state means for a tab that shows it. */
@@ -48,10 +51,31 @@ const LONGEST_PAUSE = 5;
 /** How often a session that has been started is looked for while nothing answers: half a minute without a network. */
 const LOOKS = 8;
 
-/** Start the app (or wake it, or find it running) and yield the steps until there is a picture or a failure. */
+/**
+ * Start the app (or wake it, or find it running) and yield the steps until there is a picture or a failure. While the
+ * hub has no room, ask again as often as it says, which keeps our place.
+ */
 export async function* launch(api: Api, request: LaunchRequest, signal: AbortSignal): AsyncGenerator<Step> {
-  const session = await api.launch(request, signal);
-  yield* follow(api, session, signal);
+  for (;;) {
+    const answer = await ask(api, request, signal);
+    if ('state' in answer) {
+      yield* follow(api, answer, signal);
+      return;
+    }
+    yield { kind: 'queued', queue: answer };
+    await pause(1000 * answer.retry_after, signal);
+  }
+}
+
+async function ask(api: Api, request: LaunchRequest, signal: AbortSignal): Promise<Session | Queue> {
+  try {
+    return await api.launch(request, signal);
+  } catch (error) {
+    if (error instanceof ApiError && error.queue) {
+      return error.queue;
+    }
+    throw error;
+  }
 }
 
 /** Yield the steps of a session as it is now, without starting anything. */

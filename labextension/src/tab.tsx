@@ -44,7 +44,7 @@ export function desktopTab(options: DesktopOptions, stop: (desktop: Desktop) => 
   const enable = () => {
     const { step } = content;
     open.enabled = full.enabled = step.kind === 'picture';
-    end.enabled = step.kind !== 'stopped' && step.kind !== 'failed';
+    end.enabled = ['progress', 'picture', 'asleep'].includes(step.kind);
   };
   content.changed.connect(enable);
   enable();
@@ -58,7 +58,9 @@ function status(desktop: Desktop): ReactWidget {
       {() => (
         <span className="streamspace-Status" data-state={desktop.state} role="status">
           <strong>{title}</strong>
-          <span className="streamspace-Status-state">{stateLabel(desktop.state, trans)}</span>
+          <span className="streamspace-Status-state">
+            {desktop.step.kind === 'queued' ? trans.__('Waiting for room') : stateLabel(desktop.state, trans)}
+          </span>
           {desktop.transport && (
             <span className="streamspace-Status-transport" title={trans.__('How the picture reaches you')}>
               {transportLabel(desktop.transport, trans)}

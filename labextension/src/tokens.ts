@@ -90,6 +90,16 @@ export interface Progress {
   readonly url?: string;
 }
 
+/** Where a start stands that waits for room on the hub. */
+export interface Queue {
+  /** 1: the next one. */
+  readonly position: number;
+  /** Seconds, as it went lately; null where nothing is known. */
+  readonly wait: number | null;
+  /** Seconds after which the start is to be asked for again; the place is lost a minute after it was. */
+  readonly retry_after: number;
+}
+
 export interface LaunchRequest {
   readonly app: string;
   readonly open?: string;

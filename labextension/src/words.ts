@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { phase } from './start';
-import type { App, Session, SessionState } from './tokens';
+import type { App, Queue, Session, SessionState } from './tokens';
 
 export function stateLabel(state: SessionState, trans: TranslationBundle): string {
   switch (state) {
@@ -57,6 +57,20 @@ export function stateSince(session: Session, now: Date, trans: TranslationBundle
   const today = time.toDateString() === now.toDateString();
   const format = today ? clock : { ...clock, day: 'numeric' as const, month: 'short' as const };
   return trans.__('%1 since %2', label, new Intl.DateTimeFormat(undefined, format).format(time)) + size;
+}
+
+/** Where a start stands in the hub's queue: "Number 2 in the queue, for about 6 minutes as it goes now." */
+export function placeLabel({ position, wait }: Queue, trans: TranslationBundle): string {
+  if (wait === null) {
+    return trans.__('The hub is full. You are number %1 in the queue.', position);
+  }
+  const minutes = Math.max(1, Math.round(wait / 60));
+  return trans._n(
+    'The hub is full. You are number %2 in the queue, for about %1 minute as it goes now.',
+    'The hub is full. You are number %2 in the queue, for about %1 minutes as it goes now.',
+    minutes,
+    position,
+  );
 }
 
 /** Bytes on disk, in megabytes or gigabytes. */

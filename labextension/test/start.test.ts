@@ -48,6 +48,35 @@ describe('launch', () => {
     await expect(collect(launch(api, { app: 'gimp' }, never))).rejects.toThrow('Four sessions are the most.');
   });
 
+  it('waits for room as long as the server says so, and starts when it is its turn', async () => {
+    const queue = (position: number, wait: number | null) => ({ position, wait, retry_after: 10 });
+    const full = (position: number, wait: number | null) =>
+      json({ message: 'There is no room.', queue: queue(position, wait) }, 429);
+    const answers = [full(2, null), full(1, 60), json(session('running'))];
+    const { api, asked } = serve(() => answers.shift() as Response);
+    const steps = collect(launch(api, { app: 'gimp', open: 'a.png' }, never));
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await steps).toEqual([
+      { kind: 'queued', queue: queue(2, null) },
+      { kind: 'queued', queue: queue(1, 60) },
+      { kind: 'picture', session: session('running'), url: '/user/ada/gimp/streamspace/' },
+    ]);
+    expect(asked).toHaveLength(3);
+    expect(asked.map(({ body }) => body)).toEqual(Array(3).fill({ app: 'gimp', open: 'a.png' }));
+  });
+
+  it('asks no more when it is given up', async () => {
+    const giveUp = new AbortController();
+    const { api, asked } = serve(() =>
+      json({ message: 'There is no room.', queue: { position: 1, wait: null, retry_after: 10 } }, 429),
+    );
+    const steps = launch(api, { app: 'gimp' }, giveUp.signal);
+    await steps.next();
+    giveUp.abort(new Error('given up'));
+    await expect(steps.next()).rejects.toThrow('given up');
+    expect(asked).toHaveLength(1);
+  });
+
   it('tells of an error page without repeating it', async () => {
     const { api } = serve(() => new Response('<html>', { status: 502, statusText: 'Bad Gateway' }));
     await expect(collect(launch(api, { app: 'gimp' }, never))).rejects.toThrow(

@@ -23,6 +23,8 @@ const POLICY: Record<Fields<'policy'>, Input> = {
   busy_processes: 'list',
   busy_limit: 'number',
   step_up: 'number',
+  allow_networks: 'list',
+  deny_networks: 'list',
 };
 
 const QUOTA: Record<Fields<'quota'>, Input> = {
