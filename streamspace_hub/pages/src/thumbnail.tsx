@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'react';
 
 import type { Session } from './api';
-import { nextDelay } from './pictures';
+import { nextDelay, togetherDelay } from './pictures';
 import { keyOf } from './sessions';
 import { useShared } from './shared';
 
@@ -29,6 +29,20 @@ export function Thumbnail({ session, icon, among }: Props) {
       )}
     </div>
   );
+}
+
+const arrived = new Set<() => void>();
+
+/** Show what has come in the next `delay` milliseconds at once. */
+function together(show: () => void, delay: number): void {
+  if (arrived.size === 0) {
+    setTimeout(() => {
+      const all = [...arrived];
+      arrived.clear();
+      all.forEach(one => one());
+    }, delay);
+  }
+  arrived.add(show);
 }
 
 /** Whether an element is on the screen, of a tab that is in front. */
@@ -69,7 +83,8 @@ function usePicture(session: Session, wanted: boolean, among: number): string | 
         return;
       }
       if (found instanceof Blob) {
-        setPicture(URL.createObjectURL(found));
+        const show = () => !ended.signal.aborted && setPicture(URL.createObjectURL(found));
+        together(show, togetherDelay(among));
       }
       // Who may not look is not asked again.
       if (found !== 'forbidden') {
