@@ -38,8 +38,15 @@ SERVICE_CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
     "custom:streamspace:admin": {"description": "List and stop all sessions of StreamSpace, read its audit log."},
     "custom:streamspace:record:read": {"description": "Read recordings of sessions of StreamSpace."},
 }
-USER_SCOPES = ["custom:streamspace:control!user", "custom:streamspace:view!user"]
-"""What every user holds, so that it can be passed on when a session is shared."""
+USER_SCOPES = [
+    "custom:streamspace:control!user",
+    "custom:streamspace:view!user",
+    "custom:streamspace:control!server",
+    "custom:streamspace:view!server",
+]
+"""What every user holds: for their own sessions, so that it can be passed on when one is shared; and for the server whose
+page they sign in to. The latter grants nothing: it lets that page's token hold what a share grants. JupyterHub
+compares what a token is to hold with the user's roles alone, and each use of it with their shares too."""
 
 
 class InstallError(ValueError):

@@ -17,7 +17,7 @@ from traitlets.config import Config
 from streamspace_hub import asleep, install, step_up
 from streamspace_hub._install import SPAWNER, InstallError
 
-USER_SCOPES = {"custom:streamspace:control!user", "custom:streamspace:view!user"}
+USER_SCOPES = {f"custom:streamspace:{right}!{whose}" for right in ("control", "view") for whose in ("user", "server")}
 
 
 def user_scopes(c: Config) -> list[str]:
