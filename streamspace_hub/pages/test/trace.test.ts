@@ -8,7 +8,6 @@ const PAGE: Page = {
   proof: 'proof',
   user: 'ann',
   admin: false,
-  everybodys: false,
   pictures: 'none',
   traces: false,
   shares: false,
