@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST = 200
@@ -29,7 +29,7 @@ def _check_network(text: str) -> str:
     return text
 
 
-Network = Annotated[str, AfterValidator(_check_network)]
+Network = Annotated[str, AfterValidator(_check_network), WithJsonSchema({"type": "string", "format": "ip-network"})]
 Networks = Annotated[tuple[Network, ...], Field(max_length=MOST)]
 
 

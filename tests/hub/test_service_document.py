@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ pytestmark = [
 ]
 
 CONFIG = Path(__file__).parents[1] / "support" / "schemathesis.toml"
+HOOKS = CONFIG.with_name("schemathesis_hooks.py")
 EXAMPLES = 15
 """For each operation and phase: bounded, and the same ones each time."""
 
@@ -42,6 +44,7 @@ async def test_the_service_answers_as_its_document_says(tmp_path: Path) -> None:
             "--exclude-path-regex=/events$",
             "--no-color",
             cwd=tmp_path,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
