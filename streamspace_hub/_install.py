@@ -44,8 +44,8 @@ USER_SCOPES = [
     "custom:streamspace:control!server",
     "custom:streamspace:view!server",
 ]
-"""What every user holds: for their own sessions, so that it can be passed on when one is shared; and for the server whose
-page they sign in to. The latter grants nothing: it lets that page's token hold what a share grants. JupyterHub
+"""What every user holds: for their own sessions, so that it can be passed on when one is shared; and for the server
+whose page they sign in to. The latter grants nothing: it lets that page's token hold what a share grants. JupyterHub
 compares what a token is to hold with the user's roles alone, and each use of it with their shares too."""
 
 
