@@ -14,6 +14,7 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -203,17 +204,21 @@ class Firefox:
 
 
 @contextmanager
-def firefox(any_certificate: bool = False, **preferences: bool | int | str) -> Iterator[Firefox]:
+def firefox(
+    any_certificate: bool = False, sound: Path | None = None, **preferences: bool | int | str
+) -> Iterator[Firefox]:
     """Give a headless Firefox with a profile of its own; `preferences` with `__` for a dot.
 
-    `any_certificate`: it takes any for TLS.
+    `any_certificate`: it takes any for TLS. `sound`: the socket of a PulseAudio for it to play to, there or not.
     """
     wanted = {**PREFERENCES, **{name.replace("__", "."): value for name, value in preferences.items()}}
     with tempfile.TemporaryDirectory(prefix="ss-firefox-") as profile, contextlib.ExitStack() as stack:
         lines = "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in wanted.items())
         Path(profile, "user.js").write_text(lines)
+        environment = {**os.environ, **({} if sound is None else {"PULSE_SERVER": f"unix:{sound}"})}
         process = subprocess.Popen(
             [BINARY, "--headless", "--no-remote", "--remote-debugging-port", "0", "--profile", profile],
+            env=environment,
             stderr=subprocess.PIPE,
             text=True,
         )

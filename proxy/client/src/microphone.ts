@@ -15,6 +15,8 @@ const BITRATE = 32_000;
 const PACKET_US = 20_000;
 /** Packets of this length say that nobody speaks (Opus DTX, RFC 6716 section 2.1.9): they are not sent. */
 const SILENCE_BYTES = 3;
+/** A browser's sound that has not begun to run by now has nothing to run on. */
+const RUNNING_MS = 5000;
 
 interface Line {
   stream: MediaStream;
@@ -87,6 +89,17 @@ export class Microphone {
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true },
     });
     const context = new AudioContext({ sampleRate: RATE, latencyHint: 'interactive' });
+    try {
+      return await this.listen(stream, context);
+    } catch (error) {
+      stream.getTracks().forEach(track => track.stop());
+      void context.close();
+      throw error;
+    }
+  }
+
+  private async listen(stream: MediaStream, context: AudioContext): Promise<Line> {
+    await running(context);
     await context.audioWorklet.addModule(new URL(MICROPHONE_WORKLET, import.meta.url));
     const encoder = this.openEncoder();
     const node = new AudioWorkletNode(context, 'streamspace-microphone', {
@@ -141,6 +154,14 @@ export class Microphone {
     this.now = state;
     this.onChange();
   }
+}
+
+/** Firefox gets nothing out of a microphone on a computer without any device to play sound on: its context stands still. */
+async function running(context: AudioContext): Promise<void> {
+  const patience = new Promise<never>((_, reject) => {
+    window.setTimeout(() => reject(new Error('sound does not run')), RUNNING_MS);
+  });
+  await Promise.race([context.resume(), patience]);
 }
 
 /** Browsers give the microphone to encrypted pages only, and not all of them encode. */
