@@ -77,6 +77,8 @@ AIMS = (
     Aim("service: audit line written and durable", {}, (5, 5)),
     Aim("service: event after the hub knows, started elsewhere", {}, (200, 200)),
     Aim("service: policy and ladder of an app resolved", {}, (1, 1)),
+    Aim("wall: service CPU", {}, (50,)),
+    Aim("wall: browser CPU", {}, (50,)),
 )
 """The first that fits counts, so what holds on a link stands before what holds without one."""
 
