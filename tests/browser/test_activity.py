@@ -63,10 +63,10 @@ def write_apps(hub: TempHub) -> None:
         (hub.folder / "apps" / f"{name}.yaml").write_text(textwrap.dedent(template))
 
 
-async def sign_in(context: BrowserContext, hub: TempHub) -> None:
+async def sign_in(context: BrowserContext, hub: TempHub, user: str = "") -> None:
     page = await context.new_page()
     await page.goto(f"{hub.url}/hub/login?next=/hub/home")
-    await page.fill("input[name=username]", hub.users[0])
+    await page.fill("input[name=username]", user or hub.users[0])
     await page.fill("input[name=password]", "x")
     await page.click("input[type=submit], button[type=submit]")
     await page.wait_for_url("**/hub/home")

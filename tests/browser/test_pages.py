@@ -68,6 +68,12 @@ def test_a_session_is_shown_with_what_it_shows(mine: Page, terminal: str) -> Non
     expect(picture).not_to_have_attribute("src", first or "")
 
 
+def test_a_session_says_when_it_will_be_frozen(mine: Page, terminal: str) -> None:
+    left = card(mine, "Terminal").get_by_text(re.compile(r"^Freezes in (1 hour|\d+ minutes)$"))
+    expect(left).to_be_visible()
+    expect(left).to_have_attribute("title", re.compile(r"^At \d+:\d\d.*, if nobody uses it\.$"))
+
+
 def test_the_catalog_is_searched_and_sorted(mine: Page) -> None:
     tiles = mine.locator(".tile")
     everything = tiles.count()

@@ -6,10 +6,12 @@ import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from tests.browser.test_activity import sign_in
+from tests.support import lab_on_hub
 from tests.support.chromium import ARGUMENTS
 from tests.support.hub import AS_ROOT
 from tests.support.hub_desktop import SLEEPER, HubDesktop
-from tests.support.service import Api, service_hub
+from tests.support.lab_on_hub import desktop, open_lab
+from tests.support.service import ADMIN, Api, service_hub
 from tests.support.sleeping import CARET, changed, needs_memory, settled, type_text
 from tests.support.waiting import PATIENCE
 
@@ -23,6 +25,7 @@ pytestmark = [
 ]
 
 CONFIG = f"""
+{lab_on_hub.CONFIG}
 c.StreamSpace.memory_sleep = True
 c.Spawner.options_form = "What shall it be? <input name=any>"
 with open(run["folder"] + "/apps/sleeper.yaml", "w") as file:
@@ -92,4 +95,46 @@ async def test_what_sleeps_is_seen_and_woken_on_every_page() -> None:
         await expect(visit.locator("#streamspace[data-state=connected]")).to_be_visible()
         assert changed(before, await settled(HubDesktop(hub))) <= CARET
         await visit.close()
+        await browser.close()
+
+
+async def test_many_are_put_to_sleep_at_once_and_one_from_jupyterlab() -> None:
+    expect.set_options(timeout=PATIENCE * 1000)
+    async with service_hub(config=CONFIG) as running, async_playwright() as playwright:
+        hub, users = running.hub, (running.ann, running.bob)
+        for user in users:
+            await hub.start_server(user, "sleeper", {"app": "sleeper"})
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        admins, anns = [
+            await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 720}) for _ in range(2)
+        ]
+        await sign_in(admins, hub, ADMIN)
+        await sign_in(anns, hub)
+
+        page = await admins.new_page()
+        await page.goto(f"{hub.url}/services/streamspace/#admin")
+        for text, state in (
+            ("Freeze selected", "frozen"),
+            ("Wake selected", "running"),
+            ("Put selected to sleep", "sleeping"),
+        ):
+            await page.get_by_label("Select all that are shown").check()
+            await expect(page.get_by_text("2 selected")).to_be_visible()
+            await page.get_by_role("button", name=text).click()
+            await expect(page.locator(f".wall .state[data-state={state}]")).to_have_count(2)
+        audit = (await (await running.api(ADMIN))("GET", "/audit", params={"actor": f"user:{ADMIN}"})).json()["events"]
+        did = {(line["action"], line["target"]) for line in audit if line["outcome"] == "allowed"}
+        verbs = ("session.freeze", "session.thaw", "session.hibernate")
+        assert did >= {(verb, f"{user}/sleeper") for verb in verbs for user in users}
+
+        lab = await open_lab(anns, hub, running.ann)
+        await lab.get_by_role("tab", name="Desktop sessions").click()
+        row = lab.locator("#streamspace-sessions li", has_text=TITLE)
+        await expect(row).to_have_attribute("data-state", "sleeping")
+        await row.get_by_role("button", name=f"Wake up {TITLE}").click()
+        await expect(desktop(lab).locator("#streamspace[data-state=connected]")).to_be_visible()
+        await row.get_by_role("button", name=f"Put {TITLE} to sleep").click()
+        await expect(row).to_have_attribute("data-state", "sleeping")
+        await expect(row).to_contain_text("MB")
+        await expect(lab.get_by_role("heading", name=f"{TITLE} is asleep")).to_be_visible()
         await browser.close()
