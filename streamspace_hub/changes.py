@@ -1,13 +1,15 @@
 """`GET /hub/api/streamspace/changes`: the service hears at once whose servers have changed, as server-sent events.
 
-It says whose and which, and nothing of them: the service asks the hub's own API. Knows JupyterHub's handlers; spawners
-find what tells them on the board that `install` puts into the hub's `tornado_settings`.
+It says whose and which; the service asks the hub's own API for more, except of a start: how the server stands is told
+with it, since the hub has no time to be asked just then. Knows JupyterHub's handlers; spawners find what tells them on
+the board that `install` puts into the hub's `tornado_settings`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
 from tornado import web
@@ -28,11 +30,19 @@ class Changes:
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[str]] = set()
 
-    def tell(self, user: str, server: str, what: str) -> None:
-        """Tell that a user's server has changed; `what` is `state`, or `accepted`: its start is not refused."""
+    def tell(self, user: str, server: str, what: str, **more: Any) -> None:
+        """Tell of a user's server.
+
+        Args:
+            user: whose it is.
+            server: its name.
+            what: `state`: it has changed; `accepted`: its start is not refused; `refused`: it is.
+            more: with `accepted`, `model`: the server as the hub's API would show it; with `refused`, `reason`, and
+                `by` whom it was asked.
+        """
         if not self._listeners:
             return
-        line = json.dumps({"user": user, "server": server, "what": what})
+        line = json.dumps({"user": user, "server": server, "what": what, **more})
         for listener in list(self._listeners):
             try:
                 listener.put_nowait(line)

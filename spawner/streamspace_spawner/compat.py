@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import jupyterhub
+from jupyterhub import orm
+from jupyterhub.utils import isoformat, url_escape_path, url_path_join
 from tornado import web
 
 HUB_MAJOR: int = jupyterhub.version_info[0]
@@ -45,3 +47,28 @@ def unwrap_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
     if HUB_MAJOR < 6 and isinstance(inner, Mapping) and set(options) <= {"display_name", "user_options"}:
         return inner
     return options
+
+
+def server_model(spawner: Any) -> dict[str, Any]:
+    """Return a server as the hub's API shows it (JupyterHub's REST API, `Server`), as far as sessions are read from it.
+
+    JupyterHub's own way to this is a method of the handlers of its API, and servers are started from pages too.
+    """
+    row = spawner.orm_spawner
+    return {
+        "name": spawner.name,
+        "display_name": getattr(row, "display_name", None),  # since JupyterHub 6
+        "started": isoformat(row.started),
+        "last_activity": isoformat(row.last_activity),
+        "pending": spawner.pending,
+        "ready": spawner.ready,
+        "url": url_path_join(spawner.user.url, url_escape_path(spawner.name), "/"),
+        "user_options": spawner.user_options,
+    }
+
+
+def who_asks(spawner: Any) -> str | None:
+    """Return who has asked the hub to start a server, `user:NAME` or `service:NAME`; None if it does so by itself."""
+    asking = getattr(spawner.handler, "current_user", None)
+    kind = "service" if isinstance(asking, orm.Service) else "user"
+    return f"{kind}:{asking.name}" if asking is not None else None

@@ -34,7 +34,7 @@ from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits
 from streamspace_hub.model.waiting import Line, headers_of, sentence
 from streamspace_hub.telemetry import tracing
 from streamspace_spawner.catalog_cache import current_catalog
-from streamspace_spawner.compat import refusal, unwrap_options
+from streamspace_spawner.compat import refusal, server_model, unwrap_options, who_asks
 from streamspace_spawner.config import StreamSpace
 from streamspace_spawner.session import VIEWER_PATH, SessionPlan, SessionRefused, asks_for_session, plan_session
 from streamspace_spawner.telemetry import REQUEST_ID, SessionLog, header, hub_traces, telemetry_environment
@@ -151,6 +151,8 @@ class StreamSpaceMixin(_Spawner):
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
         except SessionRefused as refused:
+            if refused.reason != "queue":
+                self._tell("refused", reason=refused.message, by=who_asks(self))
             raise refusal(
                 refused.message, reason=refused.reason, status=refused.status, headers=refused.headers
             ) from None
@@ -158,7 +160,7 @@ class StreamSpaceMixin(_Spawner):
             self._prepared.set()
         if self.plan is not None:
             self._become_session(self.plan)
-        self._tell("accepted")
+        self._tell("accepted", model={**server_model(self), "asleep": self.asleep and self.asleep.model_dump()})
         return self.plan
 
     @property
@@ -252,11 +254,11 @@ class StreamSpaceMixin(_Spawner):
         """What the hub's handlers of ours share with spawners; empty where there is no service."""
         return self.user.settings.get("streamspace", {}) if self.user else {}
 
-    def _tell(self, what: str) -> None:
+    def _tell(self, what: str, **more: Any) -> None:
         # There, and heard by the service, if `install` was called with it.
         changes = self._board.get("changes")
         if changes is not None:
-            changes.tell(self.user.name, self.name, what)
+            changes.tell(self.user.name, self.name, what, **more)
 
     # --- identity --------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from streamspace_hub.service.hub import Hub, HubError
 
@@ -19,14 +20,28 @@ ABSENT = 60.0
 log = logging.getLogger("streamspace.service")
 
 
+class Told(asyncio.Event):
+    """Set when the hub has told what was expected."""
+
+    model: Mapping[str, Any] | None = None
+    """The server as the hub would show it, if it has told that too; read it once."""
+
+
 class HubChanges:
     """The hub's word, heard by one replica."""
 
-    def __init__(self, hub: Hub, on_change: Callable[[str], None], on_found: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        on_change: Callable[[str, Mapping[str, Any] | None], None],
+        on_found: Callable[[], None],
+        on_refused: Callable[[Mapping[str, Any]], None],
+    ) -> None:
         self._hub = hub
         self._on_found = on_found
         self._on_change = on_change
-        self._expected: dict[tuple[str, str, str], set[asyncio.Event]] = {}
+        self._on_refused = on_refused
+        self._expected: dict[tuple[str, str, str], set[Told]] = {}
 
     async def run(self) -> None:
         """Listen until cancelled, through restarts of the hub."""
@@ -37,7 +52,7 @@ class HubChanges:
                     if change is None:
                         self._on_found()
                         continue
-                    self._take(change["user"], change["server"], change["what"])
+                    self._take(change)
             except HubError as error:
                 if error.status in (403, 404):
                     pause = ABSENT
@@ -45,9 +60,9 @@ class HubChanges:
             await asyncio.sleep(pause)
 
     @contextmanager
-    def expect(self, user: str, server: str, what: str) -> Iterator[asyncio.Event]:
+    def expect(self, user: str, server: str, what: str) -> Iterator[Told]:
         """Give an event that is set when the hub tells `what` of a server."""
-        event, key = asyncio.Event(), (user, server, what)
+        event, key = Told(), (user, server, what)
         self._expected.setdefault(key, set()).add(event)
         try:
             yield event
@@ -56,7 +71,14 @@ class HubChanges:
             if not self._expected[key]:
                 del self._expected[key]
 
-    def _take(self, user: str, server: str, what: str) -> None:
+    def _take(self, change: Mapping[str, Any]) -> None:
+        user, server, what = change["user"], change["server"], change["what"]
+        if what == "refused":
+            # Whoever has asked us gets the hub's answer, and a line of ours.
+            if (user, server, "accepted") not in self._expected:
+                self._on_refused(change)
+            return
         for event in self._expected.get((user, server, what), ()):
+            event.model = change.get("model")
             event.set()
-        self._on_change(user)
+        self._on_change(user, change.get("model"))

@@ -23,6 +23,7 @@ from streamspace_hub.service.keys import Keys
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.overrides import HubOverrides, OverrideStore
+from streamspace_hub.service.refusals import Refusals
 from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
@@ -50,6 +51,7 @@ class Context:
     metrics: Metrics
     traces: Traces
     watcher: Watcher
+    refusals: Refusals
     changes: HubChanges
     thumbnails: Thumbnails
     webhooks: Webhooks
@@ -75,6 +77,7 @@ class Context:
             self.watcher.run(),
             self.feed.run(),
             self.changes.run(),
+            self.refusals.run(),
             self.webhooks.run(),
             self.hours.run(),
             self.sleeping.run(),
@@ -133,6 +136,7 @@ def make_context(settings: ServiceSettings) -> Context:
 
     mirror = Mirror(database, hub, audit, templates, written)
     watcher = Watcher(database, hub, mirror, worker)
+    refusals = Refusals(audit, watcher.leads)
     sleeping = Sleeping(
         database=database,
         hub=hub,
@@ -159,7 +163,8 @@ def make_context(settings: ServiceSettings) -> Context:
         metrics=metrics,
         traces=traces,
         watcher=watcher,
-        changes=HubChanges(hub, watcher.hurry, hub_found),
+        changes=HubChanges(hub, watcher.hurry, hub_found, refusals.note),
+        refusals=refusals,
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
         hours=hours,

@@ -181,7 +181,7 @@ class Hub:
             return None
         return None
 
-    async def changes(self) -> AsyncIterator[dict[str, str] | None]:
+    async def changes(self) -> AsyncIterator[dict[str, Any] | None]:
         """Yield what the hub tells of servers that have changed, None at first; raises `HubError` when it does not."""
         limits = httpx.Timeout(READ_LIMIT, read=CHANGES_SILENCE)
         try:
@@ -193,7 +193,7 @@ class Hub:
                 yield None
                 async for line in reply.aiter_lines():
                     if line.startswith("data:"):
-                        change: dict[str, str] = json.loads(line.removeprefix("data:"))
+                        change: dict[str, Any] = json.loads(line.removeprefix("data:"))
                         yield change
         except httpx.HTTPError as error:
             raise _unreachable(error) from error

@@ -15,7 +15,7 @@ from typing import Any
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, UserSession
 from streamspace_hub.model.session import RESTING
-from streamspace_hub.service.changes import HubChanges
+from streamspace_hub.service.changes import HubChanges, Told
 from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
@@ -61,7 +61,15 @@ class Server:
 async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
     hub: Hub, changes: HubChanges, mirror: Mirror, server: Server, wanted: CreateSession, title: str
 ) -> UserSession:
-    """Ask the hub for a session; return it as soon as the hub shows it.
+    """Ask the hub for a session; return it as soon as the hub shows it, or has told that it starts.
+
+    Args:
+        hub: which hub.
+        changes: what it tells.
+        mirror: where its word is kept.
+        server: what is to be started, and in whose name.
+        wanted: what in it.
+        title: what to call it.
 
     Raises:
         HubError: the hub refused.
@@ -76,6 +84,9 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
 
     with changes.expect(server.user, server.name, "accepted") as told:
         task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
+        await _either(task, told)
+        if told.model is not None and (begun := await mirror.begun(server.user, told.model)) is not None:
+            return begun
         return await _shown(mirror, server, task, told, enough)
 
 
@@ -101,7 +112,7 @@ async def _shown(
     mirror: Mirror,
     server: Server,
     task: asyncio.Task[None],
-    told: asyncio.Event,
+    told: Told,
     enough: Callable[[UserSession], bool],
 ) -> UserSession:
     while True:
@@ -117,7 +128,7 @@ async def _shown(
             raise LookupError(server.name)
 
 
-async def _either(task: asyncio.Task[None], told: asyncio.Event) -> None:
+async def _either(task: asyncio.Task[None], told: Told) -> None:
     """Wait until `task` is done, the hub has told something, or it is time to look by ourselves."""
     telling = asyncio.ensure_future(told.wait())
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model import AppTemplate, Resources, SessionState
 from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
+from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.database import Database
@@ -27,6 +29,7 @@ from streamspace_hub.service.servers import (
     Change,
     asleep,
     changes,
+    ended,
     failed,
     merged,
     not_woken,
@@ -34,7 +37,14 @@ from streamspace_hub.service.servers import (
 )
 from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, UsageRow, WatchedRow
 
+TRIES = 5
+"""How often a conclusion is drawn anew when others write of the same user at the same time."""
+
 log = logging.getLogger("streamspace.service")
+
+
+class _OutdatedError(Exception):
+    """What was concluded is no longer so: something else is known by now."""
 
 
 class Mirror:
@@ -54,6 +64,8 @@ class Mirror:
         self._templates = templates
         self._titles = {name: template.title for name, template in templates.items()}
         self._on_written = on_written
+        self._starts: dict[tuple[str, str], str] = {}
+        """When the last start of each server that was taken up began: it is heard by the loop and by who has asked."""
 
     async def refresh(self, user: str) -> dict[str, UserSession]:
         """Ask the hub for one user's sessions, take them up, and return them by name."""
@@ -63,27 +75,63 @@ class Mirror:
     async def take(self, model: User, asked: float) -> dict[str, UserSession]:
         """Take up what the hub answered at `asked`; return what is now known."""
         user = model.name
-        known, groups, sleep = await self._known(user)
-        seen = self._seen(model, known, sleep)
-        if known == seen and groups == model.groups:
-            return seen
-        for name, session in seen.items():
-            if session.state is SessionState.FAILED and session.message is None:
-                seen[name] = failed(session, await self._hub.failure(user, name))
-            elif session.state is SessionState.SLEEPING and known.get(name, session).state is SessionState.RESUMING:
-                seen[name] = not_woken(session, await self._hub.failure(user, name))
-        for _ in range(2):
+        for _ in range(TRIES):
+            known, groups, sleep = await self._known(user)
+            seen = self._seen(model, known, sleep)
+            if known == seen and groups == model.groups:
+                return seen
+            for name, session in seen.items():
+                before = known.get(name, session).state
+                if session.state is SessionState.FAILED and session.message is None:
+                    seen[name] = failed(session, await self._hub.failure(user, name))
+                elif session.state is SessionState.STOPPED and before is SessionState.STOPPING:
+                    seen[name] = ended(session, await self._hub.failure(user, name))
+                elif session.state is SessionState.SLEEPING and before is SessionState.RESUMING:
+                    seen[name] = not_woken(session, await self._hub.failure(user, name))
             lines: list[AuditEvent] = []
             try:
                 async with self._database.writing() as session_:
-                    now = await self._write(session_, model, seen, asked, lines)
-            except IntegrityError:  # another replica has met this user for the first time too
+                    now = await self._write(session_, model, known, seen, asked, lines)
+            except (IntegrityError, _OutdatedError):  # somebody else has written of this user meanwhile
                 continue
-            self._on_written(user)
-            for line in lines:
-                self._audit.publish(line)
+            self._publish(user, lines)
             return now
         return (await self._known(user))[0]
+
+    async def begun(self, user: str, server: Mapping[str, Any]) -> UserSession | None:
+        """Take up that the hub has begun to start `server`, as it has told; return the session, None if it is none.
+
+        What is known of it by then stays, unless that is at rest: it is from before, or the start has failed so soon
+        that nobody has seen that there was one.
+        """
+        name, sleeper = server["name"], server.get("asleep")
+        asleep = {name: Asleep.model_validate(sleeper)} if sleeper else {}
+        session = sessions_of(user, {name: server}, self._titles, asleep).get(name)
+        if session is None:
+            return None
+        lines: list[AuditEvent] = []
+        try:
+            async with self._database.writing() as session_:
+                watched = await session_.get(WatchedRow, user, with_for_update=True)
+                known = await _rows(session_, user)
+                now = known.get(name)
+                again = self._starts.get((user, name)) == server["started"]
+                if now is not None and (again or now.state not in RESTING):
+                    return now
+                if watched is None:
+                    session_.add(WatchedRow(user=user, asked=0.0, groups=[]))
+                    await session_.flush()
+                await self._put(session_, user, known, {**known, name: session}, time.time(), lines)
+        except IntegrityError:  # somebody else is just taking up what the hub shows of them
+            return session
+        self._starts[user, name] = server["started"]
+        self._publish(user, lines)
+        return session
+
+    def _publish(self, user: str, lines: Sequence[AuditEvent]) -> None:
+        self._on_written(user)
+        for line in lines:
+            self._audit.publish(line)
 
     async def pending_users(self) -> list[str]:
         """Return the users with a session that is starting or stopping."""
@@ -112,24 +160,41 @@ class Mirror:
             sleep = (await session.execute(select(SleepRow).where(SleepRow.user == user))).scalars()
             return await _rows(session, user), watched.groups if watched else (), {row.name: row for row in sleep}
 
-    async def _write(
+    async def _write(  # noqa: PLR0913, PLR0917 - before, after, and where it is written
         self,
         session: AsyncSession,
         model: User,
+        known: Mapping[str, UserSession],
         seen: Mapping[str, UserSession],
         asked: float,
         lines: list[AuditEvent],
     ) -> dict[str, UserSession]:
+        """Write what is seen, given what was known when that was concluded."""
         user = model.name
         watched = await session.get(WatchedRow, user, with_for_update=True)
-        known = await _rows(session, user)
+        now = await _rows(session, user)
         if watched is not None and watched.asked > asked:
-            return known
+            return now
+        if now != known:
+            raise _OutdatedError
         if watched is None:
             session.add(WatchedRow(user=user, asked=asked, groups=list(model.groups)))
         else:
             watched.asked, watched.groups = asked, list(model.groups)
         await session.flush()
+        await self._put(session, user, known, seen, asked, lines)
+        return dict(seen)
+
+    async def _put(  # noqa: PLR0913, PLR0917 - before, after, and where it is written
+        self,
+        session: AsyncSession,
+        user: str,
+        known: Mapping[str, UserSession],
+        seen: Mapping[str, UserSession],
+        asked: float,
+        lines: list[AuditEvent],
+    ) -> None:
+        """Write what has changed of a user's sessions, and what follows from it, as a part of one transaction."""
         await self._reckon(session, user, known, seen, asked)
         told = changes(known, seen)
         await session.execute(delete(SessionRow).where(SessionRow.user == user))
@@ -140,7 +205,6 @@ class Mirror:
             attempt = _state_change(known.get(change.session.name), change)
             if attempt is not None:
                 lines.append(await self._audit.add(session, attempt))
-        return dict(seen)
 
     async def _reckon(
         self,

@@ -117,6 +117,13 @@ def failed(session: UserSession, reason: str | None) -> UserSession:
     return session.model_copy(update={"message": reason or "The session did not start."})
 
 
+def ended(session: UserSession, reason: str | None) -> UserSession:
+    """Return a session that was being stopped: by the hub, clearing up after a start, if that failed for `reason`."""
+    if reason in (None, CANCELLED):
+        return session
+    return session.model_copy(update={"state": SessionState.FAILED, "message": reason})
+
+
 def not_woken(session: UserSession, reason: str | None) -> UserSession:
     """Return a session that still sleeps, because it could not be started for the hub's `reason`."""
     return session if reason == CANCELLED else session.model_copy(update={"message": reason})

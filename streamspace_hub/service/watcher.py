@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import delete, exists
 
@@ -44,11 +46,15 @@ class Watcher:
         self._look_at = 0.0
         self._tidy_at = 0.0
         self._hurried: set[str] = set()
+        self._begun: list[tuple[str, Mapping[str, Any]]] = []
         self._somebody = asyncio.Event()
 
-    def hurry(self, user: str) -> None:
-        """Look at a user now: the hub has said that there is something new."""
-        self._hurried.add(user)
+    def hurry(self, user: str, begun: Mapping[str, Any] | None = None) -> None:
+        """Look at a user now: the hub has said that there is something new, or how a server stands that it starts."""
+        if begun is None:
+            self._hurried.add(user)
+        else:
+            self._begun.append((user, begun))
         self._somebody.set()
 
     async def follow(self) -> None:
@@ -57,8 +63,11 @@ class Watcher:
             await self._somebody.wait()
             self._somebody.clear()
             users, self._hurried = self._hurried, set()
+            begun, self._begun = self._begun, []
             try:
                 if await self.leads():
+                    for user, server in begun:
+                        await self._mirror.begun(user, server)
                     await asyncio.gather(*(self._mirror.refresh(user) for user in users))
             except (HubError, *Unreachable) as error:
                 log.warning("a change was not looked at: %s", type(error).__name__)

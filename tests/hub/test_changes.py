@@ -65,13 +65,24 @@ async def test_a_start_and_a_stop_are_told_step_by_step(running: ServiceHub) -> 
         await running.hub.stop_server(running.ann, "one")
         assert (await until(told, 6, "one"))[4:] == ["state", "state"], "it stops, and has stopped"
         assert {one["user"] for one in told} == {running.ann}
+        shown = next(one for one in told if one["what"] == "accepted")["model"]
+        assert (shown["pending"], shown["ready"], shown["user_options"]) == ("spawn", False, {"app": "test-app"})
 
 
 async def test_a_start_that_is_refused_is_never_accepted(running: ServiceHub) -> None:
     async with listening(running, running.hub.token) as told:
         refused = await running.hub.request_start(running.ann, "two", {"app": "no-such-app"})
         assert refused.status_code == 400
-        assert await until(told, 2, "two") == ["state", "state"]
+        assert await until(told, 3, "two") == ["state", "refused", "state"]
+        (said,) = [one for one in told if one["what"] == "refused"]
+        assert "no-such-app" in said["reason"]
+        assert said["by"].partition(":")[0] in ("user", "service")
+    admin = await running.api(ADMIN)
+    query = {"action": "session.create", "outcome": "denied", "target": f"{running.ann}/two"}
+    async with asyncio.timeout(LIMIT):
+        while not (lines := (await admin("GET", "/audit", params=query)).json()["events"]):
+            await asyncio.sleep(0.05)
+    assert [(line["actor"], line["origin"], line["reason"]) for line in lines] == [(said["by"], "hub", said["reason"])]
 
 
 async def test_only_who_could_find_out_is_told(running: ServiceHub) -> None:

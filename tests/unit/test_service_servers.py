@@ -10,7 +10,7 @@ import pytest
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import app_of, state_of
-from streamspace_hub.service.servers import asleep, changes, failed, merged, not_woken, sessions_of
+from streamspace_hub.service.servers import asleep, changes, ended, failed, merged, not_woken, sessions_of
 from streamspace_hub.service.watcher import pause_after
 
 APPS = {"gimp": "GIMP", "terminal": "Terminal"}
@@ -114,11 +114,22 @@ def test_a_start_that_ends_without_running_has_failed_until_the_next() -> None:
     assert merged(None, stopped).state is SessionState.STOPPED
 
 
+@pytest.mark.parametrize(
+    ("reason", "state"), [(None, "stopped"), ("Spawn cancelled", "stopped"), ("Spawn failed: no room", "failed")]
+)
+def test_what_the_hub_clears_up_has_failed(reason: str | None, state: str) -> None:
+    stopped = one(SessionState.STOPPED)
+    assert (ended(stopped, reason).state, ended(stopped, reason).message) == (
+        state,
+        reason if state == "failed" else None,
+    )
+
+
 def test_a_start_that_somebody_stopped_has_not_failed() -> None:
-    ended = merged(one(SessionState.STARTING), one(SessionState.STOPPED))
-    assert failed(ended, "Spawn cancelled").state is SessionState.STOPPED
-    assert failed(ended, "Spawn failed: no memory").message == "Spawn failed: no memory"
-    assert failed(ended, None).message == "The session did not start."
+    broken = merged(one(SessionState.STARTING), one(SessionState.STOPPED))
+    assert failed(broken, "Spawn cancelled").state is SessionState.STOPPED
+    assert failed(broken, "Spawn failed: no memory").message == "Spawn failed: no memory"
+    assert failed(broken, None).message == "The session did not start."
 
 
 def test_changes_are_told_and_activity_is_not() -> None:
