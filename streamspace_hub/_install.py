@@ -210,22 +210,46 @@ def _check_policy(c: Any) -> None:
 
 
 def _check_what_needs_the_service(c: Any, *, service: object) -> None:
-    """Complain of hours that nobody would count, and of second factors that nobody could show."""
+    """Complain of hours and budgets that nobody would count, and of second factors that nobody could show."""
     from streamspace_hub.model import PolicyDefaults
-    from streamspace_hub.model.quota import Quotas, longest_window
+    from streamspace_hub.model.quota import Quotas
+    from streamspace_hub.model.rolling import has_budgets, longest_window
 
     # Called a second time, it may be without the service that the first call has added.
-    if service is not False or any(
-        one.get("name") == "streamspace" for one in configured(c.JupyterHub, "services", [])
-    ):
+    if any(one.get("name") == "streamspace" for one in configured(c.JupyterHub, "services", [])):
         return
-    if longest_window(Quotas.model_validate(configured(c.StreamSpace, "quotas", {}))):
+    quotas = Quotas.model_validate(configured(c.StreamSpace, "quotas", {}))
+    if service is not False:
+        if has_budgets(quotas):
+            _check_prices(service.get("prices") if isinstance(service, Mapping) else None)
+        return
+    if longest_window(quotas):
         raise InstallError(
-            "StreamSpace.quotas: session_hours and gpu_hours are counted by the service: install(c, service=True)."
+            "StreamSpace.quotas: session_hours, gpu_hours and budget are counted by the service: "
+            "install(c, service=True)."
         )
     if PolicyDefaults.model_validate(configured(c.StreamSpace, "default_policy", {})).step_up:
         raise InstallError(
             "StreamSpace.default_policy: step_up: second factors are shown to the service: install(c, service=True)."
+        )
+
+
+def _check_prices(given: object) -> None:
+    """Complain of prices by which a budget would never be used."""
+    from pydantic import ValidationError
+
+    from streamspace_hub.model.explain import explain
+    from streamspace_hub.model.prices import Prices
+
+    try:
+        prices = Prices.model_validate(given or {})
+    except ValidationError as error:
+        complaint = explain(error, Prices)[0]
+        raise InstallError(f"StreamSpace: service: prices.{complaint.field}: {complaint.message}") from None
+    if not prices.costs_something:
+        raise InstallError(
+            "StreamSpace.quotas: a budget needs prices above 0, "
+            'e.g. install(c, service={"prices": {"currency": "EUR", "core_hour": 0.02}}).'
         )
 
 

@@ -84,9 +84,15 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
 
 def _tell_changes(c: Any) -> None:
     """Have the hub tell the service at once whose servers have changed, and hear what it needs for starts and sleep."""
-    from streamspace_hub import asleep, changes, from_service, step_up
+    from streamspace_hub import asleep, changes, from_service, step_up, storage
 
-    ours = [(changes.PATH, changes.ChangesHandler), *from_service.HANDLERS, *asleep.handlers(), *step_up.handlers()]
+    ours = [
+        (changes.PATH, changes.ChangesHandler),
+        *from_service.HANDLERS,
+        *asleep.handlers(),
+        *step_up.handlers(),
+        *storage.handlers(),
+    ]
     others = [one for one in configured(c.JupyterHub, "extra_handlers", []) if one[0] not in dict(ours)]
     c.JupyterHub.extra_handlers = [*others, *ours]
     # What handlers and spawners share: tornado gives its handlers another dictionary than the hub gives its users.

@@ -17,20 +17,22 @@ from tornado import web
 from streamspace_hub.model.api import Announcement
 from streamspace_hub.model.explain import explain
 from streamspace_hub.model.overrides import Overrides
-from streamspace_hub.model.quota import Entry
+from streamspace_hub.model.rolling import Entry
 
-BOARD, USAGE, ANNOUNCEMENT, OVERRIDES = "streamspace", "usage", "announcement", "overrides"
+BOARD, USAGE, CURRENCY = "streamspace", "usage", "currency"
+ANNOUNCEMENT, OVERRIDES = "announcement", "overrides"
 SERVICE = "streamspace"
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class Told(BaseModel):
-    """What users have used: of each all entries that may count, as (begun, ended or null, GPUs)."""
+    """What users have used: of each all entries that may count, as (begun, ended or null, GPUs, money an hour)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    users: dict[str, list[tuple[float, float | None, int]]]
+    users: dict[str, list[tuple[float, float | None, int, float]]]
+    currency: str = ""
 
 
 class FromService(APIHandler):
@@ -70,6 +72,7 @@ class UsageHandler(FromService):
         known: dict[str, list[Entry]] = self.board.setdefault(USAGE, {})
         for user, entries in told.users.items():
             known[user] = [Entry(*entry) for entry in entries]
+        self.board[CURRENCY] = told.currency
         self.set_status(204)
 
 

@@ -75,7 +75,7 @@ class StreamSpace(LoggingConfigurable):
         config=True,
         help="""
         How much the sessions of one user may take together: `sessions`, `cpu` (cores), `memory` and `gpus`, at once,
-        and `session_hours` and `gpu_hours` in a rolling window.
+        and `session_hours`, `gpu_hours` and `budget` in a rolling window; `storage` is what the user's files may take.
 
         Each limit is taken from the user's own quota, else from the most generous of their groups', else the default;
         what is said nowhere is not limited::
@@ -84,6 +84,7 @@ class StreamSpace(LoggingConfigurable):
                 "default": {"sessions": 3, "memory": "8G", "session_hours": {"hours": 20, "days": 7}},
                 "groups": {"staff": {"sessions": 10, "memory": "64G"}},
                 "users": {"ann": {"cpu": 16}},
+                "together": {"staff": {"sessions": 50, "budget": {"amount": 500, "days": 30}}},  # all members together
             }
 
         Cores and memory count by the limits (else the guarantees) of the apps' templates. Checked at each start.

@@ -19,6 +19,7 @@ from kubernetes_asyncio.client import ApiException, V1Pod
 from kubespawner import KubeSpawner
 from traitlets import Dict, Float, Integer, List, TraitError, Unicode, default, validate
 
+from streamspace_spawner.admission import storage_limit
 from streamspace_spawner.compat import refusal
 from streamspace_spawner.discreet import DiscreetRequests
 from streamspace_spawner.mixin import StreamSpaceMixin
@@ -169,6 +170,13 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         if not path.startswith("/") or not path.isprintable():
             raise TraitError(f"StreamSpaceSpawner.session_home_path: {path!r} must be an absolute path")
         return path
+
+    def get_pvc_manifest(self) -> Any:
+        """Return the claim to be made for the user's files: as large as their quota, where there is one."""
+        limit = storage_limit(self)
+        if limit is not None:
+            self.storage_capacity = str(int(limit.amount))
+        return super().get_pvc_manifest()
 
     def session_home(self) -> str:
         """Return where the user's home is mounted."""

@@ -28,9 +28,10 @@ from traitlets import Bool, Float, List, TraitError, Unicode, default, validate
 
 from streamspace_hub.catalog import gpu_refusal, install_hint, is_installed
 from streamspace_hub.model.asleep import image_folder
-from streamspace_spawner import accounts, runtime
+from streamspace_spawner import accounts, admission, runtime
 from streamspace_spawner.accounts import Account, AccountError
 from streamspace_spawner.compat import refusal
+from streamspace_spawner.files import Measured
 from streamspace_spawner.mixin import StreamSpaceMixin
 from streamspace_spawner.processes import end_session_processes, is_alive, read_stat, signal_process
 from streamspace_spawner.session import SessionPlan
@@ -178,6 +179,21 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             # On its own machine the proxy is where it listens; from any other there is no telling.
             variables.setdefault("STREAMSPACE_PROXY_URL", proxy.public_url.replace("://:", f"://{LOOPBACK}:"))
         return variables
+
+    async def known_storage(self, *, patience: float = 0.0, again: bool = False) -> int | None:
+        """Return how many bytes the account's home takes, as measured last; None where that is not known."""
+        try:
+            home = (await self._find_account(create=False)).home
+        except AccountError:
+            return None  # without an account there are no files of theirs
+        if again or _files.known(home) is None:
+            return await _files.within(home, patience)
+        return _files.known(home)
+
+    def _measure_files(self) -> None:
+        """Have the home measured where it is limited: a server has ended that may have filled it."""
+        if self._account is not None and admission.storage_limit(self) is not None:
+            _files.measure(self._account.home).add_done_callback(lambda _: self._tell("storage"))
 
     async def move_certs(self, paths: dict[str, str]) -> dict[str, str]:
         """Make the certificates of internal TLS readable to the server's account, and to nobody else."""
@@ -357,16 +373,18 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         status = self.proc.returncode if self.proc is not None else 0
         await self._clean_up()
         self.clear_state()
+        self._measure_files()
         return status
 
     async def stop(self, now: bool = False) -> None:
         """End the server; of a session, every process and the runtime folder."""
         if not self.session_state:
             await super().stop(now)
-            return
-        if not now:
-            await self._end_leader()
-        await self._clean_up(force=now)
+        else:
+            if not now:
+                await self._end_leader()
+            await self._clean_up(force=now)
+        self._measure_files()
 
     def _leader_is_alive(self) -> bool:
         if self.proc is not None:
@@ -418,6 +436,10 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
             await asyncio.to_thread(runtime.remove, folder)
         except OSError as error:
             self.log.warning("The runtime folder %s could not be removed: %s", folder, error.strerror)
+
+
+_files = Measured()
+"""This machine's homes."""
 
 
 def _popen(command: list[str], kwargs: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -14,7 +14,6 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
@@ -24,15 +23,13 @@ from traitlets import Any as AnyTrait
 from traitlets import default, validate
 from traitlets.config import LoggingConfigurable
 
-from streamspace_hub.catalog import Catalog
-from streamspace_hub.model import Policy, PolicyDefaults, Resources, resolve_policy
+from streamspace_hub.model import Policy, PolicyDefaults, resolve_policy
 from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
 from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
-from streamspace_hub.model.quota import Running, hours_of, hours_refusal, limits_of, refusal_of
-from streamspace_hub.model.waiting import Line, headers_of, sentence
 from streamspace_hub.telemetry import tracing
+from streamspace_spawner import admission
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, server_model, unwrap_options, who_asks
 from streamspace_spawner.config import StreamSpace
@@ -104,7 +101,7 @@ class StreamSpaceMixin(_Spawner):
         self._changed = asyncio.Event()
         self._prepared = asyncio.Event()
         self._admitted = False
-        """Whether this start had its turn in the queue already; `start` prepares once more."""
+        """Whether this start was let in already; `start` prepares once more."""
 
     # --- what a spawner must say -----------------------------------------------------------------------------------
 
@@ -135,6 +132,7 @@ class StreamSpaceMixin(_Spawner):
         Raises:
             tornado.web.HTTPError: the options are refused; the message is for the user.
         """
+        admitted, self._admitted = self._admitted, False
         catalog = await current_catalog(self.streamspace.catalog_dirs, self.log.warning)
         options = unwrap_options(self.user_options)
         if not options and self.asleep is not None:
@@ -144,10 +142,10 @@ class StreamSpaceMixin(_Spawner):
         try:
             plan = plan_session(options, self.name, catalog, self._policy_of)
             if plan is not None:
-                self._check_maintenance(plan)
                 self._refuse_another_app(plan)
-                self._check_quota(plan, catalog)
-                self._check_capacity(plan, catalog)
+                if not admitted:
+                    await admission.check_storage(self, plan)
+                admission.check(self, plan, catalog, admitted=admitted)
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
         except SessionRefused as refused:
@@ -164,19 +162,14 @@ class StreamSpaceMixin(_Spawner):
         return self.plan
 
     @property
-    def _who(self) -> Who:
+    def who(self) -> Who:
+        """Whose settings and limits hold."""
         return Who(self.user.name, [group.name for group in self.user.groups])
 
-    def _policy_of(self, app: PolicyDefaults) -> Policy:
-        """Return the policy of this user's sessions of an app that sets `app`."""
-        settings = self.streamspace
-        layers = policy_layers(settings.policy_defaults, app, settings.group_policies, self._who)
-        return resolve_policy(*layers, self._overrides.policy(self._who)).policy
-
     @property
-    def _overrides(self) -> Overrides:
+    def overrides(self) -> Overrides:
         """What administrators override, as the service has told last."""
-        told: Overrides = self._board.get("overrides", NOTHING)
+        told: Overrides = self.board.get("overrides", NOTHING)
         return told
 
     async def _hear_of_overrides(self) -> None:
@@ -185,25 +178,11 @@ class StreamSpaceMixin(_Spawner):
         while board is not None and "overrides" not in board and time.monotonic() < BEGUN + FIRST_WORD:  # noqa: ASYNC110 - a plain dictionary, which handlers fill
             await asyncio.sleep(0.1)
 
-    def _check_maintenance(self, plan: SessionPlan) -> None:
-        """Refuse any start during maintenance, of which the service has told."""
-        announcement = self._board.get("announcement")
-        message = announcement.refusal(plan.template.title, datetime.now(UTC)) if announcement else None
-        if message:
-            raise SessionRefused(message, reason="maintenance", status=503)
-
-    def _check_quota(self, plan: SessionPlan, catalog: Catalog) -> None:
-        """Refuse a session that the user's quota has no room for."""
-        quotas, admin, who = self.streamspace.user_quotas, self._overrides.quotas, self._who
-        limits = limits_of(quotas, who.name, who.groups, admin)
-        others = [one for one in self.user.spawners.values() if one is not self and one.active]
-        running = [found for one in others if (found := _running(one, catalog))]
-        wanted = Running(plan.template.title, plan.template.resources)
-        # Told by the service, which has the ledger.
-        used = self._board.get("usage", {}).get(self.user.name, [])
-        hours = hours_refusal(hours_of(quotas, who.name, who.groups, admin), used, wanted, time.time())
-        if message := refusal_of(limits, running, wanted) or hours:
-            raise SessionRefused(message, reason="quota", status=409)
+    def _policy_of(self, app: PolicyDefaults) -> Policy:
+        """Return the policy of this user's sessions of an app that sets `app`."""
+        settings = self.streamspace
+        layers = policy_layers(settings.policy_defaults, app, settings.group_policies, self.who)
+        return resolve_policy(*layers, self.overrides.policy(self.who)).policy
 
     def _refuse_another_app(self, plan: SessionPlan) -> None:
         """Refuse to start another app in the place of one that sleeps: what it has not saved would be lost."""
@@ -214,23 +193,6 @@ class StreamSpaceMixin(_Spawner):
                 reason="asleep",
                 status=409,
             )
-
-    def _check_capacity(self, plan: SessionPlan, catalog: Catalog) -> None:
-        """Refuse a session that the hub has no room for, or that is not next in the queue."""
-        users = getattr(self.handler, "users", None)
-        admitted, self._admitted = self._admitted, False
-        if admitted or not self.streamspace.capacity or users is None:
-            return
-        capacity, needs = self.streamspace.hub_capacity, plan.template.resources
-        if not capacity.ever_fits(needs):
-            text = f"{plan.template.title} needs more than this hub has. An administrator can tell more."
-            raise SessionRefused(text, reason="capacity", status=409)
-        others = [one for user in users.values() for one in user.spawners.values() if one is not self and one.active]
-        running = [found for one in others if (found := _running(one, catalog))]
-        place = _line.ask((self.user.name, self.name), fits=capacity.fits(running, needs), now=time.monotonic())
-        if place is not None:
-            text = sentence(plan.template.title, place)
-            raise SessionRefused(text, reason="queue", status=429, headers=headers_of(place))
 
     def _become_session(self, plan: SessionPlan) -> None:
         needs = plan.template.resources
@@ -250,15 +212,31 @@ class StreamSpaceMixin(_Spawner):
         self._tell("state")
 
     @property
-    def _board(self) -> Mapping[str, Any]:
+    def board(self) -> Mapping[str, Any]:
         """What the hub's handlers of ours share with spawners; empty where there is no service."""
         return self.user.settings.get("streamspace", {}) if self.user else {}
 
     def _tell(self, what: str, **more: Any) -> None:
         # There, and heard by the service, if `install` was called with it.
-        changes = self._board.get("changes")
+        changes = self.board.get("changes")
         if changes is not None:
             changes.tell(self.user.name, self.name, what, **more)
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    async def known_storage(self, *, patience: float = 0.0, again: bool = False) -> int | None:
+        """Return how many bytes the user's files take; None where that is not known.
+
+        Args:
+            patience: seconds to wait for it to be measured, where it was not yet; 0: it is only begun.
+            again: measure all the same.
+        """
+        return None
+
+    async def storage(self) -> tuple[int | None, int] | None:
+        """Return how many bytes the user's files take, as far as is known, and may take; None: that is not limited."""
+        limit = admission.storage_limit(self)
+        return None if limit is None else (await self.known_storage(), int(limit.amount))
 
     # --- identity --------------------------------------------------------------------------------------------------
 
@@ -466,23 +444,6 @@ class StreamSpaceMixin(_Spawner):
         if not outlives(self.session_state, time.time()):
             self.asleep = None
         self.session_state = {}
-
-
-_line = Line()
-"""This hub's; forgotten when it is restarted, and then made anew by those who ask again."""
-
-
-def _running(spawner: Any, catalog: Catalog) -> Running | None:
-    """Return the session that another server of the same user is; None for an ordinary one."""
-    plan = getattr(spawner, "plan", None)
-    if plan is not None:
-        return Running(plan.template.title, plan.template.resources)
-    # Found again by a hub that was restarted.
-    app = (getattr(spawner, "session_state", None) or {}).get("app")
-    if app is None:
-        return None
-    template = catalog.apps[app].template if app in catalog.apps else None
-    return Running(template.title, template.resources) if template else Running(app, Resources())
 
 
 def _lab_scopes() -> list[str]:

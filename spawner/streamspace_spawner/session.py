@@ -45,6 +45,8 @@ class SessionPlan:
     policy: Policy
     open: str | None = None
     """File to open, relative to the user's home."""
+    queue: bool = False
+    """Whether the user would rather wait for a quota than be refused."""
 
     def environment(self, *, marker: str, home: str) -> dict[str, str]:
         """Return the variables of docs/reference/environment.md that say what the session is.
@@ -99,6 +101,7 @@ def plan_session(
         template=template,
         policy=policy_of(template.policy),
         open=_path_below_home(wanted.open),
+        queue=wanted.queue,
     )
 
 

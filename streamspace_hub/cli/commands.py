@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from streamspace_hub import __version__
 from streamspace_hub.cli import doctor as doctor_checks
 from streamspace_hub.cli.images import images
+from streamspace_hub.cli.limits import limit_row
 from streamspace_hub.cli.output import Exit, complain, say, show_json, show_table, working
 from streamspace_hub.cli.registering import command
 from streamspace_hub.client import Client, NotConfiguredError, find_place
@@ -71,13 +72,14 @@ def launch(  # noqa: PLR0913, PLR0917 - the options of a command
     user: User = None,
     file: Annotated[str | None, typer.Option("--open", help="File to open, relative to your home.")] = None,
     wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until it runs; 0 does not wait.")] = 300,
+    queue: Annotated[bool, typer.Option("--queue", help="Take a place in the queue if a quota has no room.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Start a session, or find it running, and print its address."""
     with Client() as client:
         try:
             with working(f"Starting {app_name} ..."):
-                session = client.launch(app_name, name=name, user=user, open=file, wait=wait or None)
+                session = client.launch(app_name, name=name, user=user, open=file, queue=queue, wait=wait or None)
         except ValidationError as error:
             field = str(error.errors()[0]["loc"][0])
             raise typer.BadParameter(f"{error.errors()[0]['input']!r} can't be used", param_hint=field) from None
@@ -102,6 +104,19 @@ def list_sessions(
         show_table(
             ("name", "user", "app", "state", "started"), rows, "No sessions: `streamspace launch APP` starts one."
         )
+    return Exit.OK
+
+
+@command(app)
+def quota(user: User = None, as_json: AsJson = False) -> int:
+    """Show your limits, whose they are, and how much of each is in use."""
+    with Client() as client:
+        found = client.quota(user=user)
+    if as_json:
+        show_json(found.model_dump(mode="json"))
+    else:
+        rows = [limit_row(one) for one in found.limits]
+        show_table(("limit", "used", "of", "set by", "free again"), rows, "There are no limits.")
     return Exit.OK
 
 

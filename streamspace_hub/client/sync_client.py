@@ -25,6 +25,7 @@ from streamspace_hub.model.api import (
     Identity,
     SessionList,
     Settings,
+    UserQuota,
     UserSession,
 )
 from streamspace_hub.model.session import RESTING
@@ -100,13 +101,14 @@ class Client:
         """Return one session; of the caller unless `user` is given."""
         return self._get(self._path(name, user), UserSession)
 
-    def launch(
+    def launch(  # noqa: PLR0913 - named, and all but one optional
         self,
         app: str,
         *,
         name: str | None = None,
         user: str | None = None,
         open: str | None = None,  # noqa: A002 - the API's name for it
+        queue: bool = False,
         wait: float | None = 300.0,
     ) -> UserSession:
         """Start a session, or find it running.
@@ -116,13 +118,15 @@ class Client:
             name: name of the session; the app's without it.
             user: whose session; the caller's own without it.
             open: file to open, relative to the user's home.
+            queue: where a quota has no room at present, take a place in the queue rather than be refused at once; the
+                refusal (429) tells it, and who calls again within a minute keeps it.
             wait: seconds to wait until it runs; None returns as soon as it has begun.
 
         Raises:
             SessionFailedError: it did not start, or not in time.
         """
-        wanted = CreateSession(app=app, name=name, user=user, open=open)
-        ask = exchange.post("sessions", wanted.model_dump(mode="json", exclude_none=True))
+        wanted = CreateSession(app=app, name=name, user=user, open=open, queue=queue)
+        ask = exchange.post("sessions", wanted.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
         begun = self._ask(ask, UserSession)
         return begun if wait is None else self.wait_until_running(begun, wait)
 
@@ -209,6 +213,11 @@ class Client:
                 if pause is None:
                     raise exchange.unreachable(self.place.url, error) from error
                 time.sleep(pause)
+
+    def quota(self, *, user: str | None = None) -> UserQuota:
+        """Return the limits of a user, and how much of each is in use; of the caller unless `user` is given."""
+        whose = user if user is not None else self._me()
+        return self._get(f"users/{exchange.segment(whose)}/quota", UserQuota)
 
     def settings(self) -> Settings:
         """Return the caller's settings."""

@@ -95,6 +95,11 @@ class CreateSession(_Data):
     name: AppName | None = Field(default=None, description="Name of the session; the app's name without it.")
     user: UserName | None = Field(default=None, description="Whose session; the caller's own without it.")
     open: OpenPath | None = Field(default=None, description="File to open, relative to the user's home.")
+    queue: bool = Field(
+        default=False,
+        description="Where a quota has no room at present: wait for it in a queue (429, with the place; ask again) "
+        "rather than be refused (409).",
+    )
 
 
 class ExtendSession(_Data):
@@ -275,6 +280,19 @@ class UserQuota(_Data):
     limits: list[QuotaLimit]
 
 
+class BudgetAlert(_Data):
+    """The use of a budget has reached a threshold: what an event `budget` holds."""
+
+    user: str | None = Field(description="Whose budget; null: that of all members of `group` together.")
+    group: str | None = Field(description="Whose quota has set it, where it is a group's.")
+    threshold: Literal[80, 100] = Field(description="Percent. From 100 on, no session starts or wakes.")
+    amount: float = Field(description="The budget.")
+    used: float = Field(description="Of it.")
+    currency: str = Field(description="ISO 4217; empty where the hub names none.")
+    days: int = Field(description="In the last so many days.")
+    free_at: str | None = Field(description="Of one that is used up: when some is free, if nothing runs (ISO 8601).")
+
+
 class UsageTotal(_Data):
     """What one user, app or group has used."""
 
@@ -444,6 +462,7 @@ __all__ = [
     "AuditEvent",
     "AuditList",
     "AuditVerdict",
+    "BudgetAlert",
     "CreateSession",
     "ExtendSession",
     "FieldProblem",

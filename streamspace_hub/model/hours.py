@@ -1,7 +1,8 @@
-"""Hours within a rolling window: how much of a limit is used, and when some of it is free again. Pure."""
+"""What is used within a rolling window: how much it is, and when some of a limit is free again. Pure."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,7 +31,7 @@ class Span:
     ended: float | None
     """None: it still is."""
     weight: float = 1
-    """How many of what is counted, e.g. GPUs."""
+    """How many of what is counted, e.g. GPUs, or money an hour."""
 
 
 def used_seconds(spans: Iterable[Span], days: int, now: float) -> float:
@@ -42,21 +43,32 @@ def used_seconds(spans: Iterable[Span], days: int, now: float) -> float:
     )
 
 
-def free_at(spans: Sequence[Span], limit: HoursLimit, now: float) -> float | None:
-    """Return when less than the limit is used again, if nothing is from `now` on; None if it is so already.
+def free_at(spans: Sequence[Span], amount: float, days: int, now: float) -> float | None:
+    """Return when less than a limit is used again, if nothing is from `now` on; None if it is so already.
 
     The window's edge goes forward through what was used; each part that it has passed counts no more.
+
+    Args:
+        spans: what was used.
+        amount: the limit: hours (times the weight) in the last `days`.
+        days: how long the window is.
+        now: seconds since 1970.
     """
-    excess = used_seconds(spans, limit.days, now) - limit.hours * HOUR
+    excess = used_seconds(spans, days, now) - amount * HOUR
     if excess < 0:
         return None
-    edge = now - limit.days * DAY
-    closed = [(max(one.begun, edge), min(one.ended or now, now), one.weight) for one in spans]
-    marks = sorted({moment for begun, ended, _ in closed if ended > begun for moment in (begun, ended)})
+    edge = now - days * DAY
+    changes: defaultdict[float, float] = defaultdict(float)
+    for one in spans:
+        begun, ended = max(one.begun, edge), min(one.ended if one.ended is not None else now, now)
+        if ended > begun:
+            changes[begun] += one.weight
+            changes[ended] -= one.weight
+    marks, rate = sorted(changes), 0.0
     for begun, ended in pairwise(marks):
-        rate = sum(weight for start, stop, weight in closed if start <= begun and ended <= stop)
+        rate += changes[begun]
         passed = rate * (ended - begun)
         if passed > excess:
-            return begun + excess / rate + limit.days * DAY
+            return begun + excess / rate + days * DAY
         excess -= passed
-    return (marks[-1] if marks else now) + limit.days * DAY
+    return (marks[-1] if marks else now) + days * DAY

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from streamspace_hub.model.layers import Join, Sourced, Who, laid, of_groups, of_user, said
 from streamspace_hub.model.policy import JOINS as POLICY_JOINS
 from streamspace_hub.model.policy import PolicyDefaults
-from streamspace_hub.model.quota import Quota, Quotas
+from streamspace_hub.model.quota import Quota, Quotas, Together
 from streamspace_hub.model.sleep import JOINS as SLEEP_JOINS
 from streamspace_hub.model.sleep import Ladder
 
@@ -52,6 +52,9 @@ class Override(BaseModel):
     )
     quota: Annotated[Quota, _strictly(Quota)] = Field(
         default_factory=Quota, description="What one user's sessions may take together."
+    )
+    together: Annotated[Together, _strictly(Together)] = Field(
+        default_factory=Together, description="Of a group: what the sessions of all its members may take together."
     )
     sleep: Annotated[Ladder, _strictly(Ladder)] = Field(
         default_factory=Ladder, description="After how long they sleep. Leaves users no choice."
@@ -97,9 +100,11 @@ class Overrides(BaseModel):
     @cached_property
     def quotas(self) -> Quotas:
         """What is set of quotas."""
-        groups = {name: one.quota for name, one in self.groups.items()}
         return Quotas(
-            default=self.everybody.quota, groups=groups, users={name: one.quota for name, one in self.users.items()}
+            default=self.everybody.quota,
+            groups={name: one.quota for name, one in self.groups.items()},
+            users={name: one.quota for name, one in self.users.items()},
+            together={name: one.together for name, one in self.groups.items()},
         )
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What use costs: a price table, and the bill of some use. Pure."""
+"""What use costs: a price table, the bill of some use, and how much money may be used. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-HOUR = 3600
+from streamspace_hub.model.hours import HOUR, LONGEST_DAYS
+
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,21 @@ class Prices(BaseModel):
             + used.gpu_seconds * self.gpu_hour
         )
         return round(whole / HOUR, 4)
+
+    def rate(self, cores: float, memory: float, gpus: int) -> float:
+        """Return what a session costs an hour that counts as so many cores, bytes of memory and GPUs."""
+        return self.session_hour + cores * self.core_hour + memory / GIB * self.gib_hour + gpus * self.gpu_hour
+
+    @property
+    def costs_something(self) -> bool:
+        """Whether there is any price."""
+        return self.rate(1, GIB, 1) > 0
+
+
+class Budget(BaseModel):
+    """So much money in so many days, in the currency of the prices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount: float = Field(gt=0, le=1e9, description="Money, for all sessions together.")
+    days: int = Field(ge=1, le=LONGEST_DAYS, description="In the last so many days.")

@@ -4,47 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamspace_hub.model.app import Memory, Resources, memory_bytes
-from streamspace_hub.model.hours import HOUR, HoursLimit, Span, free_at, used_seconds
+from streamspace_hub.model.hours import HoursLimit
+from streamspace_hub.model.prices import Budget
 
 L = TypeVar("L")
 
 Kind = Literal["sessions", "cpu", "memory", "gpus"]
-HoursKind = Literal["session_hours", "gpu_hours"]
-HOURS_KINDS: Final[tuple[HoursKind, ...]] = ("session_hours", "gpu_hours")
 Source = Literal["user", "group", "hub", "admin", "admin for group", "admin for user"]
 ADMIN: Final[dict[Source, Source]] = {"hub": "admin", "group": "admin for group", "user": "admin for user"}
 KINDS: Final[tuple[Kind, ...]] = ("sessions", "cpu", "memory", "gpus")
 
 
-class Quota(BaseModel):
-    """Limits for the sessions of one user together; what is left out is not limited here."""
+class Together(BaseModel):
+    """Limits for the sessions of all members of a group together; what is left out is not limited here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sessions: int | None = Field(default=None, ge=0, le=1000, description="Sessions that run at once.")
-    cpu: float | None = Field(default=None, gt=0, le=10_000, description="Cores, by the apps' `cpu_limit`.")
+    sessions: int | None = Field(default=None, ge=0, le=100_000, description="Sessions that run at once.")
+    cpu: float | None = Field(default=None, gt=0, le=1_000_000, description="Cores, by the apps' `cpu_limit`.")
     memory: Memory | None = Field(default=None, description="Memory, by the apps' `mem_limit`, e.g. `8G`.")
-    gpus: int | None = Field(default=None, ge=0, le=1000, description="GPUs at once, by the apps' `gpu.count`.")
-    session_hours: HoursLimit | None = Field(default=None, description="Hours that sessions run in a rolling window.")
-    gpu_hours: HoursLimit | None = Field(default=None, description="The same of the GPUs that they have.")
-
-    def hours(self, kind: HoursKind) -> HoursLimit | None:
-        """Return the limit of hours."""
-        return self.session_hours if kind == "session_hours" else self.gpu_hours
+    gpus: int | None = Field(default=None, ge=0, le=100_000, description="GPUs at once, by the apps' `gpu.count`.")
+    budget: Budget | None = Field(default=None, description="Money in a rolling window, by the service's prices.")
 
     def amount(self, kind: Kind) -> float | None:
-        """Return the limit as a number: sessions, cores, bytes or GPUs."""
+        """Return the limit of what is taken at once as a number: sessions, cores, bytes or GPUs."""
         if kind == "memory":
             return None if self.memory is None else memory_bytes(self.memory)
         number: float | None = getattr(self, kind)
         return number
+
+
+class Quota(Together):
+    """Limits for the sessions of one user together; what is left out is not limited here."""
+
+    sessions: int | None = Field(default=None, ge=0, le=1000, description="Sessions that run at once.")
+    cpu: float | None = Field(default=None, gt=0, le=10_000, description="Cores, by the apps' `cpu_limit`.")
+    gpus: int | None = Field(default=None, ge=0, le=1000, description="GPUs at once, by the apps' `gpu.count`.")
+    session_hours: HoursLimit | None = Field(default=None, description="Hours that sessions run in a rolling window.")
+    gpu_hours: HoursLimit | None = Field(default=None, description="The same of the GPUs that they have.")
+    storage: Memory | None = Field(default=None, description="What the user's files may take, e.g. `20G`.")
+
+    @property
+    def storage_bytes(self) -> float | None:
+        """What the user's files may take, in bytes."""
+        return None if self.storage is None else memory_bytes(self.storage)
 
 
 class Quotas(BaseModel):
@@ -55,6 +64,19 @@ class Quotas(BaseModel):
     default: Quota = Field(default_factory=Quota, description="For everybody.")
     groups: dict[str, Quota] = Field(default_factory=dict, description="For the members of groups of the hub.")
     users: dict[str, Quota] = Field(default_factory=dict, description="For single users.")
+    together: dict[str, Together] = Field(
+        default_factory=dict, description="For all members of a group of the hub together."
+    )
+
+    @property
+    def every(self) -> list[Quota]:
+        """All of them that are for one user."""
+        return [self.default, *self.groups.values(), *self.users.values()]
+
+    @property
+    def limit_storage(self) -> bool:
+        """Whether anybody's files are limited."""
+        return any(one.storage is not None for one in self.every)
 
 
 @dataclass(frozen=True)
@@ -65,29 +87,25 @@ class Limit:
     source: Source
     group: str | None = None
     """The group that it comes from, where `source` is `group`."""
+    together: bool = False
+    """Whether it is for all members of the group together."""
 
     @property
     def origin(self) -> str:
         """Where it comes from, in words for the user."""
-        return _origin(self.source, self.group)
+        return self.called("quota")
 
-
-@dataclass(frozen=True)
-class HoursGrant:
-    """A limit of hours of one user, and where it comes from, as of `Limit`."""
-
-    limit: HoursLimit
-    source: Source
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A time that a session of the user ran, and its GPUs."""
-
-    begun: float
-    ended: float | None
-    gpus: int
+    def called(self, what: str) -> str:
+        """Return the same of what is called otherwise, e.g. a budget."""
+        words: dict[Source, str] = {
+            "user": f"your own {what}",
+            "group": f"the {what} of group {self.group}",
+            "hub": f"the {what} of this hub",
+            "admin": f"the {what} that an administrator has set",
+            "admin for group": f"the {what} that an administrator has set for group {self.group}",
+            "admin for user": f"the {what} that an administrator has set for you",
+        }
+        return words[self.source] + (" for all its members together" if self.together else "")
 
 
 @dataclass(frozen=True)
@@ -102,27 +120,47 @@ def limits_of(quotas: Quotas, user: str, groups: Collection[str], admin: Quotas 
     """Return a user's limits; what `admin` says (set over REST) comes first."""
     found: dict[Kind, Limit] = {}
     for kind in KINDS:
-        if granted := _granted(quotas, user, groups, partial(Quota.amount, kind=kind), float, admin):
-            found[kind] = Limit(*granted)
+        if nearest := granted(quotas, user, groups, partial(Quota.amount, kind=kind), float, admin):
+            found[kind] = Limit(*nearest)
     return found
 
 
-def hours_of(
-    quotas: Quotas, user: str, groups: Collection[str], admin: Quotas | None = None
-) -> dict[HoursKind, HoursGrant]:
-    """Return a user's limits of hours, as `limits_of`; the most generous has the most hours a day."""
-    found: dict[HoursKind, HoursGrant] = {}
-    for kind in HOURS_KINDS:
-        if granted := _granted(quotas, user, groups, partial(Quota.hours, kind=kind), _hours_a_day, admin):
-            found[kind] = HoursGrant(*granted)
+def together_of(quotas: Quotas, group: str, admin: Quotas | None = None) -> dict[Kind, Limit]:
+    """Return what all members of a group may take at once; what `admin` says comes first."""
+    found: dict[Kind, Limit] = {}
+    for kind in KINDS:
+        if nearest := granted_together(quotas, group, partial(Together.amount, kind=kind), admin):
+            found[kind] = Limit(*nearest, group, together=True)
     return found
 
 
-def _hours_a_day(limit: HoursLimit) -> float:
-    return limit.hours / limit.days
+def granted_together(
+    quotas: Quotas, group: str, limit_of: Callable[[Together], L | None], admin: Quotas | None = None
+) -> tuple[L, Source] | None:
+    """Return one limit of all members of a group, and who sets it."""
+    if admin is not None and (forced := limit_of(admin.together.get(group, Together()))) is not None:
+        return forced, "admin for group"
+    found = limit_of(quotas.together.get(group, Together()))
+    return None if found is None else (found, "group")
 
 
-def _granted(  # noqa: PLR0913, PLR0917 - whose, of what, and who has a say
+def storage_of(quotas: Quotas, user: str, groups: Collection[str], admin: Quotas | None = None) -> Limit | None:
+    """Return what a user's files may take, in bytes; None: it is not limited. What `admin` says comes first."""
+    found = granted(quotas, user, groups, lambda quota: quota.storage_bytes, float, admin)
+    return Limit(*found) if found else None
+
+
+def storage_refusal(limit: Limit, used: int, title: str) -> str | None:
+    """Return why an app may not start beside files that take `used` bytes, for the user; None when it may."""
+    if used < limit.amount:
+        return None
+    return (
+        f"{title} cannot start: {limit.origin} is {_gib(limit.amount)} of files, in use: {_gib(used)}. Remove some "
+        "first, or give up a session that sleeps: its memory counts, too."
+    )
+
+
+def granted(  # noqa: PLR0913, PLR0917 - whose, of what, and who has a say
     quotas: Quotas,
     user: str,
     groups: Collection[str],
@@ -136,7 +174,7 @@ def _granted(  # noqa: PLR0913, PLR0917 - whose, of what, and who has a say
     the hub's. So a group may give more than the hub's default, and a user more or less than any of both. All three of
     `admin` come before.
     """
-    if admin is not None and (forced := _granted(admin, user, groups, limit_of, generosity)) is not None:
+    if admin is not None and (forced := granted(admin, user, groups, limit_of, generosity)) is not None:
         return forced[0], ADMIN[forced[1]], forced[2]
     if (own := limit_of(quotas.users.get(user, Quota()))) is not None:
         return own, "user", None
@@ -152,50 +190,9 @@ def _granted(  # noqa: PLR0913, PLR0917 - whose, of what, and who has a say
     return None if general is None else (general, "hub", None)
 
 
-def spans_of(kind: HoursKind, entries: Sequence[Entry]) -> list[Span]:
-    """Return what counts for one kind of hours."""
-    if kind == "session_hours":
-        return [Span(one.begun, one.ended) for one in entries]
-    return [Span(one.begun, one.ended, one.gpus) for one in entries if one.gpus]
-
-
-def hours_refusal(
-    grants: dict[HoursKind, HoursGrant], entries: Sequence[Entry], wanted: Running, now: float
-) -> str | None:
-    """Return why `wanted` may not start after what was used, in sentences for the user; None when it may."""
-    for kind, grant in grants.items():
-        if kind == "gpu_hours" and not wanted.resources.gpu.count:
-            continue
-        spans = spans_of(kind, entries)
-        free = free_at(spans, grant.limit, now)
-        if free is not None:
-            what = "session-hours" if kind == "session_hours" else "GPU-hours"
-            used = used_seconds(spans, grant.limit.days, now) / HOUR
-            when = datetime.fromtimestamp(free + 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            days = "a day" if grant.limit.days == 1 else f"{grant.limit.days} days"
-            return (
-                f"{wanted.title} cannot start: {_origin(grant.source, grant.group)} is {grant.limit.hours:g} {what} in "
-                f"{days}, used: {used:.1f}. Some are free again on {when}, if no session runs until then."
-            )
-    return None
-
-
-def longest_window(quotas: Quotas) -> int:
-    """Return the days of the longest window that any limit of hours has; 0 when there is none."""
-    every = [quotas.default, *quotas.groups.values(), *quotas.users.values()]
-    return max((limit.days for one in every for kind in HOURS_KINDS if (limit := one.hours(kind))), default=0)
-
-
-def _origin(source: Source, group: str | None) -> str:
-    words: dict[Source, str] = {
-        "user": "your own quota",
-        "group": f"the quota of group {group}",
-        "hub": "the quota of this hub",
-        "admin": "the quota that an administrator has set",
-        "admin for group": f"the quota that an administrator has set for group {group}",
-        "admin for user": "the quota that an administrator has set for you",
-    }
-    return words[source]
+def ever_fits(limits: dict[Kind, Limit], wanted: Running) -> bool:
+    """Return whether `wanted` has room if nothing else runs: then it is worth waiting."""
+    return refusal_of(limits, (), wanted) is None
 
 
 def refusal_of(limits: dict[Kind, Limit], running: Sequence[Running], wanted: Running) -> str | None:
@@ -234,6 +231,8 @@ def _room(kind: Kind, limit: Limit, used: float) -> str:
 def _advice(running: Sequence[Running], needed: float, limit: Limit) -> str:
     if needed > limit.amount or not running:
         return "Ask your administrator for more."
+    if limit.together:
+        return "One of them has to end first."
     return f"Stop a session first: {', '.join(sorted(one.title for one in running))}."
 
 
@@ -244,4 +243,8 @@ def _shown(kind: Kind, amount: float) -> str:
         return f"{amount:g} cores"
     if kind == "gpus":
         return f"{amount:g} GPU{'' if amount == 1 else 's'}"
-    return f"{amount / 2**30:.3g} GiB of memory"
+    return f"{_gib(amount)} of memory"
+
+
+def _gib(amount: float) -> str:
+    return f"{amount / 2**30:.3g} GiB"

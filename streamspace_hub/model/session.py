@@ -43,6 +43,7 @@ class SessionOptions(BaseModel):
 
     app: AppName = Field(description="Name of the app to run, one of the catalog's.")
     open: str | None = Field(default=None, max_length=4096, description="File to open, relative to the user's home.")
+    queue: bool = Field(default=False, description="Wait in a queue for room in a quota rather than be refused.")
 
 
 class Session(BaseModel):

@@ -98,16 +98,20 @@ class Line:
         self._asked[who] = now
         return Place(ahead + 1, self._wait(ahead + 1))
 
+    def others(self, who: tuple[str, str], now: float) -> int:
+        """Return how many wait, not counting `who`."""
+        return sum(asked > now - KEEP for one, asked in self._asked.items() if one != who)
+
     def _wait(self, number: int) -> float | None:
         if len(self._let_in) < 2:
             return None
         return number * (self._let_in[-1] - self._let_in[0]) / (len(self._let_in) - 1)
 
 
-def sentence(title: str, place: Place) -> str:
-    """Return what is told to one who waits."""
+def sentence(title: str, place: Place, why: str = "") -> str:
+    """Return what is told to one who waits: for room on the hub, or for what `why` says."""
     about = "" if place.wait is None else f", for about {max(1, round(place.wait / 60))} min as it goes now"
     return (
-        f"There is no room for {title} at present. You are number {place.number} in the queue{about}. "
+        f"{why or f'There is no room for {title} at present.'} You are number {place.number} in the queue{about}. "
         f"Ask again: your place is kept for {KEEP:.0f} seconds each time."
     )

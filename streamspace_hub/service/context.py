@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from streamspace_hub.catalog import Catalog, load_catalog
-from streamspace_hub.model.quota import longest_window
+from streamspace_hub.model.rolling import longest_window
 from streamspace_hub.service.announcing import Announcing
 from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
+from streamspace_hub.service.budgets import Budgets
 from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.event_log import EventLog
@@ -56,6 +57,7 @@ class Context:
     thumbnails: Thumbnails
     webhooks: Webhooks
     hours: HubHours
+    budgets: Budgets
     link: SessionLink
     sleeping: Sleeping
     announcing: Announcing
@@ -80,6 +82,7 @@ class Context:
             self.refusals.run(),
             self.webhooks.run(),
             self.hours.run(),
+            self.budgets.run(),
             self.sleeping.run(),
             self.announcing.run(),
             self.hub_overrides.run(),
@@ -111,16 +114,30 @@ def make_context(settings: ServiceSettings) -> Context:
     database = Database(settings.database_url.get_secret_value())
     token = settings.api_token.get_secret_value()
     traces = Traces("service", settings.traces_endpoint)
-    hub, link = Hub(settings.api_url, token, traces), SessionLink(settings.proxy_url, token)
+    overrides = OverrideStore(database)
+
+    def limits_storage() -> bool:
+        return settings.quotas.limit_storage or overrides.known.quotas.limit_storage
+
+    hub = Hub(settings.api_url, token, traces, limits_storage)
+    link = SessionLink(settings.proxy_url, token)
     metrics = Metrics()
     audit = AuditLog(database, metrics, EventLog(settings.events))
     feed = EventFeed(database, metrics)
-    overrides = OverrideStore(database)
 
     async def days() -> int:
         return max(longest_window(settings.quotas), longest_window((await overrides.current()).quotas))
 
-    hours = HubHours(database, hub, days)
+    hours = HubHours(database, hub, settings.prices, days)
+    budgets = Budgets(
+        database=database,
+        audit=audit,
+        quotas=settings.quotas,
+        overrides=overrides,
+        prices=settings.prices,
+        worker=worker,
+        on_event=feed.poke,
+    )
     hub_overrides = HubOverrides(overrides, hub, hours.note_all)
     announcing = Announcing(database, hub, link, worker)
 
@@ -168,6 +185,7 @@ def make_context(settings: ServiceSettings) -> Context:
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
         hours=hours,
+        budgets=budgets,
         link=link,
         sleeping=sleeping,
         announcing=announcing,

@@ -45,6 +45,8 @@ class Filter:
 
     def accepts(self, row: EventRow) -> bool:
         """Return whether an event is among them."""
+        if row.kind == "budget":  # of no session
+            return self.name is None and self.user in (None, row.user) and self.visible.holds_user(row.user)
         wanted = self.user in (None, row.user) and self.name in (None, row.name)
         return wanted and self.visible.holds(row.user, row.name)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from streamspace_hub.model.api import Storage
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.step_up import Proven
 from streamspace_hub.model.waiting import Place, place_in
@@ -48,20 +49,36 @@ class User:
     groups: Sequence[str] = ()
     asleep: Mapping[str, Asleep] = field(default_factory=dict)
     """Which of them sleep with their memory, by name."""
+    storage: Storage | None = None
+    """What the user's files take; None: that is not limited."""
 
     @classmethod
-    def of(cls, model: Mapping[str, Any], asleep: Mapping[str, Any] | None = None) -> User:
-        """Read the hub's model, and what it says of those that sleep."""
+    def of(
+        cls,
+        model: Mapping[str, Any],
+        asleep: Mapping[str, Any] | None = None,
+        storage: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Read the hub's model, and what it says of those that sleep, and of files."""
         sleeping = {name: Asleep.model_validate(told) for name, told in (asleep or {}).items()}
-        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []), sleeping)
+        files = Storage.model_validate(storage) if storage else None
+        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []), sleeping, files)
 
 
 class Hub:
-    """One hub. Requests are made with the service's own token unless another is given."""
+    """One hub. Requests are made with the service's own token unless another is given.
 
-    def __init__(self, api_url: str, token: str, traces: Traces) -> None:
+    Args:
+        api_url: of its REST API.
+        token: the service's own.
+        traces: where requests are noted.
+        limits_storage: whether anybody's files are limited there now: else it is not asked for them.
+    """
+
+    def __init__(self, api_url: str, token: str, traces: Traces, limits_storage: Callable[[], bool]) -> None:
         self._token = token
         self._traces = traces
+        self._limits_storage = limits_storage
         self._client = httpx.AsyncClient(
             base_url=api_url.rstrip("/") + "/",
             timeout=httpx.Timeout(READ_LIMIT),
@@ -96,25 +113,30 @@ class Hub:
         quiet = any(
             not server.get("ready") or server.get("pending") for server in (model.get("servers") or {}).values()
         )
-        return User.of(model, await self._asleep(f"streamspace/asleep/{quote(name, safe='')}") if quiet else None)
+        own = quote(name, safe="")
+        asleep = await self._told(f"streamspace/asleep/{own}") if quiet else None
+        storage = await self._told(f"streamspace/storage/{own}") if self._limits_storage() else None
+        return User.of(model, asleep, storage)
 
-    async def _asleep(self, path: str) -> Mapping[str, Any]:
+    async def _told(self, path: str) -> Mapping[str, Any]:
+        """Return what a handler of ours says; nothing of a hub that has no such handler."""
         try:
             return dict(await self._ask("GET", path) or {})
         except HubError as error:
-            if error.status in (403, 404):  # a hub without `streamspace_hub.asleep`: nothing sleeps there
+            if error.status in (403, 404):
                 return {}
             raise
 
     async def active_users(self) -> AsyncIterator[User]:
         """Yield each user with an active server."""
-        asleep = await self._asleep("streamspace/asleep")
+        asleep = await self._told("streamspace/asleep")
+        storage = await self._told("streamspace/storage") if self._limits_storage() else {}
         offset: int | None = 0
         while offset is not None:
             query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
             page = await self._ask("GET", query, paginated=True)
             for model in page["items"]:
-                yield User.of(model, asleep.get(model["name"]))
+                yield User.of(model, asleep.get(model["name"]), storage.get(model["name"]))
             following = page["_pagination"].get("next")
             offset = following["offset"] if following else None
 
@@ -198,9 +220,9 @@ class Hub:
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
-    async def tell_usage(self, users: Mapping[str, Any]) -> None:
-        """Tell the hub what users have used; a hub that takes no such thing checks no hours either."""
-        await self._ask("PUT", "streamspace/usage", body={"users": users})
+    async def tell_usage(self, users: Mapping[str, Any], currency: str) -> None:
+        """Tell the hub what users have used; a hub that takes no such thing checks no hours and budgets either."""
+        await self._ask("PUT", "streamspace/usage", body={"users": users, "currency": currency})
 
     async def tell_announcement(self, announcement: Mapping[str, Any]) -> None:
         """Tell the hub what is announced: it starts nothing during maintenance."""

@@ -108,3 +108,7 @@ class Visible:
     def holds(self, user: str, server: str) -> bool:
         """Return whether a session is in it."""
         return self.everything or user in self.users or (user, server) in self.servers
+
+    def holds_user(self, user: str) -> bool:
+        """Return whether all sessions of a user are in it."""
+        return self.everything or user in self.users

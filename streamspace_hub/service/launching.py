@@ -78,6 +78,8 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
     options: dict[str, Any] = {"app": wanted.app}
     if wanted.open is not None:
         options["open"] = wanted.open
+    if wanted.queue:
+        options["queue"] = True
 
     def enough(now: UserSession) -> bool:
         return now.state not in RESTING

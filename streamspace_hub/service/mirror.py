@@ -149,7 +149,7 @@ class Mirror:
     def _seen(
         self, user: User, known: Mapping[str, UserSession], sleep: Mapping[str, SleepRow]
     ) -> dict[str, UserSession]:
-        found = sessions_of(user.name, user.servers, self._titles, user.asleep)
+        found = sessions_of(user.name, user.servers, self._titles, user.asleep, user.storage)
         return {
             name: merged(known.get(name), asleep(session, sleep.get(name))) for name, session in sorted(found.items())
         }

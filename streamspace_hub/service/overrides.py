@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model.overrides import Override, Overrides
-from streamspace_hub.model.quota import longest_window
+from streamspace_hub.model.rolling import longest_window
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.hub import Hub, HubError
@@ -35,8 +35,9 @@ class OverrideStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = Overrides()
         self._seq = -1
+        self.known = Overrides()
+        """As they were when somebody has asked last; in `HubOverrides`, that is every few seconds."""
 
     async def current(self) -> Overrides:
         """Return all overrides of now: the same object while there are no others."""
@@ -45,8 +46,8 @@ class OverrideStore:
             seq = (await session.execute(select(HeadRow.seq).where(HeadRow.name == HEAD))).scalar_one()
             if seq != self._seq:
                 rows = (await session.execute(select(OverrideRow))).scalars()
-                self._known, self._seq = _overrides({(row.kind, row.name): override_of(row) for row in rows}), seq
-        return self._known
+                self.known, self._seq = _overrides({(row.kind, row.name): override_of(row) for row in rows}), seq
+        return self.known
 
 
 async def locked(session: AsyncSession, kind: Kind, name: str) -> Override:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from streamspace_hub.model import SessionState
-from streamspace_hub.model.api import UserSession
+from streamspace_hub.model.api import Storage, UserSession
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.hub_server import VIEWER, app_of, state_of, title_of
 
@@ -36,6 +36,7 @@ def sessions_of(
     servers: Mapping[str, Mapping[str, Any]],
     apps: Mapping[str, str],
     sleepers: Mapping[str, Asleep] = MappingProxyType({}),
+    storage: Storage | None = None,
 ) -> dict[str, UserSession]:
     """Return those of a user's servers that are sessions, by name.
 
@@ -44,6 +45,7 @@ def sessions_of(
         servers: the hub's models.
         apps: titles of the catalog's apps by name.
         sleepers: those that sleep with their memory, by name.
+        storage: what the user's files take.
     """
     found = {}
     for name, server in servers.items():
@@ -61,6 +63,7 @@ def sessions_of(
                 last_activity=server.get("last_activity"),
                 asleep_since=sleeps.since if sleeps else None,
                 asleep_bytes=sleeps.bytes if sleeps else None,
+                storage=storage,
             )
     return found
 

@@ -18,6 +18,7 @@ from streamspace_hub.model.networks import Networks
 from streamspace_hub.model.policy import Policies
 from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
+from streamspace_hub.model.rolling import has_budgets
 from streamspace_hub.model.sleep import SleepRules
 from streamspace_hub.model.webhook import Webhook
 from streamspace_hub.telemetry.tracing import endpoint
@@ -146,7 +147,6 @@ class ServiceSettings(BaseModel):
             settings = cls.model_validate(given)
             for webhook in settings.webhooks:
                 webhook.secret()
-            return settings
         except ValidationError as error:
             complaint = explain(error, cls)[0]
             name = VARIABLES[str(complaint.location[0])]
@@ -155,6 +155,12 @@ class ServiceSettings(BaseModel):
             raise SettingsError(f"{name}: {shown}") from None
         except ValueError as error:
             raise SettingsError(f"{VARIABLES['webhooks']}: {error}") from None
+        if has_budgets(settings.quotas) and not settings.prices.costs_something:
+            raise SettingsError(
+                f'{VARIABLES["prices"]}: must hold a price above 0, e.g. {{"core_hour": 0.02}}: '
+                f"{VARIABLES['quotas']} has a budget."
+            )
+        return settings
 
 
 SECRET = ("JUPYTERHUB_API_TOKEN", "STREAMSPACE_DATABASE_URL")

@@ -93,8 +93,20 @@ class UsageRow(Table):
     gpus: Mapped[int] = mapped_column(Integer)
 
 
+class BudgetRow(Table):
+    """Which threshold the use of a budget has reached, so that each crossing is told once; no row: none."""
+
+    __tablename__ = "budgets"
+
+    scope: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """`user`, or `group`: of all its members together."""
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    reached: Mapped[int] = mapped_column(Integer)
+    """Percent."""
+
+
 class EventRow(Table):
-    """A change of a session, in the order in which subscribers see them."""
+    """A change of a session or a budget, in the order in which subscribers see them."""
 
     __tablename__ = "events"
 
@@ -103,7 +115,7 @@ class EventRow(Table):
     user: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))
     kind: Mapped[str] = mapped_column(String(16))
-    """`session`, or `removed`."""
+    """`session`, `removed`, or `budget`: of the user, and of no session; of a group without a user."""
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
@@ -252,6 +264,7 @@ class LeaseRow(Table):
 __all__ = [
     "AnnouncementRow",
     "AuditRow",
+    "BudgetRow",
     "EventRow",
     "FactorRow",
     "HeadRow",

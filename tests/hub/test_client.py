@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub(config=ABSENT_APP) as found:
+    quotas = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}'
+    async with service_hub(config=f"{quotas}\n{ABSENT_APP}") as found:
         yield found
 
 
@@ -59,6 +60,8 @@ async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
     listed = await streamspace(running, running.ann, "list")
     assert listed.stdout.splitlines()[0].split() == ["NAME", "USER", "APP", "STATE", "STARTED"]
     assert listed.stdout.splitlines()[1].split()[:4] == ["one", running.ann, "test-app", "running"]
+    limits = await streamspace(running, running.ann, "quota")
+    assert [line.split() for line in limits.stdout.splitlines()[1:]] == [["sessions", "1", "9", "hub"]]
     opened = await streamspace(running, running.ann, "open", "one", "--print")
     assert opened.stdout.strip() == session["address"]
     stopped = await streamspace(running, running.ann, "stop", "one")
@@ -172,6 +175,7 @@ async def test_the_synchronous_client(running: ServiceHub) -> None:
             session = client.launch("test-app", name="sync")
             names = [one.name for one in client.sessions(state=SessionState.RUNNING)]
             client.change_settings(favorites=["gimp"])
+            assert [(one.kind, one.limit) for one in client.quota().limits] == [("sessions", 9)]
             first = client.apps()[0]
             stopped = client.stop("sync")
             client.remove("sync")

@@ -1,28 +1,59 @@
-"""Quotas of hours, with a real hub and the service that counts them."""
+"""Quotas of hours, money and files, with a real hub and the service that counts them."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import pwd
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.support.hub import LIMIT
+from tests.support.hub import AS_ROOT, LIMIT
 from tests.support.service import ADMIN, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 5
-CONFIG = f'c.StreamSpace.quotas = {{"default": {{"session_hours": {{"hours": {SECONDS / 3600}, "days": 1}}}}}}'
+MANY = {"hours": 1000, "days": 1}
+QUOTAS = {
+    "default": {"session_hours": {"hours": SECONDS / 3600, "days": 1}},
+    "groups": {
+        "gpus": {"session_hours": MANY, "gpu_hours": {"hours": 1 / 3600, "days": 1}},
+        "paid": {"session_hours": MANY, "budget": {"amount": SECONDS, "days": 1}},
+        "small": {"session_hours": MANY, "storage": "8M"},
+    },
+}
+PRICES = {"currency": "EUR", "session_hour": 3600}
+CONFIG = f"""
+c.StreamSpace.quotas = {QUOTAS}
+c.JupyterHub.load_groups = {{name: {{"users": []}} for name in ("gpus", "paid", "small")}}
+c.JupyterHub.load_roles.append({{"name": "grouper", "services": ["test"], "scopes": ["groups"]}})
+with open(run["folder"] + "/apps/gpu-app.yaml", "w") as file:
+    file.write('name: gpu-app\\ntitle: GPU app\\ncommand: [xterm]\\nresources: {{gpu: {{count: 1}}}}\\n')
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub(config=CONFIG) as found:
+    async with service_hub(config=CONFIG, prices=PRICES) as found:
         yield found
+
+
+@asynccontextmanager
+async def member(running: ServiceHub, user: str, group: str) -> AsyncIterator[None]:
+    """Have a user in a group for a while."""
+    path, body = f"/groups/{group}/users", {"users": [user]}
+    (await running.hub.api("POST", path, json=body)).raise_for_status()
+    try:
+        yield
+    finally:
+        (await running.hub.api("DELETE", path, json=body)).raise_for_status()
 
 
 async def hours(running: ServiceHub, user: str) -> dict[str, Any]:
@@ -32,11 +63,18 @@ async def hours(running: ServiceHub, user: str) -> dict[str, Any]:
     return dict(limit)
 
 
-async def refused(running: ServiceHub, user: str) -> str:
+async def limit_of(running: ServiceHub, user: str, kind: str) -> dict[str, Any] | None:
+    """Return one limit of a user, as the service says it."""
+    api = await running.api(user)
+    limits = (await api("GET", f"/users/{user}/quota")).json()["limits"]
+    return next((dict(one) for one in limits if one["kind"] == kind), None)
+
+
+async def refused(running: ServiceHub, user: str, app: str = "test-app") -> str:
     """Return why a start is refused, as soon as it is; it is not while the hub has not been told."""
     async with asyncio.timeout(LIMIT):
         while True:
-            reply = await running.hub.request_start(user, "more", {"app": "test-app"})
+            reply = await running.hub.request_start(user, "more", {"app": app})
             if reply.status_code == 409:
                 return str(reply.json()["message"])
             await running.hub.stop_server(user, "more")
@@ -70,6 +108,82 @@ async def test_a_hub_that_was_restarted_is_told_again(running: ServiceHub) -> No
     await running.hub.start()
     await until_up(running.hub.url, lambda: running.hub.log)
     assert "cannot start" in await refused(running, running.ann)
+
+
+async def test_gpu_hours_bind_apps_with_a_gpu_alone(running: ServiceHub) -> None:
+    bob = running.bob
+    async with member(running, bob, "gpus"):
+        async with running.hub.session(bob, "render", {"app": "gpu-app"}):
+            async with asyncio.timeout(LIMIT):
+                while (await limit_of(running, bob, "gpu_hours") or {})["free_at"] is None:
+                    await asyncio.sleep(0.2)
+        said = await refused(running, bob, "gpu-app")
+        assert said.startswith("GPU app cannot start: the quota of group gpus is 0.000277778 GPU-hours in a day, used:")
+        api = await running.api(bob)
+        woken = await api("POST", f"/sessions/{bob}/render/resume")
+        assert (woken.status_code, woken.json()["detail"][:20]) == (409, "GPU app cannot start")
+        async with running.hub.session(bob, "draw"):
+            pass
+
+
+async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes(running: ServiceHub) -> None:
+    bob, hub = running.bob, running.hub
+    api, admin = await running.api(bob), await running.api(ADMIN)
+
+    async def alerts() -> list[dict[str, Any]]:
+        """Return all alerts so far, as subscribers and webhooks get them."""
+        stream = await api("GET", "/events", params={"wait": 1}, headers={"Last-Event-ID": "0"})
+        found = [one.partition("data: ")[2] for one in stream.text.split("\n\n") if one.startswith("event: budget")]
+        return [json.loads(one) for one in found]
+
+    async with member(running, bob, "paid"):
+        async with hub.session(bob, "one"):
+            async with asyncio.timeout(LIMIT):
+                while len(await alerts()) < 2:
+                    await asyncio.sleep(0.2)
+        told = await alerts()
+        assert [one["threshold"] for one in told] == [80, 100]
+        assert {(one["user"], one["group"]) for one in told} == {(bob, "paid")}
+        assert [one["used"] >= one["threshold"] / 100 * SECONDS for one in told] == [True, True]
+        limit = await limit_of(running, bob, "budget")
+        assert limit is not None
+        assert (limit["limit"], limit["currency"], limit["days"], limit["alert"]) == (SECONDS, "EUR", 1, 100)
+        said = await refused(running, bob)
+        assert said.startswith("Test app cannot start: the budget of group paid is 5.00 EUR in a day, used: ")
+        assert "Some is free again on " in said
+        woken = await api("POST", f"/sessions/{bob}/one/resume")
+        assert woken.status_code == 409
+        assert "the budget of group paid is 5.00 EUR" in woken.json()["detail"]
+        hub.kill()
+        await hub.start()
+        await until_up(hub.url, lambda: hub.log)
+        assert "the budget of group paid" in await refused(running, bob), "the ledger is what counts"
+        assert await alerts() == told, "nothing is told twice"
+        lines = (await admin("GET", "/audit", params={"action": "budget.alert"})).json()["events"]
+        assert sorted(one["details"]["threshold"] for one in lines) == [80, 100]
+        assert {one["target"] for one in lines} == {f"user {bob}"}
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="the home of whoever runs the tests is no user's own")
+async def test_files_that_take_too_much_are_measured_when_a_session_ends(running: ServiceHub) -> None:
+    bob, hub = running.bob, running.hub
+    api = await running.api(bob)
+    async with member(running, bob, "small"):
+        async with hub.session(bob, "one"):
+            large = Path(pwd.getpwnam(bob).pw_dir, "large")
+            large.write_bytes(b"x" * 9 * 2**20)
+        async with asyncio.timeout(LIMIT):
+            while (limit := await limit_of(running, bob, "storage") or {}).get("used", 0) < 9 * 2**20:
+                await asyncio.sleep(0.2)
+        assert (limit["limit"], limit["source"], limit["group"]) == (8 * 2**20, "group", "small")
+        shown = (await api("GET", f"/sessions/{bob}/one")).json()["storage"]
+        assert shown == {"used": limit["used"], "limit": 8 * 2**20}
+        said = await refused(running, bob)
+        assert said.startswith("Test app cannot start: the quota of group small is 0.00781 GiB of files, in use: 0.00")
+        assert (await api("POST", f"/sessions/{bob}/one/resume")).status_code == 409
+        large.unlink()
+        async with hub.session(bob, "one"):
+            pass  # who has removed files is let in at once
 
 
 async def test_nobody_but_the_service_says_what_was_used(running: ServiceHub) -> None:

@@ -26,8 +26,17 @@ pytestmark = [
 ]
 
 
+QUOTAS = {
+    "busy": {"sessions": 0},
+    "late": {"session_hours": {"hours": 1e-6, "days": 1}},
+    "poor": {"budget": {"amount": 1e-6, "days": 1}},
+    "full": {"storage": "1K"},
+}
 CONFIG = f"""
 c.StreamSpace.memory_sleep = True
+c.StreamSpace.quotas = {{"groups": {QUOTAS}}}
+c.JupyterHub.load_groups = {{name: {{"users": []}} for name in {list(QUOTAS)}}}
+c.JupyterHub.load_roles.append({{"name": "grouper", "services": ["test"], "scopes": ["groups"]}})
 with open(run["folder"] + "/apps/sleeper.yaml", "w") as file:
     file.write({SLEEPER!r})
 """
@@ -36,7 +45,7 @@ with open(run["folder"] + "/apps/sleeper.yaml", "w") as file:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub(config=CONFIG) as found:
+    async with service_hub(config=CONFIG, prices={"session_hour": 1}) as found:
         yield found
 
 
@@ -118,6 +127,26 @@ async def test_a_session_sleeps_and_wakes_as_it_was(running: ServiceHub) -> None
     lines = (await admin("GET", "/audit", params={"target": f"{user}/one", "limit": 100})).json()["events"]
     asked = {line["action"] for line in lines if line["actor"] == f"user:{user}"}
     assert asked == {"session.hibernate", "session.create", "session.delete"}
+
+
+async def test_waking_is_refused_where_a_quota_is_used_up_and_nothing_is_lost(running: ServiceHub) -> None:
+    ann, path, _ = await started(running)
+    asleep = await hibernated(ann, path)
+    words = {
+        "busy": "Sleeper needs 1 session; the quota of group busy is 0 sessions",
+        "late": "Sleeper cannot start: the quota of group late is 1e-06 session-hours in a day",
+        "poor": "Sleeper cannot start: the budget of group poor is 0.00 in a day",
+        "full": "Sleeper cannot start: the quota of group full is 9.54e-07 GiB of files",
+    }
+    for group, said in words.items():
+        members = (f"/groups/{group}/users", {"users": [running.ann]})
+        (await running.hub.api("POST", members[0], json=members[1])).raise_for_status()
+        refused = await ann("POST", f"{path}/resume")
+        (await running.hub.api("DELETE", members[0], json=members[1])).raise_for_status()
+        assert (refused.status_code, refused.json()["detail"][: len(said)]) == (409, said)
+        assert (await ann("GET", path)).json()["state"] == asleep["state"]
+    await woken(ann, path)
+    await removed(running, ann, path)
 
 
 async def test_what_is_woken_and_put_to_sleep_again_sleeps_as_it_is_then(running: ServiceHub) -> None:

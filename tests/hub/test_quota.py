@@ -18,8 +18,9 @@ c.StreamSpace.quotas = {
     "default": {"sessions": 1},
     "groups": {"staff": {"sessions": 2}},
     "users": {},
+    "together": {"course": {"sessions": 1}},
 }
-c.JupyterHub.load_groups = {"staff": {"users": []}}
+c.JupyterHub.load_groups = {"staff": {"users": []}, "course": {"users": []}}
 c.JupyterHub.load_roles.append({"name": "grouper", "services": ["test"], "scopes": ["groups"]})
 """
 
@@ -72,3 +73,41 @@ async def test_ordinary_servers_do_not_count(hub: TempHub) -> None:
     async with hub.session(user, "one"):
         pass
     await hub.stop_server(user, "")
+
+
+async def test_who_would_rather_wait_is_told_the_place_and_let_in_when_a_session_of_theirs_has_ended(
+    hub: TempHub,
+) -> None:
+    user = hub.users[0]
+    waiting = APP | {"queue": True}
+    async with hub.session(user, "one"):
+        told = await hub.request_start(user, "two", waiting)
+        assert told.status_code == 429, told.text
+        said = told.json()["message"]
+        assert "the quota of this hub is 1 session, in use: 1 session." in said
+        assert "You are number 1 in the queue. Ask again: your place is kept for 60 seconds each time." in said
+        assert (await hub.request_start(user, "three", APP)).status_code == 409, "who does not want to wait"
+    overtaking = await hub.request_start(user, "three", APP)
+    assert overtaking.status_code == 409
+    assert "1 wait for room in the quota of this hub" in overtaking.json()["message"]
+    async with hub.session(user, "two", waiting):
+        pass
+
+
+async def test_members_of_a_group_wait_for_what_they_have_together(hub: TempHub) -> None:
+    first, second = hub.users
+    (await hub.api("POST", "/groups/course/users", json={"users": hub.users})).raise_for_status()
+    waiting = APP | {"queue": True}
+    async with hub.session(first, "one"):
+        refused = await hub.request_start(second, "one", APP)
+        assert refused.status_code == 409
+        said = "the quota of group course for all its members together is 1 session, in use: 1 session"
+        assert said in refused.json()["message"]
+        told = await hub.request_start(second, "one", waiting)
+        assert told.status_code == 429
+        assert said in told.json()["message"]
+        assert "You are number 1 in the queue" in told.json()["message"]
+    assert (await hub.request_start(first, "one", waiting)).status_code == 429, "it is the other's turn"
+    async with hub.session(second, "one", waiting):
+        pass
+    (await hub.api("DELETE", "/groups/course/users", json={"users": hub.users})).raise_for_status()

@@ -9,9 +9,10 @@ import pytest
 
 from streamspace_hub import __version__
 from streamspace_hub.cli.commands import run
+from streamspace_hub.cli.limits import limit_row
 from streamspace_hub.cli.output import Exit, exit_of
 from streamspace_hub.client import ClientError, NotConfiguredError, RefusedError, UnreachableError
-from streamspace_hub.model.api import Problem
+from streamspace_hub.model.api import Problem, QuotaLimit
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 
@@ -43,6 +44,27 @@ def test_errors_have_exit_statuses(error: ClientError, status: Exit) -> None:
     assert exit_of(error) is status
 
 
+@pytest.mark.parametrize(
+    ("limit", "row"),
+    [
+        (QuotaLimit(kind="sessions", limit=3, used=1, source="hub"), ("sessions", "1", "3", "hub", "")),
+        (
+            QuotaLimit(kind="storage", limit=20 * 2**30, used=5 * 2**29, source="user"),
+            ("files", "2.5 GiB", "20 GiB", "user", ""),
+        ),
+        (
+            QuotaLimit(
+                kind="budget", limit=20, used=21.5, source="group", group="lab", together=True, days=30,
+                free_at="2027-01-01T00:00:00+00:00", currency="EUR", alert=100,
+            ),
+            ("budget in 30 d", "21.50 EUR", "20.00 EUR", "group lab, together", "2027-01-01T00:00:00+00:00"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_limit_is_a_line(limit: QuotaLimit, row: tuple[str, ...]) -> None:
+    assert limit_row(limit) == row
+
+
 def test_every_exit_status_is_documented() -> None:
     text = REFERENCE.read_text()
     assert [status for status in Exit if f"| {int(status)} |" not in text] == []
@@ -52,7 +74,7 @@ def test_every_command_is_documented(capsys: pytest.CaptureFixture[str]) -> None
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
-    known = {"apps", "launch", "list", "open", "stop", "doctor", "demo", "version", "audit", "images"}
+    known = {"apps", "launch", "list", "open", "stop", "doctor", "demo", "version", "audit", "images", "quota"}
     assert known | {"freeze", "hibernate", "resume", "extend"} == set(names)
     assert [name for name in names if f"`streamspace {name}" not in REFERENCE.read_text()] == []
 

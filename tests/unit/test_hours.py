@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamspace_hub.model.hours import DAY, HOUR, HoursLimit, Span, free_at, used_seconds
+from streamspace_hub.model.hours import DAY, HOUR, Span, free_at, used_seconds
 
 NOW = 1_800_000_000.0
 
@@ -45,7 +45,7 @@ def test_what_lies_in_the_window_counts(spans: list[Span], hours: float) -> None
     ],
 )
 def test_it_is_free_again_when_enough_has_left_the_window(spans: list[Span], in_hours: float | None) -> None:
-    found = free_at(spans, HoursLimit(hours=2, days=1), NOW)
+    found = free_at(spans, 2, 1, NOW)
     assert found == (None if in_hours is None else pytest.approx(NOW + in_hours * HOUR))
 
 
@@ -59,8 +59,7 @@ span = st.builds(
 
 @given(st.lists(span, min_size=1, max_size=8), st.integers(1, 20))
 def test_from_then_on_less_is_used_and_before_it_was_not(spans: list[Span], hours: int) -> None:
-    limit = HoursLimit(hours=hours, days=1)
-    at = free_at(spans, limit, NOW)
+    at = free_at(spans, hours, 1, NOW)
     if at is None:
         assert used_seconds(spans, 1, NOW) < hours * HOUR
         return

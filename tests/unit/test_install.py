@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from traitlets.config import Config
 
-from streamspace_hub import asleep, install, step_up
+from streamspace_hub import asleep, install, step_up, storage
 from streamspace_hub._install import SPAWNER, InstallError
 
 USER_SCOPES = {f"custom:streamspace:{right}!{whose}" for right in ("control", "view") for whose in ("user", "server")}
@@ -348,6 +348,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         "/api/streamspace/overrides",
         *(path for path, _ in asleep.handlers()),
         *(path for path, _ in step_up.handlers()),
+        *(path for path, _ in storage.handlers()),
     ]
 
 
@@ -369,7 +370,7 @@ def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:
 
 def test_hours_that_nobody_would_count_are_refused() -> None:
     quotas = {"groups": {"lab": {"session_hours": {"hours": 1, "days": 7}}}}
-    with pytest.raises(InstallError, match="session_hours and gpu_hours are counted by the service"):
+    with pytest.raises(InstallError, match="are counted by the service"):
         install(Config(), quotas=quotas)
     c = Config()
     install(c, quotas=quotas, service=True)
@@ -393,3 +394,22 @@ def test_what_is_no_network_of_proxies_is_refused() -> None:
     c.StreamSpace.trusted_proxies = ["10.0.0.0/8", "::1"]
     install(c, service=True)
     assert c.JupyterHub.services[0]["environment"]["STREAMSPACE_TRUSTED_PROXIES"] == "10.0.0.0/8,::1"
+
+
+BUDGET = {"default": {"budget": {"amount": 20, "days": 30}}}
+
+
+@pytest.mark.parametrize("service", [True, {}, {"prices": {"currency": "EUR"}}])
+def test_a_budget_without_prices_is_refused(service: Any) -> None:
+    with pytest.raises(InstallError, match="a budget needs prices above 0"):
+        install(Config(), quotas=BUDGET, service=service)
+
+
+def test_a_budget_is_counted_by_the_service_with_its_prices() -> None:
+    with pytest.raises(InstallError, match="are counted by the service"):
+        install(Config(), quotas=BUDGET)
+    with pytest.raises(InstallError, match=r"service: prices\.currency: "):
+        install(Config(), quotas=BUDGET, service={"prices": {"currency": "euro"}})
+    c = Config()
+    install(c, quotas=BUDGET, service={"prices": {"core_hour": 0.02}})
+    install(c)

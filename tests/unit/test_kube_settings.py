@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,3 +97,13 @@ def test_what_the_cluster_refuses_is_a_sentence(status: int, body: str | None, w
     assert isinstance(refused, web.HTTPError)
     assert refused.status_code == 503
     assert words in str(getattr(refused, "jupyterhub_message", "") or refused)
+
+
+@pytest.mark.parametrize(("groups", "size"), [((), "10Gi"), (("lab",), str(20 * 2**30))])
+def test_a_claim_is_as_large_as_the_quota_of_files(groups: tuple[str, ...], size: str) -> None:
+    config = Config()
+    config.StreamSpaceSpawner.storage_capacity = "10Gi"
+    config.StreamSpace.quotas = {"groups": {"lab": {"storage": "20G"}}}
+    made = StreamSpaceSpawner(config=config, _mock=True)
+    made.user.settings, made.user.groups = {}, [SimpleNamespace(name=name) for name in groups]
+    assert made.get_pvc_manifest().spec.resources.requests == {"storage": size}

@@ -53,4 +53,4 @@ def test_complaints_about_user_options_name_field_and_accepted_values() -> None:
     said = [(complaint.field, complaint.message) for complaint in explain(raised.value, SessionOptions)]
     assert said[0][0] == "app"
     assert said[0][1].startswith("`No App` is not accepted; use lower-case letters, digits")
-    assert said[1] == ("size", "there is no such field; Accepted here: app, open.")
+    assert said[1] == ("size", "there is no such field; Accepted here: app, open, queue.")

@@ -16,7 +16,8 @@ from streamspace_hub.model.explain import explain
 from streamspace_hub.model.layers import Source, Who, of_groups
 from streamspace_hub.model.overrides import NOTHING, Override, Overrides
 from streamspace_hub.model.policy import Policies, policy_layers
-from streamspace_hub.model.quota import Quotas, hours_of, limits_of
+from streamspace_hub.model.quota import Quotas, limits_of, storage_of, together_of
+from streamspace_hub.model.rolling import budgets_together, grants_of
 from streamspace_hub.model.sleep import Ladder, SleepChoice, SleepRules, refusal_of, resolve
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.overrides import OverrideStore, locked, replace
@@ -83,11 +84,32 @@ def test_limits_are_overridden_each_by_itself(user: str, groups: tuple[str, ...]
     assert {kind: (one.amount, one.source, one.group) for kind, one in found.items()} == limits
 
 
-def test_hours_are_overridden_too() -> None:
-    admin = Quotas.model_validate({"groups": {"lab": {"session_hours": {"hours": 5, "days": 7}}}})
-    quotas = Quotas.model_validate({"users": {"ann": {"session_hours": {"hours": 50, "days": 7}}}})
-    grant = hours_of(quotas, "ann", ["lab"], admin)["session_hours"]
-    assert (grant.limit.hours, grant.source, grant.group) == (5, "admin for group", "lab")
+def test_hours_budgets_and_files_are_overridden_too() -> None:
+    lab = {"session_hours": {"hours": 5, "days": 7}, "budget": {"amount": 9, "days": 1}, "storage": "1G"}
+    admin = Overrides.model_validate({"groups": {"lab": {"quota": lab}}}).quotas
+    own = {"session_hours": {"hours": 50, "days": 7}, "budget": {"amount": 1, "days": 1}, "storage": "2G"}
+    quotas = Quotas.model_validate({"users": {"ann": own}})
+    found = [(one.kind, one.amount, one.source, one.group) for one in grants_of(quotas, "ann", ["lab"], admin)]
+    assert found == [("session_hours", 5, "admin for group", "lab"), ("budget", 9, "admin for group", "lab")]
+    files = storage_of(quotas, "ann", ["lab"], admin)
+    assert files is not None
+    assert (files.amount, files.origin) == (2**30, "the quota that an administrator has set for group lab")
+
+
+def test_what_a_group_has_together_is_overridden_each_by_itself() -> None:
+    quotas = Quotas.model_validate(
+        {"together": {"lab": {"sessions": 9, "gpus": 4, "budget": {"amount": 1, "days": 1}}}}
+    )
+    lab = {"sessions": 2, "budget": {"amount": 5, "days": 30}}
+    admin = Overrides.model_validate({"groups": {"lab": {"together": lab}, "exam": {"together": lab}}}).quotas
+    limits = {kind: (one.amount, one.origin) for kind, one in together_of(quotas, "lab", admin).items()}
+    assert limits == {
+        "sessions": (2, "the quota that an administrator has set for group lab for all its members together"),
+        "gpus": (4, "the quota of group lab for all its members together"),
+    }
+    (budget,) = budgets_together(quotas, ["lab"], admin)
+    assert (budget.amount, budget.days, budget.source, budget.together) == (5, 30, "admin for group", True)
+    assert together_of(quotas, "other", admin) == {}
 
 
 def test_the_ladder_is_overridden_and_leaves_no_choice() -> None:

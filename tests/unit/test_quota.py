@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,14 +11,14 @@ from pydantic import ValidationError
 
 from streamspace_hub.model.app import Resources
 from streamspace_hub.model.quota import (
-    Entry,
     Quotas,
     Running,
-    hours_of,
-    hours_refusal,
+    ever_fits,
     limits_of,
-    longest_window,
     refusal_of,
+    storage_of,
+    storage_refusal,
+    together_of,
 )
 
 QUOTAS = Quotas.model_validate(
@@ -127,56 +126,49 @@ def test_what_is_no_quota_is_refused(bad: dict[str, Any]) -> None:
         Quotas.model_validate(bad)
 
 
-HOURS = Quotas.model_validate(
+@pytest.mark.parametrize(
+    ("user", "groups", "limit", "origin"),
+    [("eve", (), 2, "hub"), ("eve", ("lab", "staff"), 50, "group"), ("ann", ("staff",), 1, "user")],
+)
+def test_the_nearest_limit_of_files_counts(user: str, groups: tuple[str, ...], limit: int, origin: str) -> None:
+    found = storage_of(FILES, user, groups)
+    assert found is not None
+    assert (found.amount, found.source) == (limit * 2**30, origin)
+
+
+FILES = Quotas.model_validate(
     {
-        "default": {"session_hours": {"hours": 2, "days": 1}},
-        "groups": {
-            "lab": {"session_hours": {"hours": 21, "days": 7}, "gpu_hours": {"hours": 1, "days": 7}},
-            "staff": {"session_hours": {"hours": 100, "days": 30}},
-        },
-        "users": {"ann": {"session_hours": {"hours": 1, "days": 1}}},
+        "default": {"storage": "2G"},
+        "groups": {"lab": {"storage": "20G"}, "staff": {"storage": "50G"}},
+        "users": {"ann": {"storage": "1G"}},
     }
 )
 
 
-@pytest.mark.parametrize(
-    ("user", "groups", "hours", "days", "origin"),
-    [
-        ("eve", (), 2, 1, ("hub", None)),
-        ("eve", ("lab",), 21, 7, ("group", "lab")),
-        ("eve", ("lab", "staff"), 100, 30, ("group", "staff")),
-        ("ann", ("staff",), 1, 1, ("user", None)),
-    ],
-)
-def test_the_nearest_limit_of_hours_counts(
-    user: str, groups: tuple[str, ...], hours: float, days: int, origin: tuple[str, str | None]
-) -> None:
-    grant = hours_of(HOURS, user, groups)["session_hours"]
-    assert (grant.limit.hours, grant.limit.days, (grant.source, grant.group)) == (hours, days, origin)
-
-
-def test_hours_that_are_used_up_say_so_and_when_some_are_free_again() -> None:
-    now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
-    grants = hours_of(HOURS, "eve", ())
-    two_hours = [Entry(now - 3 * 3600, now - 3600, 0)]
-    assert hours_refusal(grants, two_hours[:0], running(), now) is None
-    said = hours_refusal(grants, two_hours, running("GIMP"), now)
-    assert said == (
-        "GIMP cannot start: the quota of this hub is 2 session-hours in a day, used: 2.0. "
-        "Some are free again on 2026-11-25 09:01 UTC, if no session runs until then."
+def test_files_that_take_too_much_say_how_much_and_what_to_do() -> None:
+    limit = storage_of(FILES, "ann", ())
+    assert limit is not None
+    assert storage_refusal(limit, 2**30 - 1, "GIMP") is None
+    assert storage_refusal(limit, 3 * 2**29, "GIMP") == (
+        "GIMP cannot start: your own quota is 1 GiB of files, in use: 1.5 GiB. Remove some first, or give up a session "
+        "that sleeps: its memory counts, too."
     )
-    assert hours_refusal(grants, two_hours, running(), now + 22 * 3600) is None, "the window rolls"
+    assert (FILES.limit_storage, QUOTAS.limit_storage, storage_of(QUOTAS, "ann", ())) == (True, False, None)
 
 
-def test_hours_of_gpus_bind_apps_with_a_gpu_and_count_each() -> None:
-    now = 1_800_000_000.0
-    grants = hours_of(HOURS, "eve", ("lab",))
-    used = [Entry(now - 3600, now - 1800, 2), Entry(now - 7200, now - 3600, 0)]
-    assert hours_refusal(grants, used, running("GIMP"), now) is None
-    said = hours_refusal(grants, used, running("Blender", gpu={"count": 1}), now)
-    assert said is not None
-    assert "the quota of group lab is 1 GPU-hours in 7 days, used: 1.0." in said
+TOGETHER = Quotas.model_validate({"together": {"course": {"sessions": 2, "memory": "8G"}}})
 
 
-def test_the_longest_window_is_what_has_to_be_known() -> None:
-    assert (longest_window(HOURS), longest_window(QUOTAS)) == (30, 0)
+def test_what_a_group_may_take_together_counts_all_its_members() -> None:
+    limits = together_of(TOGETHER, "course")
+    assert refusal_of(limits, [running()], running("QGIS")) is None
+    assert refusal_of(limits, [running(), running()], running("QGIS")) == (
+        "QGIS needs 1 session; the quota of group course for all its members together is 2 sessions, in use: "
+        "2 sessions. One of them has to end first."
+    )
+    assert together_of(TOGETHER, "other") == {}
+
+
+@pytest.mark.parametrize(("memory", "worth_it"), [("8G", True), ("9G", False)])
+def test_waiting_is_of_use_where_there_would_be_room_if_nothing_else_ran(memory: str, *, worth_it: bool) -> None:
+    assert ever_fits(together_of(TOGETHER, "course"), running(mem_limit=memory)) is worth_it

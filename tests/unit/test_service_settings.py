@@ -49,6 +49,14 @@ def test_a_wrong_value_is_named_and_no_secret_shown(name: str, value: str, said:
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_budget_needs_a_price() -> None:
+    quotas = {"STREAMSPACE_QUOTAS": '{"together": {"lab": {"budget": {"amount": 20, "days": 30}}}}'}
+    with pytest.raises(SettingsError, match=r"STREAMSPACE_PRICES: must hold a price above 0"):
+        ServiceSettings.read(HUB | quotas)
+    settings = ServiceSettings.read(HUB | quotas | {"STREAMSPACE_PRICES": '{"gpu_hour": 1}'})
+    assert settings.prices.costs_something
+
+
 def test_started_without_a_hub_it_says_so() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "streamspace_hub.service"], env={}, capture_output=True, text=True, check=False

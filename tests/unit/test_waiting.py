@@ -56,6 +56,19 @@ def test_the_wait_is_estimated_from_who_was_let_in_lately() -> None:
     assert "You are number 1 in the queue, for about 2 min as it goes now." in sentence("GIMP", place)
 
 
+def test_who_waits_for_a_quota_is_told_which() -> None:
+    assert sentence("GIMP", Place(2, None), "Your own quota is 1 session.") == (
+        "Your own quota is 1 session. You are number 2 in the queue. Ask again: your place is kept for 60 seconds each "
+        "time."
+    )
+
+
+def test_who_does_not_wait_sees_that_others_do() -> None:
+    line = Line()
+    line.ask(ANN, fits=False, now=0)
+    assert (line.others(BOB, 1), line.others(ANN, 1), line.others(BOB, KEEP + 1)) == (1, 0, 0)
+
+
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB, EVE]), st.booleans()), max_size=40))
 def test_nobody_is_let_in_before_one_who_came_earlier_and_still_asks(asks: list[tuple[tuple[str, str], bool]]) -> None:
     line, waiting = Line(), list[tuple[str, str]]()

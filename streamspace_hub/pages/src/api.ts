@@ -148,7 +148,7 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       return found;
     },
     async start(app: string): Promise<Session> {
-      return (await ask(client.POST('/api/v1/sessions', { body: { app }, ...begun() }))).data;
+      return (await ask(client.POST('/api/v1/sessions', { body: { app, queue: false }, ...begun() }))).data;
     },
     async stop(session: Session): Promise<Session> {
       const path = pathOf(session);

@@ -5,8 +5,8 @@ import type { Override } from './api';
 type Part = keyof Required<Override>;
 type Fields<P extends Part> = keyof Required<NonNullable<Override[P]>>;
 
-/** How a value is written: `hours` as `20 / 7`, so many in so many days; an array lists what is accepted. */
-export type Input = 'yesno' | 'number' | 'text' | 'list' | 'hours' | readonly string[];
+/** How a value is written: `hours` and `budget` as `20 / 7`, so many in so many days; an array lists what is accepted. */
+export type Input = 'yesno' | 'number' | 'text' | 'list' | 'hours' | 'budget' | readonly string[];
 
 const POLICY: Record<Fields<'policy'>, Input> = {
   clipboard: ['both', 'in', 'out', 'none'],
@@ -34,6 +34,16 @@ const QUOTA: Record<Fields<'quota'>, Input> = {
   gpus: 'number',
   session_hours: 'hours',
   gpu_hours: 'hours',
+  budget: 'budget',
+  storage: 'text',
+};
+
+const TOGETHER: Record<Fields<'together'>, Input> = {
+  sessions: 'number',
+  cpu: 'number',
+  memory: 'text',
+  gpus: 'number',
+  budget: 'budget',
 };
 
 const SLEEP: Record<Fields<'sleep'>, Input> = {
@@ -47,15 +57,24 @@ const SLEEP: Record<Fields<'sleep'>, Input> = {
   quiet_step: ['freeze', 'hibernate', 'stop'],
 };
 
-export const PARTS: Record<Part, Record<string, Input>> = { policy: POLICY, quota: QUOTA, sleep: SLEEP };
-/** Of the input of `hours`. */
-export const HOURS_PATTERN = '\\s*\\d+(\\.\\d+)?\\s*/\\s*\\d+\\s*';
+export const PARTS: Record<Part, Record<string, Input>> = {
+  policy: POLICY,
+  quota: QUOTA,
+  together: TOGETHER,
+  sleep: SLEEP,
+};
+/** Of the input of `hours` and `budget`. */
+export const IN_DAYS_PATTERN = '\\s*\\d+(\\.\\d+)?\\s*/\\s*\\d+\\s*';
 
 /** Texts by part and field; empty: not overridden. */
 export type Draft = Record<Part, Record<string, string>>;
 
+export function emptyDraft(): Draft {
+  return { policy: {}, quota: {}, together: {}, sleep: {} };
+}
+
 export function draftOf(override: Override): Draft {
-  const draft: Draft = { policy: {}, quota: {}, sleep: {} };
+  const draft = emptyDraft();
   for (const part of Object.keys(PARTS) as Part[]) {
     for (const [field, value] of Object.entries<Written>(override[part] ?? {})) {
       draft[part][field] = textOf(value);
@@ -77,14 +96,23 @@ export function overrideOf(draft: Draft): Override {
 }
 
 type Written =
-  string | number | boolean | readonly string[] | Readonly<Record<'hours' | 'days', number>> | null;
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | Readonly<Record<'hours' | 'days', number>>
+  | Readonly<Record<'amount' | 'days', number>>
+  | null;
 
 function textOf(value: Written): string {
   if (value === null) {
     return '';
   }
   if (typeof value === 'object') {
-    return 'hours' in value ? `${value.hours} / ${value.days}` : value.join(', ');
+    if ('days' in value) {
+      return `${'hours' in value ? value.hours : value.amount} / ${value.days}`;
+    }
+    return value.join(', ');
   }
   return String(value);
 }
@@ -102,9 +130,9 @@ function valueOf(text: string, input: Input): unknown {
       .map(one => one.trim())
       .filter(one => one !== '');
   }
-  if (input === 'hours') {
-    const [hours, days] = text.split('/').map(Number);
-    return { hours, days };
+  if (input === 'hours' || input === 'budget') {
+    const [many, days] = text.split('/').map(Number);
+    return input === 'hours' ? { hours: many, days } : { amount: many, days };
   }
   return text.trim();
 }

@@ -3,7 +3,15 @@
 import { useEffect, useId, useState } from 'react';
 
 import { ApiError, type Whose } from './api';
-import { draftOf, HOURS_PATTERN, overrideOf, PARTS, type Draft, type Input } from './override_form';
+import {
+  draftOf,
+  emptyDraft,
+  IN_DAYS_PATTERN,
+  overrideOf,
+  PARTS,
+  type Draft,
+  type Input,
+} from './override_form';
 import { useAttempt, useShared } from './shared';
 
 const KINDS = ['everybody', 'group', 'user'] as const;
@@ -117,6 +125,10 @@ function Editor({ edited, onDraft, onSave, onAgain, onClose }: EditorProps) {
   const { strings } = useShared();
   const { draft, outcome } = edited;
   const id = useId();
+  // Only groups have something together.
+  const parts = (Object.keys(PARTS) as (keyof Draft)[]).filter(
+    part => part !== 'together' || edited.whose.kind === 'group',
+  );
   return (
     <form
       aria-label={strings.overrideOf(edited.whose)}
@@ -127,14 +139,14 @@ function Editor({ edited, onDraft, onSave, onAgain, onClose }: EditorProps) {
     >
       <h2>{strings.overrideOf(edited.whose)}</h2>
       <div className="parts">
-        {(Object.keys(PARTS) as (keyof Draft)[]).map(part => (
+        {parts.map(part => (
           <fieldset key={part}>
             <legend>{strings.overridePart[part]}</legend>
             {Object.entries(PARTS[part]).map(([field, input]) => (
               <div key={field} className="setting">
-                <label htmlFor={`${id}-${field}`}>{strings.settingName[field] ?? field}</label>
+                <label htmlFor={`${id}-${part}-${field}`}>{strings.settingName[field] ?? field}</label>
                 <Value
-                  id={`${id}-${field}`}
+                  id={`${id}-${part}-${field}`}
                   input={input}
                   text={draft[part][field] ?? ''}
                   onText={text => onDraft({ ...draft, [part]: { ...draft[part], [field]: text } })}
@@ -156,7 +168,7 @@ function Editor({ edited, onDraft, onSave, onAgain, onClose }: EditorProps) {
         <button type="submit" className="primary">
           {strings.save}
         </button>
-        <button type="button" onClick={() => onDraft({ policy: {}, quota: {}, sleep: {} })}>
+        <button type="button" onClick={() => onDraft(emptyDraft())}>
           {strings.clear}
         </button>
         <button type="button" onClick={onClose}>
@@ -191,15 +203,19 @@ function Value({ id, input, text, onText }: ValueProps) {
       </select>
     );
   }
-  const hint = { list: strings.listHint, hours: strings.hoursHint, text: strings.memoryHint, number: '' }[
-    input
-  ];
+  const hint = {
+    list: strings.listHint,
+    hours: strings.hoursHint,
+    budget: strings.budgetHint,
+    text: strings.memoryHint,
+    number: '',
+  }[input];
   return (
     <input
       id={id}
       type={input === 'number' ? 'number' : 'text'}
       step="any"
-      pattern={input === 'hours' ? HOURS_PATTERN : undefined}
+      pattern={input === 'hours' || input === 'budget' ? IN_DAYS_PATTERN : undefined}
       placeholder={hint === '' ? strings.notSet : hint}
       title={hint}
       value={text}

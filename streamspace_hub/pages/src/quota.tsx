@@ -47,6 +47,7 @@ export function Quota({ user, at, title }: Props) {
               <span>{used}</span>
               <small>
                 {strings.quotaOf(one)}
+                {one.alert && `. ${strings.budgetAlert(one.alert)}`}
                 {one.free_at && `. ${strings.freeAt(shownTime(one.free_at, language))}`}
               </small>
             </li>

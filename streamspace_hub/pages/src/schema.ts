@@ -994,6 +994,22 @@ export interface components {
             problem?: string | null;
         };
         /**
+         * Budget
+         * @description So much money in so many days, in the currency of the prices.
+         */
+        Budget: {
+            /**
+             * Amount
+             * @description Money, for all sessions together.
+             */
+            amount: number;
+            /**
+             * Days
+             * @description In the last so many days.
+             */
+            days: number;
+        };
+        /**
          * Category
          * @description What kind of app it is; the launcher sorts its tiles by it, in this order.
          * @enum {string}
@@ -1030,6 +1046,12 @@ export interface components {
              * @description File to open, relative to the user's home.
              */
             open?: string | null;
+            /**
+             * Queue
+             * @description Where a quota has no room at present: wait for it in a queue (429, with the place; ask again) rather than be refused (409).
+             * @default false
+             */
+            queue: boolean;
         };
         /**
          * ExtendSession
@@ -1233,6 +1255,8 @@ export interface components {
             policy?: components["schemas"]["PolicyDefaults"];
             /** @description What one user's sessions may take together. */
             quota?: components["schemas"]["Quota"];
+            /** @description Of a group: what the sessions of all its members may take together. */
+            together?: components["schemas"]["Together"];
             /** @description After how long they sleep. Leaves users no choice. */
             sleep?: components["schemas"]["Ladder"];
         };
@@ -1395,10 +1419,17 @@ export interface components {
              * @description GPUs at once, by the apps' `gpu.count`.
              */
             gpus?: number | null;
+            /** @description Money in a rolling window, by the service's prices. */
+            budget?: components["schemas"]["Budget"] | null;
             /** @description Hours that sessions run in a rolling window. */
             session_hours?: components["schemas"]["HoursLimit"] | null;
             /** @description The same of the GPUs that they have. */
             gpu_hours?: components["schemas"]["HoursLimit"] | null;
+            /**
+             * Storage
+             * @description What the user's files may take, e.g. `20G`.
+             */
+            storage?: string | null;
         };
         /**
          * QuotaLimit
@@ -1712,6 +1743,34 @@ export interface components {
              * @description Bytes.
              */
             limit: number;
+        };
+        /**
+         * Together
+         * @description Limits for the sessions of all members of a group together; what is left out is not limited here.
+         */
+        Together: {
+            /**
+             * Sessions
+             * @description Sessions that run at once.
+             */
+            sessions?: number | null;
+            /**
+             * Cpu
+             * @description Cores, by the apps' `cpu_limit`.
+             */
+            cpu?: number | null;
+            /**
+             * Memory
+             * @description Memory, by the apps' `mem_limit`, e.g. `8G`.
+             */
+            memory?: string | null;
+            /**
+             * Gpus
+             * @description GPUs at once, by the apps' `gpu.count`.
+             */
+            gpus?: number | null;
+            /** @description Money in a rolling window, by the service's prices. */
+            budget?: components["schemas"]["Budget"] | null;
         };
         /**
          * UsageReport
@@ -3840,7 +3899,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was taken off the list. `reset`: events were missed; list the sessions again. Each has an `id` to go on from. */
+            /** @description Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was taken off the list. `budget`: the use of a budget has reached a threshold, `data` says whose and how much of it. `reset`: events were missed; list the sessions again. Each has an `id` to go on from. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3933,7 +3992,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was taken off the list. `reset`: events were missed; list the sessions again. Each has an `id` to go on from. */
+            /** @description Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was taken off the list. `budget`: the use of a budget has reached a threshold, `data` says whose and how much of it. `reset`: events were missed; list the sessions again. Each has an `id` to go on from. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -70,6 +70,7 @@ export interface Strings {
   source: (from: Source) => string;
   quota: string;
   quotaKind: (limit: QuotaLimit) => string;
+  budgetAlert: (percent: number) => string;
   freeAt: (time: string) => string;
   quotaOf: (limit: QuotaLimit) => string;
   quotaUsed: (used: string, limit: string) => string;
@@ -147,6 +148,7 @@ export interface Strings {
   notSet: string;
   listHint: string;
   hoursHint: string;
+  budgetHint: string;
   memoryHint: string;
   announcement: string;
   announcementHint: string;
@@ -254,6 +256,8 @@ const en: Strings = {
     gpus: 'GPUs at once',
     session_hours: 'Hours in days',
     gpu_hours: 'GPU hours in days',
+    budget: 'Budget in days',
+    storage: 'Files',
     freeze_after: 'Frozen after',
     hibernate_after: 'Put to sleep with memory after',
     stop_after: 'Stopped after',
@@ -306,6 +310,8 @@ const en: Strings = {
       storage: 'Files',
       budget: `Budget for ${days} days`,
     })[kind],
+  budgetAlert: percent =>
+    percent < 100 ? `${percent} % of it is used` : 'It is used up: nothing starts or wakes',
   freeAt: time => `Some are free again on ${time}.`,
   quotaOf: ({ source, group, together }) =>
     ({
@@ -313,7 +319,7 @@ const en: Strings = {
       group: `limit of group ${group}${together ? ', for all its members together' : ''}`,
       user: 'your own limit',
       admin: 'set by an administrator',
-      'admin for group': `set by an administrator, for group ${group}`,
+      'admin for group': `set by an administrator, for group ${group}${together ? ', for all its members together' : ''}`,
       'admin for user': 'set by an administrator, for the user',
     })[source],
   quotaUsed: (used, limit) => `${used} of ${limit}`,
@@ -414,6 +420,7 @@ const en: Strings = {
   overridePart: {
     policy: 'What sessions may do',
     quota: 'What a user may take',
+    together: 'What all members may take together',
     sleep: 'When nobody uses them (seconds; 0: never)',
   },
   overrideConflict: 'Somebody else has changed this since you read it. Nothing of yours was saved.',
@@ -425,6 +432,7 @@ const en: Strings = {
   notSet: 'not set',
   listHint: 'one, another',
   hoursHint: 'e.g. 20 / 7',
+  budgetHint: 'e.g. 20 / 30',
   memoryHint: 'e.g. 8G',
   announcement: 'Announcement',
   announcementHint: 'Everybody sees this on top of the page; empty: nothing',
@@ -534,6 +542,8 @@ const de: Strings = {
     gpus: 'GPUs zugleich',
     session_hours: 'Stunden in Tagen',
     gpu_hours: 'GPU-Stunden in Tagen',
+    budget: 'Budget in Tagen',
+    storage: 'Dateien',
     freeze_after: 'Eingefroren nach',
     hibernate_after: 'Schläft mit Speicher nach',
     stop_after: 'Beendet nach',
@@ -586,6 +596,8 @@ const de: Strings = {
       storage: 'Dateien',
       budget: `Budget für ${days} Tage`,
     })[kind],
+  budgetAlert: percent =>
+    percent < 100 ? `${percent} % davon sind verbraucht` : 'Es ist verbraucht: nichts startet oder wacht auf',
   freeAt: time => `Wieder etwas frei: ${time}.`,
   quotaOf: ({ source, group, together }) =>
     ({
@@ -593,7 +605,7 @@ const de: Strings = {
       group: `Grenze der Gruppe ${group}${together ? ', für alle Mitglieder zusammen' : ''}`,
       user: 'deine eigene Grenze',
       admin: 'von der Verwaltung gesetzt',
-      'admin for group': `von der Verwaltung gesetzt, für Gruppe ${group}`,
+      'admin for group': `von der Verwaltung gesetzt, für Gruppe ${group}${together ? ', für alle Mitglieder zusammen' : ''}`,
       'admin for user': 'von der Verwaltung gesetzt, für den Benutzer',
     })[source],
   quotaUsed: (used, limit) => `${used} von ${limit}`,
@@ -695,6 +707,7 @@ const de: Strings = {
   overridePart: {
     policy: 'Was Sitzungen dürfen',
     quota: 'Was ein Benutzer belegen darf',
+    together: 'Was alle Mitglieder zusammen belegen dürfen',
     sleep: 'Wenn niemand sie benutzt (Sekunden; 0: nie)',
   },
   overrideConflict:
@@ -707,6 +720,7 @@ const de: Strings = {
   notSet: 'nicht gesetzt',
   listHint: 'eins, noch eins',
   hoursHint: 'z. B. 20 / 7',
+  budgetHint: 'z. B. 20 / 30',
   memoryHint: 'z. B. 8G',
   announcement: 'Ankündigung',
   announcementHint: 'Alle sehen dies oben auf der Seite; leer: nichts',

@@ -25,7 +25,9 @@ LONGEST = 3600
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events. `session`: a session changed, `data` is the session. `removed`: it was "
-        "taken off the list. `reset`: events were missed; list the sessions again. Each has an `id` to go on from.",
+        "taken off the list. `budget`: the use of a budget has reached a threshold, `data` says whose and how much "
+        "of it. `reset`: events were missed; list the sessions again. Each has an `id` to go "
+        "on from.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import StringConstraints
 from sqlalchemy import select, tuple_
 
-from streamspace_hub.model.api import Outcome, OverrideEntry, OverrideList, UserName
+from streamspace_hub.model.api import FieldProblem, Outcome, OverrideEntry, OverrideList, UserName
 from streamspace_hub.model.app import LINE_PATTERN
 from streamspace_hub.model.overrides import Override
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.overrides import Kind, locked, override_of, replace
+from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, check_version, etag_of, tagged
 from streamspace_hub.service.tables import OverrideRow
 
@@ -128,6 +129,7 @@ async def _remove(asked: ByCaller, kind: Kind, name: str) -> Response:
 
 async def _write(asked: ByCaller, action: str, kind: Kind, name: str, override: Override) -> None:
     await _permit(asked, action, _target(kind, name))
+    _check(asked, kind, override)
     details = override.model_dump(mode="json", exclude_none=True)
     what = asked.attempt(action, _target(kind, name), Outcome.ALLOWED, **details)
     async with asked.context.database.writing() as session:
@@ -136,6 +138,20 @@ async def _write(asked: ByCaller, action: str, kind: Kind, name: str, override: 
         line = await asked.context.audit.add(session, what)
     asked.context.audit.publish(line)
     asked.context.hub_overrides.note()
+
+
+def _check(asked: ByCaller, kind: Kind, override: Override) -> None:
+    """Refuse what would have no effect: what all have together who are no group, and budgets where nothing costs."""
+    if kind != "group" and override.together.model_dump(exclude_none=True):
+        raise _invalid("together", "is for groups: what all their members have together.")
+    if not asked.context.settings.prices.costs_something:
+        for part in ("quota", "together"):
+            if getattr(override, part).budget is not None:
+                raise _invalid(f"{part}.budget", "needs prices above 0 in the configuration of the service (`prices`).")
+
+
+def _invalid(field: str, message: str) -> ProblemError:
+    return ProblemError("invalid", f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
 
 
 async def _permit(asked: ByCaller, action: str, target: str | None) -> None:

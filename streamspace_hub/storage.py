@@ -1,0 +1,59 @@
+"""`/hub/api/streamspace/storage`: what users' files take and may take, where that is limited, as spawners know it.
+
+Whoever may read a user's servers is told. Knows JupyterHub's handlers, and of a spawner what `StreamSpaceMixin`
+promises.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.scopes import needs_scope
+from tornado import web
+
+from streamspace_hub.asleep import NEEDED
+
+ALL_PATH = r"/api/streamspace/storage"
+USER_PATH = r"/api/streamspace/storage/(?P<user_name>[^/]+)"
+
+
+class AllHandler(APIHandler):
+    """Of all users who run something."""
+
+    _accept_cookie_auth = False
+    """For services, which come with their token."""
+
+    async def get(self) -> None:
+        """List it by user."""
+        if not set(self.expanded_scopes) >= NEEDED:
+            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
+        users = [user for user in self.users.values() if any(one.active for one in user.spawners.values())]
+        found = {user.name: await _storage(user) for user in users}
+        self.write(json.dumps({name: one for name, one in found.items() if one is not None}))
+
+
+class UserHandler(APIHandler):
+    """Of one user."""
+
+    @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
+    async def get(self, user_name: str) -> None:
+        """Say it, `null` where it is not limited."""
+        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
+        if user is None:
+            raise web.HTTPError(404)
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(await _storage(user)))
+
+
+async def _storage(user: Any) -> dict[str, int | None] | None:
+    """Return what any of the user's spawners says; their files are the same."""
+    spawner = next(iter(user.spawners.values()), None) or user.spawners[""]
+    storage = await spawner.storage() if hasattr(spawner, "storage") else None
+    return None if storage is None else {"used": storage[0], "limit": storage[1]}
+
+
+def handlers() -> list[tuple[str, type[APIHandler]]]:
+    """Return what `install` adds to the hub."""
+    return [(ALL_PATH, AllHandler), (USER_PATH, UserHandler)]
