@@ -6,6 +6,7 @@ promises.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -29,9 +30,12 @@ class AllHandler(APIHandler):
         """List it by user."""
         if not set(self.expanded_scopes) >= NEEDED:
             raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
-        users = [user for user in self.users.values() if any(one.active for one in user.spawners.values())]
-        found = {user.name: await _storage(user) for user in users}
-        self.write(json.dumps({name: one for name, one in found.items() if one is not None}))
+        found: dict[str, dict[str, int | None]] = {}
+        for user in [user for user in self.users.values() if any(one.active for one in user.spawners.values())]:
+            if (storage := await _storage(user)) is not None:
+                found[user.name] = storage
+            await asyncio.sleep(0)  # the hub has other things to do, too
+        self.write(json.dumps(found))
 
 
 class UserHandler(APIHandler):

@@ -183,9 +183,10 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
     async def known_storage(self, *, patience: float = 0.0, again: bool = False) -> int | None:
         """Return how many bytes the account's home takes, as measured last; None where that is not known."""
         try:
-            home = (await self._find_account(create=False)).home
+            self._account = self._account or await self._find_account(create=False)
         except AccountError:
             return None  # without an account there are no files of theirs
+        home = self._account.home
         if again or _files.known(home) is None:
             return await _files.within(home, patience)
         return _files.known(home)

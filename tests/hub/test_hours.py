@@ -14,25 +14,27 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.hub import AS_ROOT, LIMIT
+from tests.support.hub import AS_ROOT, LIMIT, new_user
 from tests.support.service import ADMIN, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 5
 MANY = {"hours": 1000, "days": 1}
-QUOTAS = {
+QUOTAS: dict[str, dict[str, Any]] = {
     "default": {"session_hours": {"hours": SECONDS / 3600, "days": 1}},
     "groups": {
         "gpus": {"session_hours": MANY, "gpu_hours": {"hours": 1 / 3600, "days": 1}},
         "paid": {"session_hours": MANY, "budget": {"amount": SECONDS, "days": 1}},
         "small": {"session_hours": MANY, "storage": "8M"},
+        "course": {"session_hours": MANY},
     },
+    "together": {"course": {"budget": {"amount": 1, "days": 1}}},
 }
 PRICES = {"currency": "EUR", "session_hour": 3600}
 CONFIG = f"""
 c.StreamSpace.quotas = {QUOTAS}
-c.JupyterHub.load_groups = {{name: {{"users": []}} for name in ("gpus", "paid", "small")}}
+c.JupyterHub.load_groups = {{name: {{"users": []}} for name in {list(QUOTAS["groups"])}}}
 c.JupyterHub.load_roles.append({{"name": "grouper", "services": ["test"], "scopes": ["groups"]}})
 with open(run["folder"] + "/apps/gpu-app.yaml", "w") as file:
     file.write('name: gpu-app\\ntitle: GPU app\\ncommand: [xterm]\\nresources: {{gpu: {{count: 1}}}}\\n')
@@ -43,6 +45,14 @@ with open(run["folder"] + "/apps/gpu-app.yaml", "w") as file:
 async def running() -> AsyncIterator[ServiceHub]:
     async with service_hub(config=CONFIG, prices=PRICES) as found:
         yield found
+
+
+async def newcomer(running: ServiceHub) -> str:
+    """Return a user who has used nothing yet."""
+    name = new_user()
+    running.hub.users.append(name)
+    (await running.hub.api("POST", f"/users/{name}")).raise_for_status()
+    return name
 
 
 @asynccontextmanager
@@ -127,8 +137,8 @@ async def test_gpu_hours_bind_apps_with_a_gpu_alone(running: ServiceHub) -> None
 
 
 async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes(running: ServiceHub) -> None:
-    bob, hub = running.bob, running.hub
-    api, admin = await running.api(bob), await running.api(ADMIN)
+    eve, hub = await newcomer(running), running.hub
+    api, admin = await running.api(eve), await running.api(ADMIN)
 
     async def alerts() -> list[dict[str, Any]]:
         """Return all alerts so far, as subscribers and webhooks get them."""
@@ -136,32 +146,47 @@ async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes
         found = [one.partition("data: ")[2] for one in stream.text.split("\n\n") if one.startswith("event: budget")]
         return [json.loads(one) for one in found]
 
-    async with member(running, bob, "paid"):
-        async with hub.session(bob, "one"):
+    async with member(running, eve, "paid"):
+        async with hub.session(eve, "one"):
             async with asyncio.timeout(LIMIT):
                 while len(await alerts()) < 2:
                     await asyncio.sleep(0.2)
         told = await alerts()
         assert [one["threshold"] for one in told] == [80, 100]
-        assert {(one["user"], one["group"]) for one in told} == {(bob, "paid")}
+        assert {(one["user"], one["group"]) for one in told} == {(eve, "paid")}
         assert [one["used"] >= one["threshold"] / 100 * SECONDS for one in told] == [True, True]
-        limit = await limit_of(running, bob, "budget")
+        limit = await limit_of(running, eve, "budget")
         assert limit is not None
         assert (limit["limit"], limit["currency"], limit["days"], limit["alert"]) == (SECONDS, "EUR", 1, 100)
-        said = await refused(running, bob)
+        said = await refused(running, eve)
         assert said.startswith("Test app cannot start: the budget of group paid is 5.00 EUR in a day, used: ")
         assert "Some is free again on " in said
-        woken = await api("POST", f"/sessions/{bob}/one/resume")
+        woken = await api("POST", f"/sessions/{eve}/one/resume")
         assert woken.status_code == 409
         assert "the budget of group paid is 5.00 EUR" in woken.json()["detail"]
         hub.kill()
         await hub.start()
         await until_up(hub.url, lambda: hub.log)
-        assert "the budget of group paid" in await refused(running, bob), "the ledger is what counts"
+        assert "the budget of group paid" in await refused(running, eve), "the ledger is what counts"
         assert await alerts() == told, "nothing is told twice"
         lines = (await admin("GET", "/audit", params={"action": "budget.alert"})).json()["events"]
         assert sorted(one["details"]["threshold"] for one in lines) == [80, 100]
-        assert {one["target"] for one in lines} == {f"user {bob}"}
+        assert {one["target"] for one in lines} == {f"user:{eve}"}
+
+
+async def test_a_group_uses_its_budget_together(running: ServiceHub) -> None:
+    one, other = await newcomer(running), await newcomer(running)
+    async with member(running, one, "course"), member(running, other, "course"):
+        assert (await limit_of(running, other, "budget") or {})["used"] == 0
+        async with running.hub.session(one, "one"):
+            async with asyncio.timeout(LIMIT):
+                while (limit := await limit_of(running, other, "budget") or {})["used"] < 1:
+                    await asyncio.sleep(0.2)
+        assert (limit["group"], limit["together"], limit["alert"]) == ("course", True, 100)
+        said = await refused(running, other)
+    whose = "the budget of group course for all its members together"
+    assert said.startswith(f"Test app cannot start: {whose} is 1.00 EUR in a day, used: ")
+    assert "if no session of the group runs until then" in said
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="the home of whoever runs the tests is no user's own")
