@@ -110,7 +110,7 @@ types: setup
 	@npm run --silent typecheck
 
 unit: setup
-	@python -m pytest tests/unit $(ARGS)
+	@python -m pytest tests/unit -n 2 $(ARGS)
 	@npm run --silent test
 
 # Seconds for each parser that is fuzzed
