@@ -80,6 +80,14 @@ async def limit_of(running: ServiceHub, user: str, kind: str) -> dict[str, Any] 
     return next((dict(one) for one in limits if one["kind"] == kind), None)
 
 
+async def override(running: ServiceHub, path: str, wanted: dict[str, Any]) -> None:
+    """Set an override as an administrator."""
+    admin = await running.api(ADMIN)
+    read = await admin("GET", f"/overrides/{path}")
+    reply = await admin("PUT", f"/overrides/{path}", json=wanted, headers={"If-Match": read.headers["etag"]})
+    assert reply.status_code == 200, reply.text
+
+
 async def refused(running: ServiceHub, user: str, app: str = "test-app") -> str:
     """Return why a start is refused, as soon as it is; it is not while the hub has not been told."""
     async with asyncio.timeout(LIMIT):
@@ -172,6 +180,14 @@ async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes
         lines = (await admin("GET", "/audit", params={"action": "budget.alert"})).json()["events"]
         assert sorted(one["details"]["threshold"] for one in lines) == [80, 100]
         assert {one["target"] for one in lines} == {f"user:{eve}"}
+        await override(running, f"users/{eve}", {"quota": {"budget": {"amount": 1000, "days": 1}}})
+        limit = await limit_of(running, eve, "budget") or {}
+        assert (limit["limit"], limit["source"], limit["alert"]) == (1000, "admin for user", None)
+        async with asyncio.timeout(LIMIT):
+            while (await hub.request_start(eve, "more", {"app": "test-app"})).status_code == 409:
+                await asyncio.sleep(0.2)
+        await hub.stop_server(eve, "more")
+        await override(running, f"users/{eve}", {})
 
 
 async def test_a_group_uses_its_budget_together(running: ServiceHub) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pwd
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.hub import LIMIT, TempHub, processes_of
+from tests.support.hub import AS_ROOT, LIMIT, TempHub, new_user, processes_of
 from tests.support.service import ADMIN, Api, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
@@ -31,6 +32,17 @@ c.JupyterHub.load_roles.append({{"name": "grouper", "services": ["test"], "scope
 async def running() -> AsyncIterator[ServiceHub]:
     async with service_hub(config=CONFIG) as found:
         yield found
+
+
+async def change_group(running: ServiceHub, method: str, user: str) -> None:
+    """Put a user into the group (`POST`), or take them out (`DELETE`)."""
+    changed = await running.hub.client.request(
+        method,
+        f"{running.hub.url}/hub/api/groups/{GROUP.replace('/', '%2F').replace(' ', '%20')}/users",
+        json={"users": [user]},
+        headers={"Authorization": f"token {running.hub.token}"},
+    )
+    assert changed.status_code == 200, changed.text
 
 
 async def put(api: Api, path: str, override: dict[str, Any]) -> None:
@@ -60,18 +72,23 @@ async def started_with(running: ServiceHub, user: str, name: str, value: object)
                 return policy
 
 
+async def refused(running: ServiceHub, user: str) -> str:
+    """Return why a start is refused, as soon as it is: the hub is told a moment later."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            reply = await running.hub.request_start(user, "more", APP)
+            if reply.status_code == 409:
+                return str(reply.json()["message"])
+            await running.hub.stop_server(user, "more")
+
+
 def values(answer: dict[str, Any]) -> dict[str, tuple[Any, str, str | None]]:
     return {one["name"]: (one["value"], one["source"], one["group"]) for one in answer["values"] + answer["sleep"]}
 
 
 async def test_the_next_start_of_a_user_follows_what_an_administrator_sets(running: ServiceHub) -> None:
     admin, ann = await running.api(ADMIN), running.ann
-    members = await running.hub.client.post(
-        f"{running.hub.url}/hub/api/groups/{GROUP.replace('/', '%2F').replace(' ', '%20')}/users",
-        json={"users": [ann]},
-        headers={"Authorization": f"token {running.hub.token}"},
-    )
-    assert members.status_code == 200, members.text
+    await change_group(running, "POST", ann)
     async with running.hub.session(ann, "one", APP):
         before = policy_in(running.hub)
     assert (before["clipboard"], before["max_viewers"], before["max_fps"]) == ("in", 2, 25), "by group, and hub"
@@ -103,6 +120,37 @@ async def test_the_next_start_of_a_user_follows_what_an_administrator_sets(runni
     assert longer.status_code == 422, "no choice is left"
     async with running.hub.session(running.bob, "one", APP):
         assert policy_in(running.hub)["clipboard"] == "both", "others are not meant"
+
+
+async def test_a_group_has_together_what_an_administrator_sets(running: ServiceHub) -> None:
+    admin, path = await running.api(ADMIN), f"groups/{GROUP.replace('/', '%2F')}"
+    await change_group(running, "POST", running.bob)
+    await put(admin, f"users/{running.ann}", {})
+    await put(admin, path, {"together": {"sessions": 1}})
+    async with running.hub.session(running.ann, "one", APP):
+        said = await refused(running, running.bob)
+    assert "the quota that an administrator has set for group /Kurs/exam 1 for all its members together is 1" in said
+    limits = (await admin("GET", f"/users/{running.bob}/quota")).json()["limits"]
+    assert [(one["kind"], one["limit"], one["source"], one["group"], one["together"]) for one in limits] == [
+        ("sessions", 1, "admin for group", GROUP, True)
+    ]
+    await put(admin, path, {})
+    await change_group(running, "DELETE", running.bob)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="the home of whoever runs the tests is no user's own")
+async def test_files_are_limited_by_what_an_administrator_sets(running: ServiceHub) -> None:
+    admin, eve = await running.api(ADMIN), new_user()
+    running.hub.users.append(eve)
+    (await running.hub.api("POST", f"/users/{eve}")).raise_for_status()
+    await put(admin, f"users/{eve}", {"quota": {"storage": "1M"}})
+    async with running.hub.session(eve, "one", APP):
+        Path(pwd.getpwnam(eve).pw_dir, "large").write_bytes(b"x" * 2 * 2**20)
+    said = await refused(running, eve)
+    assert "the quota that an administrator has set for you is 0.000977 GiB of files" in said
+    (limit,) = (await admin("GET", f"/users/{eve}/quota")).json()["limits"]
+    assert (limit["kind"], limit["limit"], limit["source"]) == ("storage", 2**20, "admin for user")
+    assert limit["used"] >= 2 * 2**20
 
 
 async def test_a_hub_that_was_restarted_waits_for_the_services_word(running: ServiceHub) -> None:
@@ -158,7 +206,10 @@ async def test_both_of_two_who_write_at_once_see_the_same_end(running: ServiceHu
         ({"quota": {"gpus": True}}, "quota.gpus", ["a whole number, not true"]),
         ({"quota": {"gpus": -1}}, "quota.gpus", ["at least 0"]),
         ({"sleep": {"stop_after": 3}}, "sleep.stop_after", ["30 to 31536000"]),
-        ({"limits": {}}, "limits", ["policy, quota, sleep"]),
+        ({"quota": {"budget": {"amount": 5}}}, "quota.budget.days", ["is missing"]),
+        ({"quota": {"budget": {"amount": 5, "days": 30}}}, "quota.budget", ["needs prices above 0"]),
+        ({"together": {"sessions": 5}}, "together", ["is for groups"]),
+        ({"limits": {}}, "limits", ["policy, quota, together, sleep"]),
     ],
 )
 async def test_what_is_no_override_is_refused_by_name(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from streamspace_hub import __version__
 from streamspace_hub.cli.commands import run
-from streamspace_hub.cli.limits import limit_row
+from streamspace_hub.cli.limits import NAMES, SOURCES, limit_row
 from streamspace_hub.cli.output import Exit, exit_of
 from streamspace_hub.client import ClientError, NotConfiguredError, RefusedError, UnreachableError
 from streamspace_hub.model.api import Problem, QuotaLimit
@@ -59,10 +60,20 @@ def test_errors_have_exit_statuses(error: ClientError, status: Exit) -> None:
             ),
             ("budget in 30 d", "21.50 EUR", "20.00 EUR", "group lab, together", "2027-01-01T00:00:00+00:00"),
         ),
+        (
+            QuotaLimit(kind="gpus", limit=4, used=1, source="admin for group", group="lab", together=True),
+            ("GPUs", "1", "4", "administrator, for group lab, together", ""),
+        ),
     ],
 )  # fmt: skip
 def test_a_limit_is_a_line(limit: QuotaLimit, row: tuple[str, ...]) -> None:
     assert limit_row(limit) == row
+
+
+def test_every_limit_and_source_has_a_name() -> None:
+    fields = QuotaLimit.model_fields
+    assert set(NAMES) == set(get_args(fields["kind"].annotation))
+    assert set(SOURCES) == set(get_args(fields["source"].annotation))
 
 
 def test_every_exit_status_is_documented() -> None:
