@@ -118,6 +118,8 @@ class Mirror:
                 again = self._starts.get((user, name)) == server["started"]
                 if now is not None and (again or now.state not in RESTING):
                     return now
+                if now is not None:  # of files the hub tells another time
+                    session = session.model_copy(update={"storage": now.storage})
                 if watched is None:
                     session_.add(WatchedRow(user=user, asked=0.0, groups=[]))
                     await session_.flush()
