@@ -42,6 +42,8 @@ class HubChanges:
         self._on_change = on_change
         self._on_refused = on_refused
         self._expected: dict[tuple[str, str, str], set[Told]] = {}
+        self.heard = False
+        """Whether the hub tells what happens, at present."""
 
     async def run(self) -> None:
         """Listen until cancelled, through restarts of the hub."""
@@ -49,6 +51,7 @@ class HubChanges:
             pause = RETRY
             try:
                 async for change in self._hub.changes():
+                    self.heard = True
                     if change is None:
                         self._on_found()
                         continue
@@ -57,6 +60,7 @@ class HubChanges:
                 if error.status in (403, 404):
                     pause = ABSENT
                 log.info("the hub does not tell of changes: %s", error)
+            self.heard = False
             await asyncio.sleep(pause)
 
     @contextmanager

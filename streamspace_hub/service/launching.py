@@ -22,6 +22,8 @@ from streamspace_hub.service.problems import ProblemError, retry_after
 
 SOON = 0.3
 """Seconds between looks at what the hub shows, if it does not tell: by the first one, a bad start is refused."""
+TOLD = 10.0
+"""The same, if it does: it says of each start that it is accepted, or refuses it, however busy it is."""
 ENDING = {
     SessionState.STOPPING: "still being stopped",
     SessionState.HIBERNATING: "just being put to sleep",
@@ -86,7 +88,7 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
 
     with changes.expect(server.user, server.name, "accepted") as told:
         task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
-        await _either(task, told)
+        await _either(task, told, TOLD if changes.heard else SOON)
         if told.model is not None and (begun := await mirror.begun(server.user, told.model)) is not None:
             return begun
         return await _shown(mirror, server, task, told, enough)
@@ -118,7 +120,7 @@ async def _shown(
     enough: Callable[[UserSession], bool],
 ) -> UserSession:
     while True:
-        await _either(task, told)
+        await _either(task, told, SOON)
         told.clear()
         done = task.done()
         if done:
@@ -130,11 +132,11 @@ async def _shown(
             raise LookupError(server.name)
 
 
-async def _either(task: asyncio.Task[None], told: Told) -> None:
+async def _either(task: asyncio.Task[None], told: Told, limit: float) -> None:
     """Wait until `task` is done, the hub has told something, or it is time to look by ourselves."""
     telling = asyncio.ensure_future(told.wait())
     try:
-        await asyncio.wait({task, telling}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, telling}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
     finally:
         telling.cancel()
 
