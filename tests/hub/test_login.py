@@ -66,11 +66,11 @@ async def limits(running: ServiceHub, user: str) -> list[tuple[float, str | None
     return [(one["limit"], one["group"]) for one in reply.json()["limits"] if one["kind"] == "sessions"]
 
 
-async def stop_after(running: ServiceHub, user: str) -> tuple[int, str]:
-    """Return after how long a user's sessions are stopped, and who says so."""
+async def stop_after(running: ServiceHub, user: str) -> tuple[int, str, str | None]:
+    """Return after how long a user's sessions are stopped, who says so, and which group."""
     reply = await ask(running, user, "/api/v1/policies/test-app")
     (found,) = (one for one in reply.json()["sleep"] if one["name"] == "stop_after")
-    return found["value"], found["source"]
+    return found["value"], found["source"], found["group"]
 
 
 async def known(hub: TempHub, user: str) -> tuple[set[str], bool]:
@@ -89,7 +89,7 @@ async def groups_decide(running: ServiceHub, sign_in: SignIn, set_groups: SetGro
     assert f"{ann} Logout" in (await sign_in(ann)).text
     assert await known(hub, ann) == ({"students"}, False)
     assert await limits(running, ann) == [(2, "students")]
-    assert await stop_after(running, ann) == (86400, "hub")
+    assert await stop_after(running, ann) == (86400, "hub", None)
 
     assert REFUSED in (await sign_in(bob)).text
     assert await known(hub, bob) == (set(), False)
@@ -97,7 +97,7 @@ async def groups_decide(running: ServiceHub, sign_in: SignIn, set_groups: SetGro
     assert f"{cleo} Logout" in (await sign_in(cleo)).text
     assert await known(hub, cleo) == ({"staff", "hub-admins", "desktop-admins"}, True)
     assert await limits(running, cleo) == [(10, "staff")]
-    assert await stop_after(running, cleo) == (0, "group staff")
+    assert await stop_after(running, cleo) == (0, "group", "staff")
     for path in ("/api/v1/audit", "/metrics"):
         assert [(await ask(running, user, path)).status_code for user in (ann, cleo)] == [403, 200]
     # What JupyterHub's API gives lasts until the next sign-in.
