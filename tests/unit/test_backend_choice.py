@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from streamspace_proxy.streamer.backends import Backend, Machine, Wanted, choose, choose_screen, probe
-from streamspace_proxy.streamer.capture import Codec
+from streamspace_proxy.streamer.backends import Machine, Wanted, choose, choose_screen, probe
+from streamspace_proxy.streamer.capture import Backend, Codec
 from streamspace_proxy.streamer.config import ConfigError, read_config
 
 PLAIN, SOFTWARE = Machine(), Machine(pixelflux=True)
@@ -32,6 +32,26 @@ GPU = Machine(pixelflux=True, gpu_codecs=frozenset({"h264", "av1"}))
 )
 def test_a_gpu_is_used_for_what_it_encodes(wanted: Wanted, codec: Codec, machine: Machine, backend: Backend) -> None:
     assert choose(wanted, codec, machine) == backend
+
+
+@pytest.mark.parametrize(
+    ("wanted", "codec", "failed", "backend"),
+    [
+        ("auto", "h264", {"pixelflux"}, "xdamage"),
+        ("auto", "h264", {"pixelflux", "xdamage"}, "x11grab"),
+        ("auto", "h264", {"xdamage"}, "pixelflux"),
+        ("pixelflux", "h264", {"pixelflux"}, "xdamage"),
+        ("auto", "jpeg", {"pixelflux"}, "xdamage"),
+        ("auto", "jpeg", {"xdamage"}, "x11grab"),
+        ("xdamage", "h264", {"xdamage"}, "x11grab"),
+        ("x11grab", "h264", {"x11grab"}, None),
+        ("auto", "h264", {"pixelflux", "xdamage", "x11grab"}, None),
+    ],
+)
+def test_the_next_one_stands_in_for_one_that_failed(
+    wanted: Wanted, codec: Codec, failed: set[Backend], backend: Backend | None
+) -> None:
+    assert choose(wanted, codec, GPU, failed) == backend
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 - `xdamage`: our own, event-driven; needs the X server's DAMAGE and MIT-SHM extensions. The usual one.
 - `pixelflux`: where a GPU that can encode is there, and the package is installed (extra `gpu`).
 - `x11grab`: FFmpeg's, polling; the last resort, where the X server lacks those extensions.
+
+One that fails although it looked good is followed by the next: `pixelflux`, `xdamage`, `x11grab`.
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final, Literal, get_args
 
-from streamspace_proxy.streamer.capture import CaptureBackend, CaptureSettings, CaptureSink, Codec
+from streamspace_proxy.streamer.capture import (
+    BACKENDS,
+    Backend,
+    CaptureBackend,
+    CaptureSettings,
+    CaptureSink,
+    Codec,
+)
 
 logger = logging.getLogger(__name__)
-Backend = Literal["xdamage", "pixelflux", "x11grab"]
 Wanted = Literal["auto", "xdamage", "pixelflux", "x11grab"]
 WANTED: Final[tuple[Wanted, ...]] = get_args(Wanted)
 
@@ -31,12 +39,17 @@ class Machine:
     """What a GPU encodes, by pixelflux' names."""
 
 
-def choose(wanted: Wanted, codec: Codec, machine: Machine) -> Backend:
-    """Return the backend for one codec.
+def choose(wanted: Wanted, codec: Codec, machine: Machine, failed: Collection[Backend] = ()) -> Backend | None:
+    """Return the backend for one codec; None: all that could do it have `failed`.
 
     `wanted` is what `STREAMSPACE_CAPTURE` says. A GPU is used for what it encodes; a codec that pixelflux cannot make
     (it cuts JPEG into stripes) is always left to `xdamage`, which becomes `x11grab` on an X server without DAMAGE.
     """
+    usable = BACKENDS[BACKENDS.index(_first(wanted, codec, machine)) :]
+    return next((backend for backend in usable if backend not in failed), None)
+
+
+def _first(wanted: Wanted, codec: Codec, machine: Machine) -> Backend:
     if wanted == "pixelflux":
         return "pixelflux" if machine.pixelflux and codec != "jpeg" else "xdamage"
     if wanted == "auto":
@@ -67,12 +80,12 @@ def probe(hardware: Callable[[], Mapping[str, str]] | None = None) -> Machine:
     return Machine(True, frozenset(found))
 
 
-def make(wanted: Wanted, machine: Machine, settings: CaptureSettings, sink: CaptureSink) -> CaptureBackend:
+def make(backend: Backend, machine: Machine, settings: CaptureSettings, sink: CaptureSink) -> CaptureBackend:
     """Return a backend, which has not been started."""
-    if choose(wanted, settings.codec, machine) == "pixelflux":
+    if backend == "pixelflux":
         from streamspace_proxy.streamer.pixelflux_backend import PixelfluxCapture
 
         return PixelfluxCapture(settings, sink, gpu=settings.codec in machine.gpu_codecs)
     from streamspace_proxy.streamer.engine import EventDrivenCapture
 
-    return EventDrivenCapture(settings, sink, polling=wanted == "x11grab")
+    return EventDrivenCapture(settings, sink, polling=backend == "x11grab")

@@ -16,6 +16,9 @@ from streamspace_proxy.streamer.frames import EncodedFrame
 Codec = Literal["h264", "vp8", "jpeg"]
 CODECS: Final[tuple[Codec, ...]] = ("h264", "vp8", "jpeg")
 """What can be made of a display, the best first."""
+Backend = Literal["pixelflux", "xdamage", "x11grab"]
+BACKENDS: Final[tuple[Backend, ...]] = ("pixelflux", "xdamage", "x11grab")
+"""Who can do it; each stands in for the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,15 @@ class CaptureSink(Protocol):
     def lost(self, reason: str) -> None:
         """Learn that the display is gone; the backend has ended by itself."""
 
+    def failed(self, reason: str) -> None:
+        """Learn that the backend is of no use here, whatever the display is; closing it is the sink's."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureFigures:
     """What a backend measured over its last frames."""
 
+    backend: Backend
     frames: int = 0
     """Since the start."""
     keyframes: int = 0
@@ -75,6 +82,7 @@ class CaptureFigures:
     def as_json(self) -> dict[str, Any]:
         """For `api/v1/stats`."""
         return {
+            "backend": self.backend,
             "frames": self.frames,
             "keyframes": self.keyframes,
             "bytes": self.bytes,

@@ -16,7 +16,7 @@ from streamspace_hub.model import Role
 from streamspace_proxy.streamer.activity import ActivityClock
 from streamspace_proxy.streamer.audio import AudioSource
 from streamspace_proxy.streamer.busyness import BusyWatch
-from streamspace_proxy.streamer.capture import Codec
+from streamspace_proxy.streamer.capture import Backend, Codec
 from streamspace_proxy.streamer.config import Config
 from streamspace_proxy.streamer.desktop_link import DesktopLink, Status
 from streamspace_proxy.streamer.display import Display
@@ -226,6 +226,10 @@ class Streamer:
         for viewer in self.viewers.values():
             if viewer.may_read_clipboard:
                 viewer.send(Refusal("too_large", sentence).as_json())
+
+    def on_backend_failed(self, backend: Backend) -> None:
+        """See `DisplayListener`."""
+        self.metrics.backend_failed(backend)
 
     def share_clipboard(self, text: str, source: Viewer | None) -> None:
         """Tell all viewers that may know the session's clipboard, but the one that set it."""

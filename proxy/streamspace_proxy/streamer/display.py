@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from streamspace_hub.model import Policy
 from streamspace_proxy.streamer import backends
-from streamspace_proxy.streamer.capture import CaptureBackend, CaptureSettings, CaptureSink
+from streamspace_proxy.streamer.capture import BACKENDS, Backend, CaptureBackend, CaptureSettings, CaptureSink
 from streamspace_proxy.streamer.clipboard import ClipboardBridge
 from streamspace_proxy.streamer.cursor import CursorWatcher
 from streamspace_proxy.streamer.frames import CursorShape, EncodedFrame
@@ -49,15 +49,25 @@ class DisplayListener(Protocol):
     def on_clipboard_too_large(self) -> None:
         """Learn that a program copied more than the policy's limit."""
 
+    def on_backend_failed(self, backend: Backend) -> None:
+        """Learn that a capture backend was of no use, and another one has taken its place, if there is one."""
+
 
 class _LoopSink(CaptureSink):
     """Brings one engine's results to the event loop; silent once the engine is let go of."""
 
-    def __init__(self, stream: VideoStream[Any], listener: DisplayListener, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        stream: VideoStream[Any],
+        listener: DisplayListener,
+        on_lost: Callable[[str], None],
+        on_failed: Callable[[str], None],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._stream = stream
         self._listener = listener
         self._on_lost = on_lost
+        self._on_failed = on_failed
         self.open = True
 
     def _post(self, call: Callable[[], None]) -> None:
@@ -75,6 +85,9 @@ class _LoopSink(CaptureSink):
 
     def lost(self, reason: str) -> None:
         self._post(lambda: self._on_lost(reason))
+
+    def failed(self, reason: str) -> None:
+        self._post(lambda: self._on_failed(reason))
 
 
 class Display:
@@ -100,6 +113,9 @@ class Display:
         self._wanted = wanted
         self._machine = backends.Machine()
         self._captures: dict[CaptureBackend, _LoopSink] = {}
+        self._failed: set[Backend] = set()
+        """Backends that are of no use on this display, although they looked good."""
+        self._replaced: set[asyncio.Task[None]] = set()
         self.input: InputInjector | None = None
         self._clipboard: ClipboardBridge | None = None
         self._cursor: CursorWatcher | None = None
@@ -140,8 +156,9 @@ class Display:
         # Epochs go on counting: a viewer must never take a new frame for one of an earlier engine.
         self._epochs = (self._epochs + 1000) & 0xFFFF
         settings = CaptureSettings(self._attached, self._xauthority, stream.codec, stream.most, self._epochs)
-        sink = _LoopSink(stream, self._listener, self._on_lost)
-        engine = backends.make(self._wanted, self._machine, settings, sink)
+        backend = backends.choose(self._wanted, stream.codec, self._machine, self._failed) or BACKENDS[-1]
+        sink = _LoopSink(stream, self._listener, self._on_lost, lambda reason: self._on_failed(stream, backend, reason))
+        engine = backends.make(backend, self._machine, settings, sink)
         self._captures[engine] = sink
         engine.start()
         return engine
@@ -226,7 +243,8 @@ class Display:
         for part in (clipboard, cursor):
             if part is not None:
                 part.close()
-        await asyncio.gather(*(self.close_capture(engine) for engine in list(self._captures)))
+        await asyncio.gather(*(self.close_capture(engine) for engine in list(self._captures)), *self._replaced)
+        self._failed.clear()
         await self._thumbnails.settle()
         for thread in (clipboard, cursor, injector):
             if thread is not None:
@@ -236,6 +254,23 @@ class Display:
     def _on_lost(self, reason: str) -> None:
         logger.warning("display %s: %s", self._target, reason)
         self._lost.set()
+
+    def _on_failed(self, stream: VideoStream[Any], backend: Backend, reason: str) -> None:
+        """Put the next backend in the place of one that failed; display, input and viewers stay as they are."""
+        if self._attached is None or stream.engine is None:
+            return  # nobody needs it any more
+        self._failed.add(backend)
+        following = backends.choose(self._wanted, stream.codec, self._machine, self._failed)
+        logger.warning("capture: %s failed (%s); next: %s", backend, reason, following or "all once more")
+        self._listener.on_backend_failed(backend)
+        if following is None:
+            self._lost.set()
+            return
+        if (engine := stream.detach()) is not None:
+            task = asyncio.create_task(self.close_capture(engine), name="capture-close")
+            self._replaced.add(task)
+            task.add_done_callback(self._replaced.discard)
+        stream.attach(self.open_capture(stream))
 
 
 async def _first(*events: asyncio.Event) -> None:

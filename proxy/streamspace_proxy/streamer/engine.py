@@ -17,7 +17,14 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink, Quality
+from streamspace_proxy.streamer.capture import (
+    Backend,
+    CaptureBackend,
+    CaptureFigures,
+    CaptureSettings,
+    CaptureSink,
+    Quality,
+)
 from streamspace_proxy.streamer.frames import EncodedFrame, Timings
 from streamspace_proxy.streamer.pacing import Act, Pacer
 from streamspace_proxy.streamer.rect import NOWHERE, Rect
@@ -41,6 +48,7 @@ class EventDrivenCapture(CaptureBackend):
     def __init__(self, settings: CaptureSettings, sink: CaptureSink, polling: bool = False) -> None:
         self._settings = settings
         self._polling = polling
+        self._backend: Backend = "x11grab" if polling else "xdamage"
         self._sink = sink
         self._epoch = settings.first_epoch - 1
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -107,7 +115,7 @@ class EventDrivenCapture(CaptureBackend):
             phase: {"p50": _percentile(column, 0.5), "p95": _percentile(column, 0.95)}
             for phase, column in zip(PHASES, columns, strict=True)
         }
-        return CaptureFigures(self._frames, self._keyframes, self._bytes, milliseconds)
+        return CaptureFigures(self._backend, self._frames, self._keyframes, self._bytes, milliseconds)
 
     def _wake(self) -> None:
         with self._lock, contextlib.suppress(BlockingIOError):  # full: it will wake
@@ -118,14 +126,14 @@ class EventDrivenCapture(CaptureBackend):
         _name_thread("capture")
         with contextlib.suppress(OSError):  # it takes CAP_SYS_NICE or RLIMIT_NICE
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
-        reason = ""
+        reason, tell = "", self._sink.lost
         try:
             self._loop()
         except _Lost as error:
             reason = str(error)
         except Exception as error:
             logger.exception("capture: the engine failed")
-            reason = f"capturing failed: {type(error).__name__}"
+            reason, tell = f"{type(error).__name__}: {error}", self._sink.failed
         finally:
             self._free()
             with self._lock:
@@ -133,7 +141,7 @@ class EventDrivenCapture(CaptureBackend):
                 os.close(self._wake_read)
                 os.close(self._wake_write)
         if not closing:
-            self._sink.lost(reason)
+            tell(reason)
 
     def _free(self) -> None:
         self._drop_encoder()
@@ -144,17 +152,20 @@ class EventDrivenCapture(CaptureBackend):
     def _loop(self) -> None:
         # Numpy and FFmpeg take a while to load: here, while nobody waits for a picture yet.
         from streamspace_proxy.streamer import encoders  # noqa: F401
-        from streamspace_proxy.streamer.screen import ScreenLostError
+        from streamspace_proxy.streamer.screen import ScreenLostError, ScreenUnreadableError
 
         try:
             settings = self._settings
             self._screen = screen = open_screen(settings.display, settings.xauthority, polling=self._polling)
+            self._backend = screen.backend
             self._sink.screen(screen.width, screen.height)
             poll = select.poll()
             poll.register(screen.descriptor, select.POLLIN)
             poll.register(self._wake_read, select.POLLIN)
             while self._turn(screen, poll):
                 pass
+        except ScreenUnreadableError:
+            raise
         except (ScreenLostError, ConnectionError) as error:
             raise _Lost(str(error)) from error
 

@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from streamspace_hub.model import Role
+from streamspace_proxy.streamer.capture import BACKENDS, Backend
 from streamspace_proxy.streamer.frames import EncodedFrame
 from streamspace_proxy.streamer.messages import Code, Report, Transport
 
@@ -94,6 +95,7 @@ class Metrics:
         self._switches = self._counter("transport_switches", "Changes of transport, as viewers report them.")
         self._refusals = self._counter("refusals", "Messages of viewers that were refused, by error code.", "code")
         self._keyframe_requests = self._counter("keyframe_requests", "Keyframes that viewers' decoders asked for.")
+        self._backends = self._counter("capture_failures", "Capture backends that failed, by name.", "backend")
         self._rtp_packets = self._counter("rtp_packets", "WebRTC: RTP packets of video sent.")
         self._rtp_lost = self._counter("rtp_lost_packets", "WebRTC: packets that viewers reported as lost.")
         self._rtp_again = self._counter("rtp_retransmissions", "WebRTC: packets that viewers asked for again.")
@@ -134,6 +136,10 @@ class Metrics:
     def keyframe_requested(self) -> None:
         """Count a decoder's wish for a keyframe."""
         self._keyframe_requests.inc()
+
+    def backend_failed(self, backend: Backend) -> None:
+        """Count a capture backend that was of no use."""
+        self._backends.labels(backend).inc()
 
     def voice(self, in_time: bool) -> None:
         """Count a packet of a viewer's microphone that was let in."""
@@ -190,6 +196,8 @@ class Metrics:
             self._queue.labels(sends)
         for result in ("played", "late"):
             self._voice.labels(result)
+        for backend in BACKENDS:
+            self._backends.labels(backend)
         for code in CODES:
             self._refusals.labels(code)
 

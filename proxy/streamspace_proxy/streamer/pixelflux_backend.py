@@ -3,6 +3,9 @@
 It captures and encodes by itself and hands frames over on threads of its own, one for each change of the screen, each
 referring to the one before. One that nobody has asked for is held; when more come, all are thrown away and the next one
 asked for is a keyframe. It must not know viewers.
+
+A GPU may look good and fail when it is used: pixelflux then encodes on the CPU, which our own engine does better, or
+ends, or hangs. Each of these is told as `CaptureSink.failed`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from streamspace_proxy.streamer.capture import CaptureBackend, CaptureFigures, CaptureSettings, CaptureSink, Quality
@@ -20,6 +24,10 @@ from streamspace_proxy.streamer.x_thread import XThread
 
 logger = logging.getLogger(__name__)
 HELD: Final = 2
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked at, while somebody watches."""
+KEYFRAME_SECONDS: Final = 5.0
+"""One that was asked for and has not come within this never will."""
 BEST_QP: Final = 16
 
 
@@ -42,9 +50,11 @@ class PixelfluxCapture(CaptureBackend):
         self._quality = settings.quality
         self._epoch = settings.first_epoch - 1
         self._announced = False
+        self._asked_at: float | None = None
+        self._has_failed = False
         self._size: tuple[int, int] | None = None
         self._frames = self._keyframes = self._bytes = 0
-        self._screen = _Size(settings, self._resized, sink.lost)
+        self._screen = _Size(settings, self._resized, self._look, sink.lost)
 
     def start(self) -> None:
         """See `CaptureBackend`."""
@@ -76,8 +86,7 @@ class PixelfluxCapture(CaptureBackend):
         with self._lock:
             self._held.clear()
             self._broken = True
-            if self._capture is not None:
-                self._capture.request_idr_frame()
+            self._ask_keyframe()
 
     def set_quality(self, quality: Quality) -> None:
         """See `CaptureBackend`. The scale stays at 1: what a GPU is there for."""
@@ -89,7 +98,7 @@ class PixelfluxCapture(CaptureBackend):
 
     def figures(self) -> CaptureFigures:
         """See `CaptureBackend`."""
-        return CaptureFigures(self._frames, self._keyframes, self._bytes)
+        return CaptureFigures("pixelflux", self._frames, self._keyframes, self._bytes)
 
     def _resized(self, width: int, height: int) -> None:
         """Learn the screen's size, on the thread that watches it."""
@@ -104,15 +113,56 @@ class PixelfluxCapture(CaptureBackend):
             self._generation += 1
             self._held.clear()
             self._broken = self._announced = False
+            self._asked_at = None
         if capture is not None:
             capture.stop_capture()
         with self._lock:
-            if not self._active or self._size is None or self._capture is not None:
+            if not self._active or self._size is None or self._capture is not None or self._has_failed:
                 return
             generation = self._generation
             self._epoch = (self._epoch + 1) & 0xFFFF
             self._capture = self._module.ScreenCapture()
-            self._capture.start_capture(lambda frame: self._take(frame, generation), self._capture_settings(self._size))
+            self._asked_at = time.monotonic()  # it begins with one
+            try:
+                self._capture.start_capture(
+                    lambda frame: self._take(frame, generation), self._capture_settings(self._size)
+                )
+            except Exception as error:  # whatever a driver makes of it
+                self._fail(f"{type(error).__name__}: {error}")
+
+    def _look(self) -> float | None:
+        """Find out whether it works, on the thread that watches the size; returns when to look again."""
+        with self._lock:
+            capture, asked_at = self._capture, self._asked_at
+        if capture is None or self._has_failed:
+            return None
+        if (why := self._fault(capture, asked_at)) is not None:
+            self._fail(why)
+            return None
+        return LOOK_SECONDS
+
+    def _fault(self, capture: Any, asked_at: float | None) -> str | None:
+        state, why = capture.capture_state()
+        if state == "failed":
+            return str(why)
+        stream = capture.stream_info()
+        if self._gpu and stream is not None and not stream["hardware"]:
+            return f"no GPU encodes: {stream['encoder_reason']}"
+        if asked_at is not None and time.monotonic() - asked_at > KEYFRAME_SECONDS:
+            return f"no keyframe came for {KEYFRAME_SECONDS:.0f} s"
+        return None
+
+    def _fail(self, reason: str) -> None:
+        with self._lock:
+            told, self._has_failed = self._has_failed, True
+        if not told:
+            self._sink.failed(reason)
+
+    def _ask_keyframe(self) -> None:
+        """Ask for a keyframe, with the lock held."""
+        if self._capture is not None:
+            self._asked_at = self._asked_at or time.monotonic()
+            self._capture.request_idr_frame()
 
     def _capture_settings(self, size: tuple[int, int]) -> Any:
         # Where it finds the display; all captures of this process are of the same one.
@@ -145,7 +195,7 @@ class PixelfluxCapture(CaptureBackend):
                 self._sink.format(self._epoch, _codec_name(self._settings.codec, data), *self._size)
             if keyframe:
                 self._held.clear()
-                self._broken = False
+                self._broken, self._asked_at = False, None
             elif self._broken or not self._announced:
                 return
             self._count(data, keyframe)
@@ -168,16 +218,17 @@ class PixelfluxCapture(CaptureBackend):
         if self._held:
             self._wanted = False
             self._sink.frame(self._held.popleft())
-        elif self._broken and self._capture is not None:
-            self._capture.request_idr_frame()
+        elif self._broken:
+            self._ask_keyframe()
 
 
 class _Size(XThread):
-    """Watches the screen's size, which pixelflux does not, and whether the X server lives."""
+    """Watches the screen's size, which pixelflux does not, and whether the X server and pixelflux live."""
 
-    def __init__(self, settings: CaptureSettings, on_size: Any, on_lost: Any) -> None:
+    def __init__(self, settings: CaptureSettings, on_size: Any, look: Callable[[], float | None], on_lost: Any) -> None:
         super().__init__("size", settings.display, settings.xauthority)
         self._on_size = on_size
+        self._look = look
         self._on_lost = on_lost
         self._known: tuple[int, int] | None = None
         self._changed = False
@@ -199,14 +250,14 @@ class _Size(XThread):
         self._changed = True
 
     def settle(self) -> float | None:
-        """Tell the size when it is another one."""
+        """Tell the size when it is another one, and look whether there is a picture."""
         if self._changed:
             self._changed = False
             geometry = self._core.GetGeometry(self._root).reply()
             if (geometry.width, geometry.height) != self._known:
                 self._known = (geometry.width, geometry.height)
                 self._on_size(*self._known)
-        return None
+        return self._look()
 
 
 def _is_keyframe(codec: str, data: bytes) -> bool:

@@ -27,6 +27,10 @@ class ScreenLostError(Exception):
     """The X server is gone, or cannot be used; the text says which."""
 
 
+class ScreenUnreadableError(ScreenLostError):
+    """The X server is there, and its screen cannot be read in this way."""
+
+
 class Screen:
     """The root window over one X connection, which it owns.
 
@@ -34,6 +38,8 @@ class Screen:
         connection: to the X server.
         foreign: the server runs under another user of our group, as in a pod, and must reach our shared memory.
     """
+
+    backend: Final = "xdamage"
 
     def __init__(self, connection: xcffib.Connection, *, foreign: bool = False) -> None:
         self._connection = connection
@@ -98,9 +104,12 @@ class Screen:
             self._damage_extension.CreateChecked(
                 self._damage, self._root, xcffib.damage.ReportLevel.BoundingBox
             ).check()
-        except (OSError, xcffib.XcffibException, xcffib.ConnectionException) as error:
+        except xcffib.ConnectionException as error:
             self.unwatch()
-            raise ScreenLostError(f"the screen cannot be read through shared memory: {error!r}") from error
+            raise ScreenLostError("the X server has ended") from error
+        except (OSError, xcffib.XcffibException) as error:
+            self.unwatch()
+            raise ScreenUnreadableError(f"the screen cannot be read through shared memory: {error!r}") from error
         self._pending = Rect(0, 0, self.width, self.height)
 
     def unwatch(self) -> None:

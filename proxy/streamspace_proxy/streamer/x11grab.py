@@ -28,6 +28,8 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 class PolledScreen:
     """See the module, and `screen.Screen`."""
 
+    backend: Final = "x11grab"
+
     def __init__(self, display: str, xauthority: Path) -> None:
         self._display = display
         # libxcb in FFmpeg finds its cookie by this alone; all X connections of this process are to the same server.
