@@ -43,6 +43,15 @@ WAY = """(async () => {
   return local ? [local.candidateType, local.relayProtocol] : null;
 })()"""
 
+CREDENTIALS = "window.peers.map(peer => peer.getConfiguration().iceServers[0].username)"
+OLDER = """(async () => {
+  await new Promise(done => setTimeout(done, 1100));
+  const now = Date.now;
+  Date.now = () => now() + 3600_000;
+  dispatchEvent(new Event('online'));
+})()"""
+"""An hour passes, and the computer gets another network."""
+
 
 @dataclass
 class Setting:
@@ -101,6 +110,21 @@ def test_pictures_come_through_the_relay_alone(setting: Setting, browser: Tabs, 
         wait_for_transport(page, "webrtc")
         assert page.evaluate(WAY) == ["relay", protocol]
         wait_for_more(page)
+
+
+def test_a_new_connection_of_an_old_page_gets_new_credentials(setting: Setting, browser: Tabs) -> None:
+    with ExitStack() as stack:
+        session = setting.session(stack, f"turn:{SERVER}:{setting.coturn.port}?transport=udp")
+        page = stack.enter_context(page_of(browser, session, transport="webrtc", ice="relay"))
+        wait_for_transport(page, "webrtc")
+        first = page.evaluate(CREDENTIALS)
+        assert len(first) == 1
+        page.evaluate(OLDER)
+        eventually(lambda: page.evaluate(WAY) == ["relay", "udp"] and len(page.evaluate(CREDENTIALS)) == 2, "another")
+        second = page.evaluate(CREDENTIALS)[-1]
+        assert int(second.partition(":")[0]) > int(first[0].partition(":")[0]), "the time until which they hold"
+        wait_for_more(page)
+        assert page.evaluate("window.streamspace.transport") == "webrtc"
 
 
 def test_without_credentials_that_coturn_accepts_the_picture_comes_by_the_websocket(

@@ -40,6 +40,7 @@ ALLOWED = {
     r"/api/status",
     r"/oauth_callback",
     r"/streamspace/api/v1/stop",
+    r"/streamspace()/api/v1/turn",
     r"/streamspace()",
     r"/streamspace()/",
     r"/streamspace(?:)/static/(.+)",

@@ -16,6 +16,7 @@ REQUESTS = (
     ("GET", "api/v1/stats"),
     ("GET", "api/v1/metrics"),
     ("GET", "api/v1/thumbnail"),
+    ("GET", "api/v1/turn"),
     ("POST", "api/v1/open"),
     ("POST", "api/v1/app/restart"),
     ("POST", "api/v1/stop"),

@@ -28,11 +28,13 @@ import type {
   Transport,
   VideoConfig,
 } from './protocol';
+import { fetchTurnServers } from './server';
 import { Starvation } from './starvation';
 import { RfbTransport } from './transports/rfb';
 import type { PictureTransport, Presented, TransportEvents } from './transports/types';
 import { WebRtcTransport } from './transports/webrtc';
 import { WebSocketTransport } from './transports/websocket';
+import { TurnServers } from './turn';
 
 export interface MediaEvents {
   transport: Transport | null;
@@ -81,6 +83,7 @@ export class Media extends Emitter<MediaEvents> {
   private readonly clock = new StreamerClock();
   private readonly starvation = new Starvation();
   private hello: Hello | null = null;
+  private turn = new TurnServers([], fetchTurnServers);
   private able: Abilities | null = null;
   private video: VideoConfig | null = null;
   private size: Size | null = null;
@@ -115,6 +118,7 @@ export class Media extends Emitter<MediaEvents> {
   /** The streamer is ready for this viewer. */
   connect(hello: Hello, able: Abilities): void {
     this.hello = hello;
+    this.turn = new TurnServers(hello.ice_servers, fetchTurnServers);
     this.able = able;
     this.starvation.reset(performance.now());
     this.timer = window.setInterval(() => this.measure(), MEASURE_MS);
@@ -313,7 +317,7 @@ export class Media extends Emitter<MediaEvents> {
       case 'webrtc':
         return new WebRtcTransport({
           ...events,
-          iceServers: this.hello?.ice_servers ?? [],
+          turn: this.turn,
           relayOnly: this.options.relayOnly,
           audio: this.hello?.policy.audio === true,
           codecs: common(this.able?.webrtc ?? [], this.hello?.codecs),

@@ -46,6 +46,17 @@ export async function askWhy(): Promise<Reached> {
   }
 }
 
+/** Fetch TURN servers with credentials of now; null: there was no answer in time. */
+export async function fetchTurnServers(): Promise<RTCIceServer[] | null> {
+  try {
+    const answer = await fetch('api/v1/turn', { cache: 'no-store', signal: AbortSignal.timeout(ASK_MS) });
+    const { ice_servers: servers } = (await answer.json()) as { ice_servers?: RTCIceServer[] };
+    return answer.ok && servers ? servers : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Ask the hub, by way of our server, to stop the session. False: it was refused. */
 export async function stopSession(url: string, xsrf: string): Promise<boolean> {
   const answer = await fetch(url, { method: 'POST', headers: { 'X-XSRFToken': xsrf } }).catch(() => null);

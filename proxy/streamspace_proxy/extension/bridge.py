@@ -163,6 +163,23 @@ class HttpBridge(ApiBridge):
         return ice_header(await self._turn.ice_servers()) if self._turn is not None and path == "http" else {}
 
 
+class TurnServers(BridgeHandler):
+    """`api/v1/turn`: TURN servers for a page whose credentials are no longer young. The streamer has none to give."""
+
+    def initialize(self, sessions: SessionFinder, turn: TurnSource | None = None) -> None:
+        """Take the sessions, and where TURN servers for viewers come from, if from anywhere."""
+        super().initialize(sessions)
+        self._turn = turn
+
+    @web.authenticated
+    async def get(self, name: str) -> None:
+        """Answer as `hello` does."""
+        self.find(name)
+        servers = await self._turn.ice_servers() if self._turn is not None else ()
+        self.set_header("Cache-Control", "no-store")
+        self.write_json({"ice_servers": [server.model_dump(mode="json") for server in servers]})
+
+
 class SocketBridge(BridgeHandler, WebSocketHandler):
     """`ws` and `rfb`: a WebSocket handed over, or two joined."""
 

@@ -4,10 +4,11 @@
  */
 
 import type { Codec, Size } from '../protocol';
+import type { TurnServers } from '../turn';
 import type { LineQuality, PictureTransport, TransportEvents } from './types';
 
 export interface WebRtcTransportOptions extends TransportEvents {
-  iceServers: RTCIceServer[];
+  turn: TurnServers;
   /** Use these servers, and no direct way. */
   relayOnly: boolean;
   /** Whether there is sound at all: a connection made without cannot get it later. */
@@ -86,9 +87,7 @@ export class WebRtcTransport implements PictureTransport {
   }
 
   private connect(): RTCPeerConnection {
-    const { iceServers, relayOnly } = this.options;
-    const iceTransportPolicy = relayOnly ? 'relay' : 'all';
-    const peer = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: 'max-bundle' });
+    const peer = new RTCPeerConnection(this.configuration());
     const video = peer.addTransceiver('video', { direction: 'recvonly' });
     prefer(video, this.options.codecs);
     if (this.options.audio) {
@@ -104,6 +103,12 @@ export class WebRtcTransport implements PictureTransport {
     peer.onconnectionstatechange = () => this.connectionChanged(peer);
     void this.offer(peer);
     return peer;
+  }
+
+  private configuration(): RTCConfiguration {
+    const { turn, relayOnly } = this.options;
+    const iceTransportPolicy = relayOnly ? 'relay' : 'all';
+    return { iceServers: turn.known, iceTransportPolicy, bundlePolicy: 'max-bundle' };
   }
 
   /** Whose offer was the last one: answer and candidates belong to it. */
@@ -195,6 +200,10 @@ export class WebRtcTransport implements PictureTransport {
 
   private async offer(peer: RTCPeerConnection): Promise<void> {
     try {
+      if (this.options.turn.old) {
+        await this.options.turn.refresh();
+        peer.setConfiguration(this.configuration());
+      }
       const offer = await peer.createOffer();
       // Told to the streamer before `setLocalDescription` begins to gather: no candidate may overtake it.
       if (peer === this.offering && offer.sdp) {
