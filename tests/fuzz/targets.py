@@ -17,7 +17,8 @@ from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 from hypothesis import strategies as st
-from streamspace_proxy.streamer import messages, polling
+from streamspace_proxy.streamer import messages, polling, transport_feedback
+from streamspace_proxy.streamer.congestion import CongestionControl
 from streamspace_proxy.streamer.messages import Ack, Refusal, Voice
 from streamspace_proxy.streamer.metrics import Metrics
 from streamspace_proxy.streamer.microphone import OpusDecoder
@@ -162,6 +163,52 @@ def check_rfb(stream: tuple[bool, bytes, list[int]]) -> None:
         assert passed[14] in {kind.value for kind in PASSED}
 
 
+# Transport feedback (RTCP)
+
+
+def _rtcp(parts: tuple[int, int, int, bytes]) -> bytes:
+    """A packet whose length is right, or wrong by some words."""
+    form, kind, wrong, body = parts
+    body += bytes(-len(body) % 4)
+    return transport_feedback.HEADER.pack(0x80 | form, kind, (len(body) // 4 + wrong) & 0xFFFF) + body
+
+
+SENT, CEILING = 64, 8_000_000
+NUMBERS = st.integers(0, 0xFFFF) | st.integers(0, SENT)
+CHUNKS = st.lists(st.integers(0, 0xFFFF), max_size=12).map(lambda words: struct.pack(f">{len(words)}H", *words))
+FEEDBACK = st.tuples(NUMBERS, NUMBERS, st.integers(0, 2**32 - 1), CHUNKS, st.binary(max_size=500)).map(
+    lambda parts: transport_feedback.FIXED.pack(1, 2, *parts[:3]) + parts[3] + parts[4]
+)
+FEEDBACK_SEED = transport_feedback.FIXED.pack(1, 2, 0, 7, 5 << 8) + b"\x20\x07" + bytes([4] * 7)
+PACKETS = st.tuples(
+    st.sampled_from([transport_feedback.TRANSPORT_CC, 1, 31]),
+    st.sampled_from([transport_feedback.RTPFB, 200, 201, 206]),
+    st.sampled_from([0, 0, 0, 0, -1, 1, 0xFFFF]),
+    FEEDBACK | st.binary(max_size=60),
+).map(_rtcp)
+RTCP = st.lists(PACKETS, max_size=4).map(b"".join) | st.binary(max_size=100)
+
+
+def check_rtcp(data: bytes) -> None:
+    try:
+        bodies, rest = transport_feedback.split_feedback(data)
+    except ValueError:
+        return
+    assert len(rest) + sum(transport_feedback.HEADER.size + len(body) for body in bodies) == len(data)
+    reader, control = transport_feedback.FeedbackReader(), CongestionControl(CEILING)
+    for at, body in enumerate(bodies):
+        for number in range(SENT):
+            control.sent(number, 1200, at + number / 1000)
+        try:
+            arrivals = reader.read(body)
+        except ValueError:
+            continue
+        first, count = struct.unpack_from(">HH", body, 8)
+        assert [number for number, _ in arrivals] == [(first + i) & 0xFFFF for i in range(count)]
+        assert 0 < control.report(arrivals, at + 0.5) <= CEILING
+        assert control.pace > 0
+
+
 # WebRTC
 
 
@@ -282,6 +329,7 @@ TARGETS = {
         lambda: [b"\2\0\0\1\0\0\0\7", b"\3\0" + bytes(8) + b"\4\1\0\0\0\0\0a", b"\xf8\0\0\0\0\0\0\1\2ab"],
         lambda data: (True, data, list(data[:4])),
     ),
+    "rtcp": Target(RTCP, check_rtcp, lambda: [_rtcp((15, 205, 0, FEEDBACK_SEED)), _rtcp((1, 200, 0, bytes(24)))]),
     "webrtc": Target(
         st.tuples(OFFERS, st.lists(st.tuples(CANDIDATES, WORDS), max_size=5)),
         check_webrtc,

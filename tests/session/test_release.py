@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from streamspace_proxy.streamer import x11
+from streamspace_proxy.streamer.backends import Wanted
 
 from tests.support.own_streamer import KEY, OwnStreamer
-from tests.support.streamer import decode, difference, screenshot
+from tests.support.streamer import difference, screenshot
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.xserver import XServer, x_server
 
 pytestmark = pytest.mark.x11
+
+BACKENDS = [
+    ("xdamage", 6, 1, 6),
+    ("x11grab", 7, 2, 6),
+    pytest.param(
+        *("pixelflux", 9, 3, 1),
+        marks=pytest.mark.skipif(find_spec("pixelflux") is None, reason="pixelflux (extra gpu) is not installed"),
+    ),
+]
+"""Each with its connections and segments of shared memory while it captures, and its stream's matrix."""
 
 
 def connections(server: XServer) -> int:
@@ -32,21 +44,25 @@ def segments() -> int:
     return Path("/proc/self/maps").read_text().count("/SYSV")
 
 
-async def test_nothing_stays_connected_and_the_picture_goes_on() -> None:
+@pytest.mark.parametrize(("capture", "held", "mapped_by_it", "matrix"), BACKENDS)
+async def test_nothing_stays_connected_and_the_picture_goes_on(
+    capture: Wanted, held: int, mapped_by_it: int, matrix: int
+) -> None:
     with x_server(geometry="1280x720") as server:
         server.start("xterm", "-fa", "Monospace", "-geometry", "80x24+50+50", "-e", "sh", "-c", "ls -l /; sleep 100")
         eventually(lambda: "xterm" in server.output("xlsclients"), "the terminal")
         idle, own, mapped = connections(server), own_connections(), segments()
-        watcher = OwnStreamer(server)
+        watcher = OwnStreamer(server, capture)
         display = watcher.core.display
         tasks = [display.start()]
         try:
             watcher.core.open_sink(KEY, acknowledges=True, hidden=False)
             display.follow(server.display)
             await watcher.frame(0)
-            # Engine, XTEST, RFB, cursor, clipboard, keymap.
-            await asyncio.to_thread(eventually, lambda: own_connections() == own + 6, "all connections")
-            assert segments() == mapped + 1
+            # XTEST, RFB, cursor, clipboard, keymap, and the engine's.
+            await asyncio.to_thread(eventually, lambda: own_connections() == own + held, "all connections")
+            assert segments() == mapped + mapped_by_it, "shared memory"
+            assert watcher.core.stats()["capture"]["backend"] == capture
             for _ in range(5):
                 await asyncio.sleep(0.5)
                 await display.release()
@@ -60,9 +76,7 @@ async def test_nothing_stays_connected_and_the_picture_goes_on() -> None:
                 assert first.epoch != epoch
                 assert video.epoch == first.epoch
             await asyncio.sleep(2)
-            last = max(index for index, (_, frame, _) in enumerate(watcher.frames) if frame.keyframe)
-            shown = decode([frame.data for _, frame, _ in watcher.frames[last:]])
-            assert difference(shown, screenshot(server)) < 4
+            assert difference(watcher.picture(matrix), screenshot(server)) < 4
         finally:
             watcher.core.close_sink(KEY)
             await display.close()
