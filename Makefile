@@ -116,7 +116,7 @@ unit: setup
 # Seconds for each parser that is fuzzed
 test: export FUZZ_SECONDS ?= 60
 test: check setup-test test-hub5
-	@tools/real-tests python tests --ignore tests/unit --ignore tests/bench --ignore tests/kube $(ARGS)
+	@tools/real-tests python tests -m 'not unit or postgresql' --ignore tests/bench --ignore tests/kube $(ARGS)
 
 # Apart from `make test` because of what it installs.
 test-apps: setup-test

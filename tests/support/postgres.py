@@ -12,16 +12,20 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from tests.support.hub import free_ports
 
 LIMIT = 60.0
 
 
 class Postgres:
-    """One server with one database."""
+    """One server, with one database of the service's unless others are made."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, durable: bool = True) -> None:
         self.host = host
+        self._options = () if durable else ("-F",)  # without fsync: for what need not survive the machine
         self.port = free_ports(1)[0]
         self.password = secrets.token_hex(16)
         self.folder = Path(tempfile.mkdtemp(prefix="ss-pg-", dir="/tmp"))
@@ -35,6 +39,12 @@ class Postgres:
     def url(self) -> str:
         """For `STREAMSPACE_DATABASE_URL`."""
         return f"postgresql://streamspace:{self.password}@{self.host}:{self.port}/postgres"
+
+    def create(self, name: str) -> str:
+        """Make an empty database beside the first one; return where it is, as SQLAlchemy wants it."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return f"{self.url.removesuffix('/postgres').replace('postgresql:', 'postgresql+psycopg:')}/{name}"
 
     def start(self) -> None:
         """Make the cluster if there is none, start the server, and wait until it answers."""
@@ -71,6 +81,7 @@ class Postgres:
                     self.host,
                     "-k",
                     str(self.folder),
+                    *self._options,
                 ],
                 stdout=log,
                 stderr=log,
@@ -87,8 +98,11 @@ class Postgres:
 
     def stop(self) -> None:
         """End the server at once; its files stay."""
+        self._end(signal.SIGINT)  # "fast" shutdown
+
+    def _end(self, how: signal.Signals) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)  # "fast" shutdown
+            self.process.send_signal(how)
             try:
                 self.process.wait(30)
             finally:
@@ -97,7 +111,7 @@ class Postgres:
 
     def remove(self) -> None:
         """End the server and remove its files."""
-        self.stop()
+        self._end(signal.SIGQUIT)  # "immediate": there is nothing to keep
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, *command: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,9 +203,7 @@ def test_without_rules_groups_say_nothing_and_nothing_is_overridden() -> None:
     assert limits_of(Quotas(), "ann", ["a"], NOTHING.quotas) == {}
 
 
-async def test_what_is_stored_is_read_again_and_an_empty_one_is_gone(tmp_path: Path) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/s.sqlite")
-    await database.upgrade()
+async def test_what_is_stored_is_read_again_and_an_empty_one_is_gone(database: Database) -> None:
     store = OverrideStore(database)
     assert await store.current() == NOTHING
     exam = Override.model_validate({"policy": {"clipboard": "none", "busy_processes": ["make"]}})
@@ -218,4 +215,3 @@ async def test_what_is_stored_is_read_again_and_an_empty_one_is_gone(tmp_path: P
     found = await store.current()
     assert found == Overrides(groups={"exam": exam})
     assert await store.current() is found, "nothing was changed"
-    await database.close()

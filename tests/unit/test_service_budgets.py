@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest_asyncio
 from sqlalchemy import select
 
 from streamspace_hub.model.hours import DAY, HOUR
@@ -27,14 +23,6 @@ QUOTAS = Quotas.model_validate(
         "together": {"lab": {"budget": {"amount": 20, "days": 7}}},
     }
 )
-
-
-@pytest_asyncio.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    found = Database(f"sqlite+aiosqlite:///{tmp_path}/service.sqlite")
-    await found.upgrade()
-    yield found
-    await found.close()
 
 
 def replica(database: Database) -> Budgets:

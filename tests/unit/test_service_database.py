@@ -18,15 +18,12 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), Table.metadata))
 
 
-async def test_migrations_make_the_tables_that_the_code_expects(tmp_path: Path) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/s.sqlite")
-    await database.upgrade()
+async def test_migrations_make_the_tables_that_the_code_expects(database: Database) -> None:
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
-    await database.close()
 
 
-def test_replicas_that_start_together_migrate_once(tmp_path: Path) -> None:
+def test_replicas_that_start_together_migrate_once(database_url: str) -> None:
     code = (
         "import asyncio, sys\n"
         "from streamspace_hub.service.database import Database\n"
@@ -38,7 +35,7 @@ def test_replicas_that_start_together_migrate_once(tmp_path: Path) -> None:
         "        await database.close()\n"
         "asyncio.run(main())\n"
     )
-    command = [sys.executable, "-c", code, f"sqlite+aiosqlite:///{tmp_path}/s.sqlite"]
+    command = [sys.executable, "-c", code, database_url]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [(process.communicate()[1], process.returncode) for process in running] == [("", 0)] * 3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -32,11 +31,10 @@ class Work:
 
 
 @pytest.fixture
-async def replicas(tmp_path: Path) -> AsyncIterator[tuple[Keys, Keys, Database]]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/s.sqlite")
-    await database.upgrade()
-    yield Keys(database, "one"), Keys(database, "two"), database
-    await database.close()
+async def replicas(database: Database, database_url: str) -> AsyncIterator[tuple[Keys, Keys, Database]]:
+    other = Database(database_url)
+    yield Keys(database, "one"), Keys(other, "two"), database
+    await other.close()
 
 
 async def test_the_second_gets_the_answer_of_the_first_at_any_replica(replicas: tuple[Keys, Keys, Database]) -> None:
@@ -102,3 +100,22 @@ async def test_the_claim_of_a_killed_replica_is_taken_over(replicas: tuple[Keys,
     work = Work()
     assert (await two.once("user:ann", "k", REQUEST, work)).status == 202
     assert work.done == 1
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_of_many_at_once_one_does_it(replicas: tuple[Keys, Keys, Database], left: bool) -> None:
+    """Whether the key is new, or left over by a replica that was killed."""
+    one, two, database = replicas
+    if left:
+        async with database.writing() as session:
+            session.add(KeyRow(caller="user:ann", key="k", request=REQUEST, created=0.0, worker="killed", lease=0.0))
+    work = Work()
+    work.go_on.clear()
+    asked = [asyncio.create_task((one, two)[n % 2].once("user:ann", "k", REQUEST, work)) for n in range(8)]
+    while sum(task.done() for task in asked) < len(asked) - 1:
+        await asyncio.sleep(0.01)
+    work.go_on.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert work.done == 1
+    assert [answer.status for answer in answers if isinstance(answer, Answer)] == [202]
+    assert {answer.kind for answer in answers if isinstance(answer, ProblemError)} == {"conflict"}

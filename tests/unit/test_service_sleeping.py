@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -75,11 +74,11 @@ def stamp(ago: float) -> str:
 
 
 @asynccontextmanager
-async def service(tmp_path: Path, *rows: SessionRow) -> AsyncIterator[tuple[Context, Hub, Link]]:
+async def service(database_url: str, *rows: SessionRow) -> AsyncIterator[tuple[Context, Hub, Link]]:
     settings = ServiceSettings(
         api_url="http://hub",
         api_token=SecretStr("none"),
-        database_url=SecretStr(f"sqlite:///{tmp_path}/s.sqlite"),
+        database_url=SecretStr(database_url),
         sleep=RULES,
     )
     context = make_context(settings)
@@ -107,8 +106,8 @@ async def sleep_rows(context: Context) -> dict[str, SleepRow]:
         return {row.name: row for row in (await transaction.execute(select(SleepRow))).scalars()}
 
 
-async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(tmp_path: Path) -> None:
-    async with service(tmp_path, session("gimp", 1500)) as (context, hub, link):
+async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(database_url: str) -> None:
+    async with service(database_url, session("gimp", 1500)) as (context, hub, link):
         assert await context.sleeping.round() == 1
         assert link.orders == ["activity", "warn"], "it is asked whether its memory can be kept, and warned"
         row = (await sleep_rows(context))["gimp"]
@@ -118,8 +117,8 @@ async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(tmp
         assert hub.stopped == []
 
 
-async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_warning_time(tmp_path: Path) -> None:
-    async with service(tmp_path, session("gimp", 9000)) as (context, hub, link):
+async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_warning_time(database_url: str) -> None:
+    async with service(database_url, session("gimp", 9000)) as (context, hub, link):
         link.idle = None
         assert await context.sleeping.round() == 1
         row = (await sleep_rows(context))["gimp"]
@@ -132,8 +131,8 @@ async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_
         assert hub.stopped == [("ann", "gimp", False)]
 
 
-async def test_memory_that_cannot_be_kept_is_tried_three_times_and_then_passed_over(tmp_path: Path) -> None:
-    async with service(tmp_path, session("gimp", 9000)) as (context, hub, link):
+async def test_memory_that_cannot_be_kept_is_tried_three_times_and_then_passed_over(database_url: str) -> None:
+    async with service(database_url, session("gimp", 9000)) as (context, hub, link):
         sleeping, one = context.sleeping, UserSession.model_validate(
             {"user": "ann", "name": "gimp", "app": "gimp", "title": "GIMP", "state": "running", "url": "/"}
         )  # fmt: skip
@@ -150,8 +149,8 @@ async def test_memory_that_cannot_be_kept_is_tried_three_times_and_then_passed_o
         assert hub.stopped == []
 
 
-async def test_what_the_hub_refuses_is_not_tried_again_at_once(tmp_path: Path) -> None:
-    async with service(tmp_path, session("gimp", 50 * HOUR, "stopped")) as (context, hub, _):
+async def test_what_the_hub_refuses_is_not_tried_again_at_once(database_url: str) -> None:
+    async with service(database_url, session("gimp", 50 * HOUR, "stopped")) as (context, hub, _):
         hub.refusal = HubError(503, "The hub is busy.")
         await context.sleeping.round()
         assert await context.sleeping.round() == 0
@@ -164,15 +163,15 @@ async def test_what_the_hub_refuses_is_not_tried_again_at_once(tmp_path: Path) -
         ]
 
 
-async def test_a_default_server_stays_on_the_list(tmp_path: Path) -> None:
-    async with service(tmp_path, session("", 50 * HOUR, "stopped")) as (context, hub, _):
+async def test_a_default_server_stays_on_the_list(database_url: str) -> None:
+    async with service(database_url, session("", 50 * HOUR, "stopped")) as (context, hub, _):
         assert await context.sleeping.round() == 0
         assert hub.stopped == []
 
 
-async def test_a_hundred_are_dealt_with_in_one_round_and_the_rest_in_the_next(tmp_path: Path) -> None:
+async def test_a_hundred_are_dealt_with_in_one_round_and_the_rest_in_the_next(database_url: str) -> None:
     rows = [session(f"gimp-{number}", 50 * HOUR + number, "stopped") for number in range(120)]
-    async with service(tmp_path, *rows) as (context, hub, _):
+    async with service(database_url, *rows) as (context, hub, _):
         hub.refusal = HubError(503, "The hub is busy.")
         assert await context.sleeping.round() == 100
         assert ("ann", "gimp-119", True) in hub.stopped, "the most overdue comes first"

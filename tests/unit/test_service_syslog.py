@@ -67,11 +67,8 @@ class Server:
 
 
 @pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[tuple[Database, AuditLog]]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/audit.sqlite")
-    await database.upgrade()
-    yield database, AuditLog(database, Metrics())
-    await database.close()
+def log(database: Database) -> tuple[Database, AuditLog]:
+    return database, AuditLog(database, Metrics())
 
 
 @asynccontextmanager

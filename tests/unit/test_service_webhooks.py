@@ -98,14 +98,6 @@ async def has_begun(database: Database, hook: Webhook) -> bool:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    found = Database(f"sqlite+aiosqlite:///{tmp_path}/s.sqlite")
-    await found.upgrade()
-    yield found
-    await found.close()
-
-
-@pytest.fixture
 def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(webhooks, "TICK", 0.02)
     monkeypatch.setattr(webhooks, "pause_after", lambda failures: 0.01)
