@@ -62,8 +62,11 @@ def reckon(
             changes.append(End(name, started, _within(started, last or started, again)))
     ended = {change.name for change in changes}
     for name, session in seen.items():
-        if session.state not in IDLE and (name not in running or name in ended):
-            changes.append(Begin(name, session.app, min(moment(session.started) or at, at)))
+        begun = moment(session.started)
+        # The hub's own time, also when that is later than we have asked, and no entry before it says one: any other
+        # would be taken for an earlier start at the next look, and count as a session of its own.
+        if begun is not None and session.state not in IDLE and (name not in running or name in ended):
+            changes.append(Begin(name, session.app, begun))
     return changes
 
 

@@ -116,6 +116,15 @@ def test_a_restart_that_nobody_saw_is_two_entries() -> None:
     ]
 
 
+def test_a_start_that_is_seen_while_it_begins_is_one_entry() -> None:
+    books = Books({}, {}, {})
+    books.look({"gimp": session(SessionState.STARTING)}, EPOCH)
+    assert not books.open, "the hub has not said when it began"
+    books.look({"gimp": session(SessionState.STARTING, EPOCH + 0.2)}, EPOCH + 0.1)
+    books.look({"gimp": session(SessionState.RUNNING, EPOCH + 0.2)}, EPOCH + 2)
+    assert (books.open, books.closed) == ({"gimp": EPOCH + 0.2}, {})
+
+
 def test_times_of_both_hubs_are_understood() -> None:
     assert moment("2026-11-24T18:54:32.500000Z") == moment("2026-11-24T19:54:32.500000+01:00")
     assert moment("2026-11-24T18:54:32") == moment("2026-11-24T18:54:32Z")
