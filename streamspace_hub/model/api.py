@@ -165,6 +165,20 @@ class Identity(_Data):
     admin: bool = Field(description="Whether they hold `custom:streamspace:admin`.")
 
 
+class UserGroups(_Data):
+    """A user who has sessions."""
+
+    name: UserName
+    groups: list[str] = Field(description="Their groups on the hub.")
+
+
+class UserList(_Data):
+    """One page of users, by name."""
+
+    users: list[UserGroups]
+    next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
+
+
 class PolicyValue(_Data):
     """One value of a policy."""
 

@@ -37,6 +37,7 @@ from streamspace_hub.service.routes import (
     sleep,
     thumbnails,
     usage,
+    users,
 )
 from streamspace_hub.service.routes import settings as user_settings
 from streamspace_hub.service.settings import ServiceSettings
@@ -84,6 +85,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         events,
         user_settings,
         policies,
+        users,
         overrides,
         usage,
         announcement,

@@ -149,14 +149,47 @@ def test_it_follows_the_computers_colours_and_fits_a_telephone(browser: Browser,
     context.close()
 
 
-def test_administrators_stop_many_and_read_the_audit_log(english: BrowserContext, demo: Demo) -> None:
-    for name in ("wall-1", "wall-2"):
-        demo.start("terminal", name=name)
+@pytest.fixture
+def grouped(demo: Demo) -> Iterator[str]:
+    """A group of the hub in which `demo` is, and `admin` is not."""
+    group = "/groups/wallers"
+    demo.api("POST", group, "admin").raise_for_status()
+    demo.api("POST", f"{group}/users", "admin", json={"users": ["demo"]}).raise_for_status()
+    yield "wallers"
+    demo.api("DELETE", group, "admin").raise_for_status()
+
+
+def test_administrators_act_on_many_and_read_the_audit_log(english: BrowserContext, demo: Demo, grouped: str) -> None:
+    for name, user in (("wall-1", "demo"), ("wall-2", "demo"), ("wall-3", "admin")):
+        demo.start("terminal", name=name, user=user)
     page = open_pages(english, demo, user="admin", view="#admin", heading="All sessions")
+    cards = page.locator(".wall .card")
     page.get_by_role("searchbox", name="Search").fill("WALL-")
-    expect(page.locator(".wall .card")).to_have_count(2)
-    page.get_by_label("Select all that are shown").check()
-    expect(page.get_by_text("2 selected")).to_be_visible()
+    expect(cards).to_have_count(3)
+    wall = page.get_by_role("region", name="All sessions")
+    wall.get_by_label("App", exact=True).select_option("Terminal")
+    wall.get_by_label("State", exact=True).select_option("Running")
+    expect(cards).to_have_count(3)
+    wall.get_by_label("State", exact=True).select_option("Frozen")
+    expect(cards).to_have_count(0)
+    wall.get_by_label("State", exact=True).select_option("Any state")
+    wall.get_by_label("Group", exact=True).select_option(grouped)
+    expect(cards).to_have_count(2)
+
+    def choose() -> None:
+        page.get_by_label("Select all that are shown").check()
+        expect(page.get_by_text("2 selected")).to_be_visible()
+
+    choose()
+    expect(page.get_by_role("button", name="Remove selected")).to_be_disabled()
+    page.get_by_label("Keep awake for").select_option("4 hours")
+    with (
+        page.expect_response("**/demo/wall-1/extend") as first,
+        page.expect_response("**/demo/wall-2/extend") as second,
+    ):
+        page.get_by_role("button", name="Keep selected awake").click()
+    assert (first.value.status, second.value.status) == (200, 200)
+    choose()
     page.get_by_role("button", name="Stop selected").click()
     dialog = page.get_by_role("dialog", name="Stop selected")
     expect(dialog).to_contain_text("Stop 2 sessions?")
@@ -169,8 +202,18 @@ def test_administrators_stop_many_and_read_the_audit_log(english: BrowserContext
     row = audit.get_by_role("row").filter(has_text="demo/wall-2")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("user:admin")
-    for name in ("wall-1", "wall-2"):
-        demo.api("DELETE", f"/users/demo/servers/{name}", json={"remove": True})
+    audit.get_by_label("What", exact=True).fill("session.extend")
+    audit.get_by_role("button", name="Find").click()
+    expect(row).to_contain_text("user:admin")
+    choose()
+    page.get_by_role("button", name="Remove selected").click()
+    dialog = page.get_by_role("dialog", name="Remove selected")
+    expect(dialog).to_contain_text("Take 2 sessions off the list?")
+    dialog.get_by_role("button", name="Remove selected").click()
+    expect(cards).to_have_count(0)
+    servers = demo.api("GET", "/users/demo?include_stopped_servers").json()["servers"]
+    assert not {"wall-1", "wall-2"} & set(servers), "gone from the hub, too"
+    demo.api("DELETE", "/users/admin/servers/wall-3", "admin", json={"remove": True})
 
 
 def test_administrators_see_and_save_what_was_used(english: BrowserContext, demo: Demo, terminal: str) -> None:

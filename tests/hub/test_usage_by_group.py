@@ -1,4 +1,4 @@
-"""What groups have used, with a real hub's groups."""
+"""What groups have used, and who is in which, with a real hub's groups."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ async def test_groups_have_used_what_their_members_have() -> None:
                 while report["total"]["sessions"] < 2:
                     await asyncio.sleep(0.2)
                     report = (await admin("GET", "/usage", params={"by": "group"})).json()
+            first = (await admin("GET", "/users", params={"limit": 1})).json()
+            second = (await admin("GET", "/users", params={"limit": 1, "after": first["next"]})).json()
+            assert second["next"] is None
+            found = {one["name"]: one["groups"] for one in first["users"] + second["users"]}
+            assert found == {ann: ["arts", "staff"], bob: ["arts"]}
+            assert (await (await running.api(ann))("GET", "/users")).status_code == 403
         sessions = {one["key"]: one["sessions"] for one in report["totals"]}
         assert sessions == {"arts": 2, "staff": 1}
         assert report["total"]["sessions"] == 2, "who is in two groups counts once"

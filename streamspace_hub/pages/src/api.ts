@@ -171,6 +171,12 @@ export function makeApi(page: Page, onSignedOut: () => void) {
       const asked = client.POST('/api/v1/sessions/{user}/{server}/resume', { params: { path }, ...begun() });
       return (await ask(asked)).data;
     },
+    /** Keep it awake for so many seconds from now, or for as long as its policy allows. */
+    async extend(session: Session, seconds: number): Promise<Session> {
+      const params = { path: pathOf(session) };
+      const post = client.POST('/api/v1/sessions/{user}/{server}/extend', { params, body: { seconds } });
+      return (await ask(post)).data;
+    },
     async remove(session: Session): Promise<void> {
       await ask(client.DELETE('/api/v1/sessions/{user}/{server}', { params: { path: pathOf(session) } }));
     },
@@ -215,6 +221,18 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     async policy(app: string, user?: string): Promise<ResolvedPolicy> {
       const params = { path: { app }, query: user === undefined ? {} : { user } };
       return (await ask(client.GET('/api/v1/policies/{app}', { params }))).data;
+    },
+    /** The groups of everybody who has sessions. */
+    async groups(): Promise<ReadonlyMap<string, readonly string[]>> {
+      const found = new Map<string, readonly string[]>();
+      let after: string | undefined;
+      do {
+        const query = { limit: PAGE, ...(after === undefined ? {} : { after }) };
+        const { data } = await ask(client.GET('/api/v1/users', { params: { query } }));
+        data.users.forEach(({ name, groups }) => found.set(name, groups));
+        after = data.next ?? undefined;
+      } while (after !== undefined);
+      return found;
     },
     /** For whom there are overrides. */
     async overrides(): Promise<Whose[]> {

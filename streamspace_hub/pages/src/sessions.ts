@@ -69,6 +69,24 @@ export function canFreeze(state: State): boolean {
   return state === 'running';
 }
 
+/** Which sessions are looked for; what is empty leaves all. */
+export interface Wanted {
+  search: string;
+  app: string;
+  group: string;
+  state: State | '';
+}
+
+/** Whether a session, whose user is in `groups`, is one that is looked for. */
+export function isWanted(session: Session, groups: readonly string[], wanted: Wanted): boolean {
+  return (
+    matches(session, wanted.search) &&
+    (wanted.app === '' || session.app === wanted.app) &&
+    (wanted.group === '' || groups.includes(wanted.group)) &&
+    (wanted.state === '' || session.state === wanted.state)
+  );
+}
+
 export function matches(session: Session, search: string): boolean {
   const text = `${session.user}\n${session.name}\n${session.app}\n${session.title}`.toLocaleLowerCase();
   return text.includes(search.trim().toLocaleLowerCase());

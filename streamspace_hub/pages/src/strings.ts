@@ -113,6 +113,12 @@ export interface Strings {
   wakeSelected: string;
   stopSelected: string;
   stopManyQuestion: (count: number) => string;
+  removeSelected: string;
+  removeManyQuestion: (count: number) => string;
+  extendSelected: string;
+  extendFor: string;
+  allApps: string;
+  allGroups: string;
   wall: string;
   count: (shown: number, all: number) => string;
   usage: string;
@@ -390,6 +396,13 @@ const en: Strings = {
   sleepSelected: 'Put selected to sleep',
   wakeSelected: 'Wake selected',
   stopSelected: 'Stop selected',
+  removeSelected: 'Remove selected',
+  removeManyQuestion: count =>
+    `Take ${count === 1 ? 'one session' : `${count} sessions`} off the list? What sleeps is given up; files stay.`,
+  extendSelected: 'Keep selected awake',
+  extendFor: 'Keep awake for',
+  allApps: 'Any app',
+  allGroups: 'Any group',
   stopManyQuestion: count =>
     `Stop ${count === 1 ? 'one session' : `${count} sessions`}? Work that is not saved is lost.`,
   wall: 'All sessions',
@@ -676,6 +689,13 @@ const de: Strings = {
   sleepSelected: 'Ausgewählte schlafen lassen',
   wakeSelected: 'Ausgewählte wecken',
   stopSelected: 'Ausgewählte beenden',
+  removeSelected: 'Ausgewählte entfernen',
+  removeManyQuestion: count =>
+    `${count === 1 ? 'Eine Sitzung' : `${count} Sitzungen`} aus der Liste nehmen? Was schläft, wird aufgegeben; Dateien bleiben.`,
+  extendSelected: 'Ausgewählte wach halten',
+  extendFor: 'Wach halten für',
+  allApps: 'Jedes Programm',
+  allGroups: 'Jede Gruppe',
   stopManyQuestion: count =>
     `${count === 1 ? 'Eine Sitzung' : `${count} Sitzungen`} beenden? Nicht gespeicherte Arbeit geht verloren.`,
   wall: 'Alle Sitzungen',

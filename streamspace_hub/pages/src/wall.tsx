@@ -2,57 +2,52 @@
 
 import { useEffect, useState } from 'react';
 
-import type { App, Session, State, Verb } from './api';
-import { Ask } from './ask';
+import type { App, Session } from './api';
 import { SessionState } from './session_card';
-import { canFreeze, canHibernate, canStop, canWake, inOrder, keyOf, matches } from './sessions';
+import { inOrder, isWanted, keyOf, type Wanted } from './sessions';
 import { useAttempt, useShared } from './shared';
-import type { Strings } from './strings';
 import { Thumbnail } from './thumbnail';
 import { useSessions } from './use_sessions';
+import { WallActions } from './wall_actions';
+import { WallFilters } from './wall_filters';
 
-/** Requests at once when many are acted on: the hub has others to serve. */
-const AT_ONCE = 4;
+const EVERYTHING: Wanted = { search: '', app: '', group: '', state: '' };
 
 export function Wall() {
   const { api, strings } = useShared();
   const attempt = useAttempt();
-  const { sessions, connected, put } = useSessions();
+  const { sessions, connected, put, drop } = useSessions();
   const [apps, setApps] = useState<App[]>([]);
-  const [search, setSearch] = useState('');
-  const [state, setState] = useState<State | ''>('');
+  const [groups, setGroups] = useState<ReadonlyMap<string, readonly string[]>>(new Map());
+  const [wanted, setWanted] = useState<Wanted>(EVERYTHING);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const users = [...new Set([...(sessions?.values() ?? [])].map(({ user }) => user))].sort().join('/');
   // `attempt` is another function at each render.
   useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
+  useEffect(() => {
+    if (users !== '') {
+      attempt(async () => setGroups(await api.groups()));
+    }
+  }, [api, users]);
   if (sessions === null) {
     return <p className="hint">{strings.loading}</p>;
   }
   const icons = new Map(apps.map(app => [app.name, app.icon]));
-  const shown = inOrder(sessions.values()).filter(
-    session => matches(session, search) && (state === '' || session.state === state),
+  const there = new Set([...sessions.values()].map(({ app }) => app));
+  const shown = inOrder(sessions.values()).filter(session =>
+    isWanted(session, groups.get(session.user) ?? [], wanted),
   );
   // What is hidden by a filter is not acted on.
   const selected = shown.filter(session => chosen.has(keyOf(session)));
-  const stoppable = selected.filter(session => canStop(session.state));
-  const verbs = [
-    { text: strings.freezeSelected, fits: (one: Session) => canFreeze(one.state), verb: 'freeze' },
-    { text: strings.sleepSelected, fits: canHibernate, verb: 'hibernate' },
-    { text: strings.wakeSelected, fits: (one: Session) => canWake(one.state), verb: 'resume' },
-  ] as const;
 
-  function choose(session: Session, wanted: boolean): void {
+  function choose(session: Session, chooses: boolean): void {
     const next = new Set(chosen);
-    if (wanted) {
+    if (chooses) {
       next.add(keyOf(session));
     } else {
       next.delete(keyOf(session));
     }
     setChosen(next);
-  }
-
-  function all(sessions: readonly Session[], verb: Verb): void {
-    setChosen(new Set());
-    attempt(() => inTurns(sessions, async session => put(await api[verb](session))));
   }
 
   return (
@@ -65,15 +60,13 @@ export function Wall() {
           {strings.offline}
         </p>
       )}
+      <WallFilters
+        apps={apps.filter(({ name }) => there.has(name)).map(({ name, title }) => [name, title])}
+        groups={[...new Set([...groups.values()].flat())].sort()}
+        wanted={wanted}
+        onChange={setWanted}
+      />
       <div className="filters">
-        <input
-          type="search"
-          placeholder={strings.search}
-          aria-label={strings.search}
-          value={search}
-          onChange={event => setSearch(event.target.value)}
-        />
-        <StateFilter state={state} strings={strings} onChange={setState} />
         <label>
           <input
             type="checkbox"
@@ -83,25 +76,11 @@ export function Wall() {
           {strings.selectAll}
         </label>
         <span role="status">{selected.length > 0 && strings.selected(selected.length)}</span>
-        {verbs.map(({ text, fits, verb }) => {
-          const fitting = selected.filter(fits);
-          return (
-            <button
-              key={text}
-              type="button"
-              disabled={fitting.length === 0}
-              onClick={() => all(fitting, verb)}
-            >
-              {text}
-            </button>
-          );
-        })}
-        <Ask
-          label={strings.stopSelected}
-          text={strings.stopSelected}
-          question={strings.stopManyQuestion(stoppable.length)}
-          disabled={stoppable.length === 0}
-          onYes={() => all(stoppable, 'stop')}
+        <WallActions
+          selected={selected}
+          onBegun={() => setChosen(new Set())}
+          onChanged={put}
+          onRemoved={drop}
         />
       </div>
       <ul className="wall">
@@ -129,43 +108,4 @@ export function Wall() {
       </ul>
     </section>
   );
-}
-
-interface StateFilterProps {
-  state: State | '';
-  strings: Strings;
-  onChange: (state: State | '') => void;
-}
-
-function StateFilter({ state, strings, onChange }: StateFilterProps) {
-  const states = Object.keys(strings.state) as State[];
-  return (
-    <select
-      aria-label={strings.stateLabel}
-      value={state}
-      onChange={event => onChange(event.target.value as State | '')}
-    >
-      <option value="">{strings.allStates}</option>
-      {states.map(one => (
-        <option key={one} value={one}>
-          {strings.state[one]}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-/** Do `work` for each of `all`, a few at once; the first failure is thrown when all have been tried. */
-async function inTurns<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
-  const left = [...all];
-  const failures: unknown[] = [];
-  async function worker(): Promise<void> {
-    for (let one = left.shift(); one !== undefined; one = left.shift()) {
-      await work(one).catch((error: unknown) => failures.push(error));
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  if (failures.length > 0) {
-    throw failures[0];
-  }
 }

@@ -7,6 +7,7 @@ import {
   follow,
   inOrder,
   isOpen,
+  isWanted,
   canFreeze,
   canHibernate,
   canRemove,
@@ -55,6 +56,19 @@ test('each state has its ways on', () => {
   expect(STATES.filter(canStop)).toEqual(['starting', 'running', 'frozen', 'resuming']);
   expect(STATES.filter(canStart)).toEqual(['sleeping', 'stopped', 'failed']);
   expect(STATES.filter(canRemove)).toEqual(['sleeping', 'stopped', 'failed']);
+});
+
+test('sessions are looked for by text, app, group and state together', () => {
+  const everything = { search: '', app: '', group: '', state: '' } as const;
+  const one = session('one', 'sleeping');
+  expect(isWanted(one, [], everything)).toBe(true);
+  expect(isWanted(one, ['arts'], { search: 'ONE', app: 'gimp', group: 'arts', state: 'sleeping' })).toBe(
+    true,
+  );
+  expect(isWanted(one, ['arts'], { ...everything, search: 'two' })).toBe(false);
+  expect(isWanted(one, ['arts'], { ...everything, app: 'qgis' })).toBe(false);
+  expect(isWanted(one, ['arts'], { ...everything, group: 'staff' })).toBe(false);
+  expect(isWanted(one, ['arts'], { ...everything, state: 'running' })).toBe(false);
 });
 
 test('only what runs, and says that its memory can be kept, is put to sleep', () => {
