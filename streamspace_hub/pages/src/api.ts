@@ -58,12 +58,11 @@ export interface SessionFilter {
   user?: string;
 }
 
-export interface AuditFilter {
-  actor?: string;
-  action?: string;
-  target?: string;
-  outcome?: Schemas['Outcome'];
-}
+/** Which lines of the audit log are looked for; times are ISO 8601 with their zone. */
+export type AuditFilter = Omit<
+  NonNullable<paths['/api/v1/audit']['get']['parameters']['query']>,
+  'limit' | 'before'
+>;
 
 interface Answer<T> {
   data?: T;

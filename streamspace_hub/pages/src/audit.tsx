@@ -5,13 +5,18 @@ import { useEffect, useId, useState } from 'react';
 import type { AuditEvent, AuditFilter } from './api';
 import { shownTime, useAttempt, useShared } from './shared';
 
-const FIELDS = ['actor', 'action', 'target'] as const;
+const TEXTS = ['actor', 'action', 'target', 'origin', 'request_id'] as const;
+const TIMES = ['since', 'until'] as const;
 const OUTCOMES = ['allowed', 'denied', 'failed'] as const;
+
+/** What stands in the form. */
+type Fields = Partial<Record<keyof AuditFilter, string>>;
 
 export function AuditSearch() {
   const { api, strings, language } = useShared();
   const attempt = useAttempt();
   const heading = useId();
+  const [fields, setFields] = useState<Fields>({});
   const [filter, setFilter] = useState<AuditFilter>({});
   const [lines, setLines] = useState<AuditEvent[]>([]);
   const [next, setNext] = useState<number | null>(null);
@@ -19,6 +24,7 @@ export function AuditSearch() {
   function find(wanted: AuditFilter, before: number | null): void {
     attempt(async () => {
       const found = await api.audit(wanted, before);
+      setFilter(wanted);
       setLines(before === null ? found.events : [...lines, ...found.events]);
       setNext(found.next ?? null);
     });
@@ -27,6 +33,13 @@ export function AuditSearch() {
   // The newest lines at once; `find` is another function at each render.
   useEffect(() => find({}, null), [api]);
 
+  const words = {
+    ...strings,
+    request_id: strings.request,
+    since: strings.auditSince,
+    until: strings.auditUntil,
+  };
+  const columns = ['time', 'actor', 'action', 'target', 'outcome', 'reason', 'origin', 'request_id'] as const;
   return (
     <section aria-labelledby={heading}>
       <h1 id={heading}>{strings.audit}</h1>
@@ -34,23 +47,33 @@ export function AuditSearch() {
         className="filters"
         onSubmit={event => {
           event.preventDefault();
-          find(filter, null);
+          find(asked(fields), null);
         }}
       >
-        {FIELDS.map(field => (
+        {TEXTS.map(field => (
           <input
             key={field}
             type="search"
-            placeholder={strings[field]}
-            aria-label={strings[field]}
-            value={filter[field] ?? ''}
-            onChange={event => setFilter(withField(filter, field, event.target.value))}
+            placeholder={words[field]}
+            aria-label={words[field]}
+            value={fields[field] ?? ''}
+            onChange={event => setFields({ ...fields, [field]: event.target.value })}
           />
+        ))}
+        {TIMES.map(field => (
+          <label key={field}>
+            {words[field]}{' '}
+            <input
+              type="datetime-local"
+              value={fields[field] ?? ''}
+              onChange={event => setFields({ ...fields, [field]: event.target.value })}
+            />
+          </label>
         ))}
         <select
           aria-label={strings.outcome}
-          value={filter.outcome ?? ''}
-          onChange={event => setFilter(withField(filter, 'outcome', event.target.value))}
+          value={fields.outcome ?? ''}
+          onChange={event => setFields({ ...fields, outcome: event.target.value })}
         >
           <option value="">{strings.anyOutcome}</option>
           {OUTCOMES.map(one => (
@@ -68,13 +91,11 @@ export function AuditSearch() {
           <table>
             <thead>
               <tr>
-                {[strings.time, strings.actor, strings.action, strings.target, strings.outcome].map(title => (
-                  <th key={title} scope="col">
-                    {title}
+                {columns.map(column => (
+                  <th key={column} scope="col">
+                    {words[column]}
                   </th>
                 ))}
-                <th scope="col">{strings.reason}</th>
-                <th scope="col">{strings.origin}</th>
               </tr>
             </thead>
             <tbody>
@@ -87,6 +108,7 @@ export function AuditSearch() {
                   <td>{strings.outcomes[line.outcome]}</td>
                   <td>{line.reason}</td>
                   <td>{line.origin}</td>
+                  <td>{line.request_id}</td>
                 </tr>
               ))}
             </tbody>
@@ -102,8 +124,13 @@ export function AuditSearch() {
   );
 }
 
-function withField(filter: AuditFilter, field: keyof AuditFilter, value: string): AuditFilter {
-  const others = { ...filter };
-  delete others[field];
-  return value === '' ? others : { ...others, [field]: value };
+/** What is asked for, given what the fields hold: times in them are the user's own, to the minute. */
+function asked(fields: Fields): AuditFilter {
+  const filled = Object.entries(fields).filter(([, value]) => value !== '');
+  return Object.fromEntries(
+    filled.map(([field, value]) => [
+      field,
+      field === 'since' || field === 'until' ? new Date(value).toISOString() : value,
+    ]),
+  );
 }

@@ -173,6 +173,9 @@ export interface Strings {
   anyOutcome: string;
   time: string;
   origin: string;
+  request: string;
+  auditSince: string;
+  auditUntil: string;
   reason: string;
   find: string;
   more: string;
@@ -464,6 +467,9 @@ const en: Strings = {
   anyOutcome: 'Any outcome',
   time: 'When',
   origin: 'From where',
+  request: 'Request',
+  auditSince: 'From',
+  auditUntil: 'Before',
   reason: 'Why',
   find: 'Find',
   more: 'Older lines',
@@ -759,6 +765,9 @@ const de: Strings = {
   anyOutcome: 'Jeder Ausgang',
   time: 'Wann',
   origin: 'Von wo',
+  request: 'Anfrage',
+  auditSince: 'Ab',
+  auditUntil: 'Vor',
   reason: 'Warum',
   find: 'Suchen',
   more: 'Ältere Zeilen',
