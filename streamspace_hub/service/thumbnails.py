@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -35,12 +36,13 @@ class _Kept:
 class Thumbnails:
     """What one replica knows of pictures."""
 
-    def __init__(self, proxy_url: str) -> None:
+    def __init__(self, proxy_url: str, now: Callable[[], float] = time.monotonic) -> None:
         self._client = httpx.AsyncClient(
             base_url=proxy_url or "http://none", timeout=LIMIT, trust_env=False, limits=httpx.Limits(max_connections=50)
         )
         self.offered = bool(proxy_url)
         """Whether it is known where the hub's proxy is."""
+        self._now = now
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def get(self, url: str, token: str) -> bytes | None:
@@ -50,9 +52,9 @@ class Thumbnails:
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
         async with kept.lock:
-            if time.monotonic() - kept.at >= FRESH:
+            if self._now() - kept.at >= FRESH:
                 kept.picture = await self._fetch(url, token)
-                kept.at = time.monotonic()
+                kept.at = self._now()
             return kept.picture
 
     async def close(self) -> None:

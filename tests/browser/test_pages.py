@@ -70,6 +70,45 @@ def test_a_session_is_shown_with_what_it_shows(mine: Page, terminal: str) -> Non
     expect(picture).not_to_have_attribute("src", first or "")
 
 
+# No browser without a screen hides a tab; this is all that a page is told of it.
+HIDE = """how => {
+  Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => how });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_pictures_are_asked_for_only_while_somebody_looks(english: BrowserContext, demo: Demo, terminal: str) -> None:
+    asked: list[str] = []
+    english.on("request", lambda request: asked.append(request.url) if request.url.endswith("/thumbnail") else None)
+    page = open_pages(english, demo)
+    expect(page.get_by_role("img", name="Picture of Terminal").first).to_be_visible()
+    # From here the page's time is ours: its timers go when we say so, and waiting longer would show nothing more.
+    page.clock.install()
+    page.reload()
+
+    def asks() -> bool:
+        """Whether it asks for a picture while half a minute goes by."""
+        before = len(asked)
+        for _ in range(10):
+            page.clock.run_for(3000)
+            page.evaluate("fetch('favicon.ico')")  # what it has asked before this has been heard of
+        return len(asked) > before
+
+    def stops() -> bool:
+        return not asks() and not asks()
+
+    demo.wait_for(asks, "pictures that are looked at to be asked for")
+    page.evaluate(HIDE, "hidden")
+    demo.wait_for(stops, "those of a hidden tab not to be")
+    page.evaluate(HIDE, "visible")
+    demo.wait_for(asks, "those of a tab that is back to be")
+    page.set_viewport_size({"width": 500, "height": 300})
+    page.locator(".tile").last.scroll_into_view_if_needed()
+    demo.wait_for(stops, "those out of view not to be")
+    card(page, "Terminal").first.scroll_into_view_if_needed()
+    demo.wait_for(asks, "those back in view to be")
+
+
 def test_a_session_says_when_it_will_be_frozen(mine: Page, terminal: str) -> None:
     left = card(mine, "Terminal").get_by_text(re.compile(r"^Freezes in (1 hour|\d+ minutes)$"))
     expect(left).to_be_visible()
