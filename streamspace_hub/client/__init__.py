@@ -17,6 +17,7 @@ from streamspace_hub.client.errors import (
     SessionFailedError,
     UnreachableError,
 )
+from streamspace_hub.client.exchange import Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.client.sync_client import Client
 
@@ -29,5 +30,6 @@ __all__ = [
     "RefusedError",
     "SessionFailedError",
     "UnreachableError",
+    "Versioned",
     "find_place",
 ]

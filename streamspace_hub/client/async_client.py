@@ -5,30 +5,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
 from streamspace_hub.client.errors import SessionFailedError
-from streamspace_hub.client.exchange import Ask, EventReader
+from streamspace_hub.client.exchange import Ask, EventReader, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import (
+    Announcement,
     App,
     AppList,
+    AuditEvent,
+    AuditList,
     AuditVerdict,
     CreateSession,
     ExtendSession,
     Health,
     Identity,
+    Outcome,
+    OverrideEntry,
+    OverrideList,
+    ResolvedPolicy,
     SessionList,
+    SessionShares,
     Settings,
+    ShareRole,
+    ShareWith,
+    UsageReport,
+    UserAhead,
     UserQuota,
     UserSession,
 )
+from streamspace_hub.model.overrides import Override
 from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
@@ -73,10 +87,20 @@ class AsyncClient:
         """Return who the token's owner is."""
         return await self._get("user", Identity)
 
-    async def apps(self, *, search: str | None = None, category: str | None = None) -> list[App]:
-        """Return the apps that can be launched, favourites first."""
-        found = await self._get("apps", AppList, search=search, category=category)
+    async def apps(
+        self, *, search: str | None = None, category: str | None = None, mime_type: str | None = None
+    ) -> list[App]:
+        """Return the apps that can be launched, favourites first; with `mime_type` those that open such files."""
+        found = await self._get("apps", AppList, search=search, category=category, mime_type=mime_type)
         return found.apps
+
+    async def app(self, name: str) -> App:
+        """Return one app."""
+        return await self._get(f"apps/{exchange.segment(name)}", App)
+
+    async def policy(self, app: str, *, user: str | None = None) -> ResolvedPolicy:
+        """Return what sessions of an app may do, and who has set each value; the caller's unless `user` is given."""
+        return await self._get(f"policies/{exchange.segment(app)}", ResolvedPolicy, user=user)
 
     async def sessions(
         self,
@@ -186,20 +210,57 @@ class AsyncClient:
         begun = await self._ask(exchange.post(f"{path}/resume"), UserSession)
         return begun if wait is None else await self.wait_until_running(begun, wait)
 
+    async def ahead(self, *, user: str | None = None) -> UserAhead:
+        """Return when a user's sessions will sleep if nobody uses them; the caller's unless `user` is given."""
+        return await self._get(f"{await self._of(user)}/ahead", UserAhead)
+
+    async def thumbnail(self, name: str, *, user: str | None = None) -> bytes:
+        """Return what a running session shows as a JPEG, at most 320 pixels wide.
+
+        Raises:
+            RefusedError: `unavailable` while there is no picture.
+        """
+        return exchange.checked(await self._send(Ask("GET", f"{await self._path(name, user)}/thumbnail"))).content
+
+    async def shares(self, name: str, *, user: str | None = None) -> SessionShares:
+        """Return with whom a session is shared."""
+        return await self._get(f"{await self._path(name, user)}/shares", SessionShares)
+
+    async def share(
+        self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None
+    ) -> SessionShares:
+        """Share a session with the user `whom`, or with all members of a group, or change their role in it."""
+        path = f"{await self._path(name, user)}/shares/{exchange.whom(whom, group)}"
+        return await self._ask(Ask("PUT", path, body=ShareWith(role=role).model_dump()), SessionShares)
+
+    async def unshare(self, name: str, whom: str, *, group: bool = False, user: str | None = None) -> SessionShares:
+        """Take a share back, if there is one."""
+        path = f"{await self._path(name, user)}/shares/{exchange.whom(whom, group)}"
+        return await self._ask(Ask("DELETE", path), SessionShares)
+
     async def remove(self, name: str, *, user: str | None = None) -> None:
         """Stop a session and take it off the list; the user's files stay."""
         path = await self._path(name, user)
         exchange.checked(await self._send(Ask("DELETE", path)))
 
-    async def events(self, last_id: str | None = None) -> AsyncIterator[tuple[str, UserSession]]:
-        """Yield `session` or `removed` with a session for each change, for ever; goes on where a connection ended."""
+    async def events(
+        self, last_id: str | None = None, *, name: str | None = None, user: str | None = None
+    ) -> AsyncIterator[tuple[str, UserSession]]:
+        """Yield `session` or `removed` with a session for each change, for ever; goes on where a connection ended.
+
+        Args:
+            last_id: the id of the event after which to go on; from now on without it.
+            name: only of this session; of all that the caller may see without it.
+            user: whose session `name` is; the caller's own without it.
+        """
+        path = "events" if name is None else f"{await self._path(name, user)}/events"
         reader = EventReader()
         reader.last_id = last_id
         failures = 0
         while True:
             headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
             try:
-                async with self._http.stream("GET", "events", headers=headers) as reply:
+                async with self._http.stream("GET", path, headers=headers) as reply:
                     if not reply.is_success:
                         await reply.aread()
                         exchange.checked(reply)
@@ -217,21 +278,127 @@ class AsyncClient:
 
     async def quota(self, *, user: str | None = None) -> UserQuota:
         """Return the limits of a user, and how much of each is in use; of the caller unless `user` is given."""
-        whose = user if user is not None else await self._me()
-        return await self._get(f"users/{exchange.segment(whose)}/quota", UserQuota)
+        return await self._get(f"{await self._of(user)}/quota", UserQuota)
 
-    async def settings(self) -> Settings:
-        """Return the caller's settings."""
-        user = await self._me()
-        return await self._get(f"users/{exchange.segment(user)}/settings", Settings)
+    async def usage(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+        app: str | None = None,
+        by: Literal["user", "app", "group"] = "app",
+    ) -> UsageReport:
+        """Return what was used from `since` (30 days before `until` without it) to `until` (now), added up.
 
-    async def change_settings(self, **changes: Any) -> Settings:
-        """Change some of the caller's settings; `RefusedError` (`changed`) when somebody else did meanwhile."""
-        path = f"users/{exchange.segment(await self._me())}/settings"
-        seen = exchange.checked(await self._send(Ask("GET", path)))
-        wanted = Settings.model_validate({**exchange.parsed(seen, Settings).model_dump(), **changes})
-        headers = {"If-Match": seen.headers["etag"]}
-        return await self._ask(Ask("PUT", path, body=wanted.model_dump(mode="json"), headers=headers), Settings)
+        Times have their zone. Of all users for administrators, else of the caller, unless `user` is given.
+        """
+        return await self._get("usage", UsageReport, since=since, until=until, user=user, app=app, by=by)
+
+    async def usage_lines(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+        app: str | None = None,
+    ) -> AsyncIterator[str]:
+        """Yield a line of CSV (RFC 4180) for each time that a session ran, after one with the columns' names.
+
+        Arguments as for `usage`.
+        """
+        ask = Ask("GET", "usage/export", {"since": since, "until": until, "user": user, "app": app})
+        async for line in self._lines(ask):
+            yield line
+
+    async def settings(self, *, user: str | None = None) -> Settings:
+        """Return the settings of a user; of the caller unless `user` is given."""
+        return await self._get(f"{await self._of(user)}/settings", Settings)
+
+    async def change_settings(self, *, user: str | None = None, **changes: Any) -> Settings:
+        """Change some of a user's settings; `RefusedError` (`changed`) when somebody else did meanwhile."""
+        path = f"{await self._of(user)}/settings"
+        seen = await self._read(path, Settings)
+        wanted = Settings.model_validate({**seen.value.model_dump(), **changes})
+        return (await self._replace(path, wanted, seen.etag)).value
+
+    async def announcement(self) -> Versioned[Announcement]:
+        """Return what is announced to all users."""
+        return await self._read("announcement", Announcement)
+
+    async def announce(self, wanted: Announcement, etag: str) -> Versioned[Announcement]:
+        """Announce something else; for administrators.
+
+        Args:
+            wanted: the new announcement.
+            etag: of the one that it replaces, as it was read.
+
+        Raises:
+            RefusedError: `changed` when somebody else has announced something meanwhile.
+        """
+        return await self._replace("announcement", wanted, etag)
+
+    async def overrides(self) -> AsyncIterator[OverrideEntry]:
+        """Yield all overrides, page by page; for administrators."""
+        after: str | None = None
+        while True:
+            page = await self._get("overrides", OverrideList, after=after, limit=200)
+            for entry in page.overrides:
+                yield entry
+            after = page.next
+            if after is None:
+                return
+
+    async def override(self, *, user: str | None = None, group: str | None = None) -> Versioned[Override]:
+        """Return what is set for a user or a group, for everybody without either; for administrators."""
+        return await self._read(exchange.override(user, group), Override)
+
+    async def set_override(
+        self, wanted: Override, etag: str, *, user: str | None = None, group: str | None = None
+    ) -> Versioned[Override]:
+        """Replace what is set for a user, a group or everybody; `etag` and errors as for `announce`."""
+        return await self._replace(exchange.override(user, group), wanted, etag)
+
+    async def remove_override(self, etag: str, *, user: str | None = None, group: str | None = None) -> None:
+        """Take away what is set for a user, a group or everybody; `etag` and errors as for `announce`."""
+        ask = Ask("DELETE", exchange.override(user, group), headers={"If-Match": etag})
+        exchange.checked(await self._send(ask))
+
+    async def audit(  # noqa: PLR0913 - named, and all optional
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        outcome: Outcome | None = None,
+        origin: str | None = None,
+        request_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncIterator[AuditEvent]:
+        """Yield lines of the audit log, the newest first, page by page; for administrators.
+
+        Args:
+            actor: only by this one: `user:NAME` or `service:NAME`.
+            action: only this, e.g. `session.create`.
+            target: only about this session (`USER/NAME`) or user.
+            outcome: only those that went so.
+            origin: only from there: an address, or `hub`.
+            request_id: only in this request: its `X-Request-Id`.
+            since: only from then on; with its zone.
+            until: only before then; with its zone.
+        """
+        wanted = {"actor": actor, "action": action, "target": target, "outcome": outcome, "origin": origin}
+        before: int | None = None
+        while True:
+            page = await self._get(
+                "audit", AuditList, **wanted, request_id=request_id, since=since, until=until, before=before, limit=500
+            )
+            for event in page.events:
+                yield event
+            before = page.next
+            if before is None:
+                return
 
     async def verify_audit(self) -> AuditVerdict:
         """Have the service check its audit log; for administrators."""
@@ -239,19 +406,33 @@ class AsyncClient:
 
     async def audit_lines(self) -> AsyncIterator[str]:
         """Yield the audit log, one JSON object for each line; for administrators."""
-        async with self._http.stream("GET", "audit/export") as reply:
+        async for line in self._lines(Ask("GET", "audit/export")):
+            yield line
+
+    async def _me(self) -> str:
+        return (await self.whoami()).name
+
+    async def _of(self, user: str | None) -> str:
+        return f"users/{exchange.segment(user if user is not None else await self._me())}"
+
+    async def _path(self, name: str, user: str | None) -> str:
+        whose = user if user is not None else await self._me()
+        return f"sessions/{exchange.segment(whose)}/{exchange.segment(name or '~')}"
+
+    async def _lines(self, ask: Ask) -> AsyncIterator[str]:
+        async with self._http.stream(**ask.arguments()) as reply:
             if not reply.is_success:
                 await reply.aread()
                 exchange.checked(reply)
             async for line in reply.aiter_lines():
                 yield line
 
-    async def _me(self) -> str:
-        return (await self.whoami()).name
+    async def _read(self, path: str, model: type[M]) -> Versioned[M]:
+        return exchange.versioned(exchange.checked(await self._send(Ask("GET", path))), model)
 
-    async def _path(self, name: str, user: str | None) -> str:
-        whose = user if user is not None else await self._me()
-        return f"sessions/{exchange.segment(whose)}/{exchange.segment(name or '~')}"
+    async def _replace(self, path: str, wanted: M, etag: str) -> Versioned[M]:
+        ask = Ask("PUT", path, body=wanted.model_dump(mode="json"), headers={"If-Match": etag})
+        return exchange.versioned(exchange.checked(await self._send(ask)), type(wanted))
 
     async def _get(self, path: str, model: type[M], **query: Any) -> M:
         return await self._ask(Ask("GET", path, query), model)

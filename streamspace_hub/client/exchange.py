@@ -6,7 +6,8 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -39,7 +40,7 @@ class Ask:
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments for httpx's `request`."""
-        query = {name: str(value) for name, value in self.query.items() if value is not None}
+        query = {name: _text(value) for name, value in self.query.items() if value is not None}
         given: dict[str, Any] = {
             "method": self.method,
             "url": self.path,
@@ -47,6 +48,15 @@ class Ask:
             "headers": dict(self.headers),
         }
         return given if self.body is None else {**given, "json": self.body}
+
+
+@dataclass(frozen=True)
+class Versioned(Generic[M]):
+    """A document as it was read."""
+
+    value: M
+    etag: str
+    """Names this version (RFC 9110, section 8.8.3): who replaces the document says which version they have read."""
 
 
 def post(path: str, body: Any = None) -> Ask:
@@ -57,6 +67,20 @@ def post(path: str, body: Any = None) -> Ask:
 def segment(text: str) -> str:
     """Return a name as a part of a path."""
     return quote(text, safe="~")
+
+
+def whom(name: str, group: bool) -> str:
+    """Return the end of the path of a share."""
+    return f"{'groups' if group else 'users'}/{segment(name)}"
+
+
+def override(user: str | None, group: str | None) -> str:
+    """Return the path of an override: of a user, a group, or everybody."""
+    if user is not None and group is not None:
+        raise ValueError("An override is of a `user` or of a `group`, not of both.")
+    if user is not None:
+        return f"overrides/users/{segment(user)}"
+    return "overrides/everybody" if group is None else f"overrides/groups/{segment(group)}"
 
 
 def options(token: str) -> dict[str, Any]:
@@ -109,10 +133,19 @@ def parsed(reply: httpx.Response, model: type[M]) -> M:
         raise UnreachableError("What answered is not the StreamSpace service, or another version of it.") from None
 
 
+def versioned(reply: httpx.Response, model: type[M]) -> Versioned[M]:
+    """Return the body of a good answer, and which version of it this is."""
+    return Versioned(parsed(reply, model), reply.headers["etag"])
+
+
 def unreachable(url: str, error: httpx.HTTPError) -> UnreachableError:
     """Return the error for a service that did not answer at all."""
     why = "did not answer in time" if isinstance(error, httpx.TimeoutException) else f"cannot be reached ({error})"
     return UnreachableError(f"{url} {why}.")
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class EventReader:

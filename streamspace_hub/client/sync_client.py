@@ -1,33 +1,49 @@
 """The synchronous client. `async_client.py` is the same to await; a test compares the two."""
 
+# ruff: noqa: UP028 - loops as in async_client.py
+
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
 from streamspace_hub.client.errors import SessionFailedError
-from streamspace_hub.client.exchange import Ask, EventReader
+from streamspace_hub.client.exchange import Ask, EventReader, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import (
+    Announcement,
     App,
     AppList,
+    AuditEvent,
+    AuditList,
     AuditVerdict,
     CreateSession,
     ExtendSession,
     Health,
     Identity,
+    Outcome,
+    OverrideEntry,
+    OverrideList,
+    ResolvedPolicy,
     SessionList,
+    SessionShares,
     Settings,
+    ShareRole,
+    ShareWith,
+    UsageReport,
+    UserAhead,
     UserQuota,
     UserSession,
 )
+from streamspace_hub.model.overrides import Override
 from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
@@ -72,10 +88,20 @@ class Client:
         """Return who the token's owner is."""
         return self._get("user", Identity)
 
-    def apps(self, *, search: str | None = None, category: str | None = None) -> list[App]:
-        """Return the apps that can be launched, favourites first."""
-        found = self._get("apps", AppList, search=search, category=category)
+    def apps(
+        self, *, search: str | None = None, category: str | None = None, mime_type: str | None = None
+    ) -> list[App]:
+        """Return the apps that can be launched, favourites first; with `mime_type` those that open such files."""
+        found = self._get("apps", AppList, search=search, category=category, mime_type=mime_type)
         return found.apps
+
+    def app(self, name: str) -> App:
+        """Return one app."""
+        return self._get(f"apps/{exchange.segment(name)}", App)
+
+    def policy(self, app: str, *, user: str | None = None) -> ResolvedPolicy:
+        """Return what sessions of an app may do, and who has set each value; the caller's unless `user` is given."""
+        return self._get(f"policies/{exchange.segment(app)}", ResolvedPolicy, user=user)
 
     def sessions(
         self,
@@ -91,7 +117,7 @@ class Client:
             page = self._get(
                 "sessions", SessionList, user=user, app=app, state=state, search=search, after=after, limit=200
             )
-            for session in page.sessions:  # noqa: UP028 - as in async_client.py
+            for session in page.sessions:
                 yield session
             after = page.next
             if after is None:
@@ -185,20 +211,57 @@ class Client:
         begun = self._ask(exchange.post(f"{path}/resume"), UserSession)
         return begun if wait is None else self.wait_until_running(begun, wait)
 
+    def ahead(self, *, user: str | None = None) -> UserAhead:
+        """Return when a user's sessions will sleep if nobody uses them; the caller's unless `user` is given."""
+        return self._get(f"{self._of(user)}/ahead", UserAhead)
+
+    def thumbnail(self, name: str, *, user: str | None = None) -> bytes:
+        """Return what a running session shows as a JPEG, at most 320 pixels wide.
+
+        Raises:
+            RefusedError: `unavailable` while there is no picture.
+        """
+        return exchange.checked(self._send(Ask("GET", f"{self._path(name, user)}/thumbnail"))).content
+
+    def shares(self, name: str, *, user: str | None = None) -> SessionShares:
+        """Return with whom a session is shared."""
+        return self._get(f"{self._path(name, user)}/shares", SessionShares)
+
+    def share(
+        self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None
+    ) -> SessionShares:
+        """Share a session with the user `whom`, or with all members of a group, or change their role in it."""
+        path = f"{self._path(name, user)}/shares/{exchange.whom(whom, group)}"
+        return self._ask(Ask("PUT", path, body=ShareWith(role=role).model_dump()), SessionShares)
+
+    def unshare(self, name: str, whom: str, *, group: bool = False, user: str | None = None) -> SessionShares:
+        """Take a share back, if there is one."""
+        path = f"{self._path(name, user)}/shares/{exchange.whom(whom, group)}"
+        return self._ask(Ask("DELETE", path), SessionShares)
+
     def remove(self, name: str, *, user: str | None = None) -> None:
         """Stop a session and take it off the list; the user's files stay."""
         path = self._path(name, user)
         exchange.checked(self._send(Ask("DELETE", path)))
 
-    def events(self, last_id: str | None = None) -> Iterator[tuple[str, UserSession]]:
-        """Yield `session` or `removed` with a session for each change, for ever; goes on where a connection ended."""
+    def events(
+        self, last_id: str | None = None, *, name: str | None = None, user: str | None = None
+    ) -> Iterator[tuple[str, UserSession]]:
+        """Yield `session` or `removed` with a session for each change, for ever; goes on where a connection ended.
+
+        Args:
+            last_id: the id of the event after which to go on; from now on without it.
+            name: only of this session; of all that the caller may see without it.
+            user: whose session `name` is; the caller's own without it.
+        """
+        path = "events" if name is None else f"{self._path(name, user)}/events"
         reader = EventReader()
         reader.last_id = last_id
         failures = 0
         while True:
             headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
             try:
-                with self._http.stream("GET", "events", headers=headers) as reply:
+                with self._http.stream("GET", path, headers=headers) as reply:
                     if not reply.is_success:
                         reply.read()
                         exchange.checked(reply)
@@ -216,21 +279,127 @@ class Client:
 
     def quota(self, *, user: str | None = None) -> UserQuota:
         """Return the limits of a user, and how much of each is in use; of the caller unless `user` is given."""
-        whose = user if user is not None else self._me()
-        return self._get(f"users/{exchange.segment(whose)}/quota", UserQuota)
+        return self._get(f"{self._of(user)}/quota", UserQuota)
 
-    def settings(self) -> Settings:
-        """Return the caller's settings."""
-        user = self._me()
-        return self._get(f"users/{exchange.segment(user)}/settings", Settings)
+    def usage(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+        app: str | None = None,
+        by: Literal["user", "app", "group"] = "app",
+    ) -> UsageReport:
+        """Return what was used from `since` (30 days before `until` without it) to `until` (now), added up.
 
-    def change_settings(self, **changes: Any) -> Settings:
-        """Change some of the caller's settings; `RefusedError` (`changed`) when somebody else did meanwhile."""
-        path = f"users/{exchange.segment(self._me())}/settings"
-        seen = exchange.checked(self._send(Ask("GET", path)))
-        wanted = Settings.model_validate({**exchange.parsed(seen, Settings).model_dump(), **changes})
-        headers = {"If-Match": seen.headers["etag"]}
-        return self._ask(Ask("PUT", path, body=wanted.model_dump(mode="json"), headers=headers), Settings)
+        Times have their zone. Of all users for administrators, else of the caller, unless `user` is given.
+        """
+        return self._get("usage", UsageReport, since=since, until=until, user=user, app=app, by=by)
+
+    def usage_lines(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+        app: str | None = None,
+    ) -> Iterator[str]:
+        """Yield a line of CSV (RFC 4180) for each time that a session ran, after one with the columns' names.
+
+        Arguments as for `usage`.
+        """
+        ask = Ask("GET", "usage/export", {"since": since, "until": until, "user": user, "app": app})
+        for line in self._lines(ask):
+            yield line
+
+    def settings(self, *, user: str | None = None) -> Settings:
+        """Return the settings of a user; of the caller unless `user` is given."""
+        return self._get(f"{self._of(user)}/settings", Settings)
+
+    def change_settings(self, *, user: str | None = None, **changes: Any) -> Settings:
+        """Change some of a user's settings; `RefusedError` (`changed`) when somebody else did meanwhile."""
+        path = f"{self._of(user)}/settings"
+        seen = self._read(path, Settings)
+        wanted = Settings.model_validate({**seen.value.model_dump(), **changes})
+        return (self._replace(path, wanted, seen.etag)).value
+
+    def announcement(self) -> Versioned[Announcement]:
+        """Return what is announced to all users."""
+        return self._read("announcement", Announcement)
+
+    def announce(self, wanted: Announcement, etag: str) -> Versioned[Announcement]:
+        """Announce something else; for administrators.
+
+        Args:
+            wanted: the new announcement.
+            etag: of the one that it replaces, as it was read.
+
+        Raises:
+            RefusedError: `changed` when somebody else has announced something meanwhile.
+        """
+        return self._replace("announcement", wanted, etag)
+
+    def overrides(self) -> Iterator[OverrideEntry]:
+        """Yield all overrides, page by page; for administrators."""
+        after: str | None = None
+        while True:
+            page = self._get("overrides", OverrideList, after=after, limit=200)
+            for entry in page.overrides:
+                yield entry
+            after = page.next
+            if after is None:
+                return
+
+    def override(self, *, user: str | None = None, group: str | None = None) -> Versioned[Override]:
+        """Return what is set for a user or a group, for everybody without either; for administrators."""
+        return self._read(exchange.override(user, group), Override)
+
+    def set_override(
+        self, wanted: Override, etag: str, *, user: str | None = None, group: str | None = None
+    ) -> Versioned[Override]:
+        """Replace what is set for a user, a group or everybody; `etag` and errors as for `announce`."""
+        return self._replace(exchange.override(user, group), wanted, etag)
+
+    def remove_override(self, etag: str, *, user: str | None = None, group: str | None = None) -> None:
+        """Take away what is set for a user, a group or everybody; `etag` and errors as for `announce`."""
+        ask = Ask("DELETE", exchange.override(user, group), headers={"If-Match": etag})
+        exchange.checked(self._send(ask))
+
+    def audit(  # noqa: PLR0913 - named, and all optional
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        outcome: Outcome | None = None,
+        origin: str | None = None,
+        request_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[AuditEvent]:
+        """Yield lines of the audit log, the newest first, page by page; for administrators.
+
+        Args:
+            actor: only by this one: `user:NAME` or `service:NAME`.
+            action: only this, e.g. `session.create`.
+            target: only about this session (`USER/NAME`) or user.
+            outcome: only those that went so.
+            origin: only from there: an address, or `hub`.
+            request_id: only in this request: its `X-Request-Id`.
+            since: only from then on; with its zone.
+            until: only before then; with its zone.
+        """
+        wanted = {"actor": actor, "action": action, "target": target, "outcome": outcome, "origin": origin}
+        before: int | None = None
+        while True:
+            page = self._get(
+                "audit", AuditList, **wanted, request_id=request_id, since=since, until=until, before=before, limit=500
+            )
+            for event in page.events:
+                yield event
+            before = page.next
+            if before is None:
+                return
 
     def verify_audit(self) -> AuditVerdict:
         """Have the service check its audit log; for administrators."""
@@ -238,19 +407,33 @@ class Client:
 
     def audit_lines(self) -> Iterator[str]:
         """Yield the audit log, one JSON object for each line; for administrators."""
-        with self._http.stream("GET", "audit/export") as reply:
-            if not reply.is_success:
-                reply.read()
-                exchange.checked(reply)
-            for line in reply.iter_lines():  # noqa: UP028 - as in async_client.py
-                yield line
+        for line in self._lines(Ask("GET", "audit/export")):
+            yield line
 
     def _me(self) -> str:
         return (self.whoami()).name
 
+    def _of(self, user: str | None) -> str:
+        return f"users/{exchange.segment(user if user is not None else self._me())}"
+
     def _path(self, name: str, user: str | None) -> str:
         whose = user if user is not None else self._me()
         return f"sessions/{exchange.segment(whose)}/{exchange.segment(name or '~')}"
+
+    def _lines(self, ask: Ask) -> Iterator[str]:
+        with self._http.stream(**ask.arguments()) as reply:
+            if not reply.is_success:
+                reply.read()
+                exchange.checked(reply)
+            for line in reply.iter_lines():
+                yield line
+
+    def _read(self, path: str, model: type[M]) -> Versioned[M]:
+        return exchange.versioned(exchange.checked(self._send(Ask("GET", path))), model)
+
+    def _replace(self, path: str, wanted: M, etag: str) -> Versioned[M]:
+        ask = Ask("PUT", path, body=wanted.model_dump(mode="json"), headers={"If-Match": etag})
+        return exchange.versioned(exchange.checked(self._send(ask)), type(wanted))
 
     def _get(self, path: str, model: type[M], **query: Any) -> M:
         return self._ask(Ask("GET", path, query), model)

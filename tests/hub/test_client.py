@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,20 @@ import pytest_asyncio
 
 from streamspace_hub.client import AsyncClient, Client, RefusedError, SessionFailedError
 from streamspace_hub.model import SessionState
+from streamspace_hub.model.api import Announcement, AuditEvent, Outcome
+from streamspace_hub.model.overrides import Override
 from tests.support.hub import AS_ROOT
-from tests.support.service import ABSENT_APP, ADMIN, LIMIT, ServiceHub, service_hub
+from tests.support.service import ABSENT_APP, ADMIN, LIMIT, SHARING, ServiceHub, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
+
+LADDER = 'c.StreamSpace.sleep = {"default": {"freeze_after": 7200}}'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
     quotas = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}'
-    async with service_hub(config=f"{quotas}\n{ABSENT_APP}") as found:
+    async with service_hub(config=f"{quotas}\n{LADDER}\n{SHARING}\n{ABSENT_APP}") as found:
         yield found
 
 
@@ -221,6 +226,89 @@ async def test_the_asynchronous_client_and_events(running: ServiceHub) -> None:
         await client.remove("async")
         with pytest.raises(RefusedError, match="no app `no-such-app`"):
             await client.launch("no-such-app")
+
+
+async def test_what_a_script_asks_about_a_session_of_its_owner(running: ServiceHub) -> None:
+    began = datetime.now(UTC)
+    async with AsyncClient(running.hub.url, await running.token(running.ann)) as ann:
+        await ann.launch("test-app", name="asked")
+        assert (await ann.app("test-app")).title == "Test app"
+        assert "gimp" in {one.name for one in await ann.apps(mime_type="image/png")}
+        assert "test-app" not in {one.name for one in await ann.apps(mime_type="image/png")}
+        policy = await ann.policy("test-app")
+        freezes = next(one for one in policy.sleep if one.name == "freeze_after")
+        assert (policy.user, freezes.value, freezes.source) == (running.ann, 7200, "hub")
+        (ahead,) = [one for one in (await ann.ahead()).sessions if one.name == "asked"]
+        assert [step.step for step in ahead.steps] == ["freeze"]
+        assert (await ann.thumbnail("asked"))[:3] == b"\xff\xd8\xff", "a JPEG begins so"
+
+        shared = await ann.share("asked", running.bob, "controller")
+        shared = await ann.share("asked", "class", group=True)
+        assert [(one.name, one.role) for one in shared.shares] == [("class", "viewer"), (running.bob, "controller")]
+        assert await ann.shares("asked") == shared
+        await ann.unshare("asked", "class", group=True)
+        assert (await ann.unshare("asked", running.bob)).shares == []
+
+        async def first(**which: Any) -> tuple[str, SessionState]:
+            async for _, session in ann.events(last_id="0", **which):
+                return session.name, session.state
+            raise AssertionError("events go on for ever")
+
+        assert await asyncio.wait_for(first(name="asked"), LIMIT) == ("asked", SessionState.STARTING)
+        await ann.stop("asked")
+        used = await ann.usage(since=began, app="test-app", by="user")
+        assert [(one.key, one.sessions) for one in used.totals] == [(running.ann, 1)]
+        head, line = [one.split(",") async for one in ann.usage_lines(since=began)]
+        assert (head[:3], line[:3]) == (["user", "session", "app"], [running.ann, "asked", "test-app"])
+        await ann.remove("asked")
+        with pytest.raises(RefusedError, match="somebody else"):
+            await ann.policy("test-app", user=running.bob)
+
+
+async def test_what_a_script_of_an_administrator_does(running: ServiceHub) -> None:
+    began = datetime.now(UTC)
+    tokens = await running.token(ADMIN), await running.token(running.bob)
+
+    def audited(client: Client, **wanted: Any) -> list[AuditEvent]:
+        return list(client.audit(since=began, **wanted))
+
+    def script() -> None:
+        with Client(running.hub.url, tokens[0]) as admin, Client(running.hub.url, tokens[1]) as bob:
+            nothing = admin.announcement()
+            told = admin.announce(Announcement(text="Tea at four."), nothing.etag)
+            assert bob.announcement() == told
+            with pytest.raises(RefusedError) as changed:
+                admin.announce(Announcement(text="Coffee."), nothing.etag)
+            assert changed.value.kind == "changed"
+            admin.announce(Announcement(), told.etag)
+
+            wanted = Override.model_validate({"quota": {"sessions": 3}})
+            for whose in ({"user": running.bob}, {"group": "class/a"}, {}):
+                kept = admin.set_override(wanted, admin.override(**whose).etag, **whose)
+                assert admin.override(**whose) == kept
+            kinds = [(one.kind, one.name) for one in admin.overrides()]
+            assert kinds == [("everybody", ""), ("group", "class/a"), ("user", running.bob)]
+            assert [one.limit for one in bob.quota().limits] == [3]
+            for whose in ({"user": running.bob}, {"group": "class/a"}, {}):
+                admin.remove_override(admin.override(**whose).etag, **whose)
+            assert list(admin.overrides()) == []
+
+            admin.change_settings(user=running.bob, favorites=["test-app"])
+            assert admin.settings(user=running.bob).favorites == bob.settings().favorites == ["test-app"]
+            assert admin.policy("test-app", user=running.bob).user == running.bob
+            with pytest.raises(RefusedError, match="for administrators"):
+                list(bob.overrides())
+
+            (denied,) = audited(admin, outcome=Outcome.DENIED, action="override.read")
+            assert denied.actor == f"user:{running.bob}"
+            assert audited(admin, request_id=denied.request_id) == [denied]
+            assert denied in audited(admin, origin=denied.origin, actor=denied.actor)
+            assert audited(admin, target=f"user:{running.bob}", until=began) == []
+            written = [one.action for one in audited(admin, target=f"user:{running.bob}")]
+            assert written == ["override.delete", "override.write"]
+            assert admin.verify_audit().intact
+
+    await asyncio.to_thread(script)
 
 
 async def test_a_session_that_does_not_start_is_an_error_with_its_reason(running: ServiceHub) -> None:

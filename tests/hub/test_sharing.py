@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.service import ADMIN, service_hub
+from tests.support.service import ADMIN, SHARING, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11]
-
-SHARING = """
-c.JupyterHub.load_roles.append(
-    {"name": "user", "scopes": ["self", "shares!user", "read:users:name", "read:groups:name"]}
-)
-c.JupyterHub.load_groups = {"class": {"users": []}}
-"""
-"""Lines of a hub's configuration: users may share."""
 
 
 async def test_a_session_is_shared_and_taken_back() -> None:

@@ -96,6 +96,14 @@ with open(run["folder"] + "/apps/absent.yaml", "w") as file:
 """
 """Lines of a hub's configuration: an app whose program is installed nowhere."""
 
+SHARING = """
+c.JupyterHub.load_roles.append(
+    {"name": "user", "scopes": ["self", "shares!user", "read:users:name", "read:groups:name"]}
+)
+c.JupyterHub.load_groups = {"class": {"users": []}}
+"""
+"""Lines of a hub's configuration: users may share."""
+
 OWN_CONFIG = """\
 c.JupyterHub.services.append({{"name": "streamspace", "api_token": {token!r}}})
 streamspace_hub.install(c, service={{"admins": [{admin!r}]}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,17 @@ import httpx
 import pytest
 
 from streamspace_hub.client import NotConfiguredError, RefusedError, UnreachableError, find_place
-from streamspace_hub.client.exchange import TRIES, EventReader, checked, parsed, pause_before, post, segment
+from streamspace_hub.client.exchange import (
+    TRIES,
+    Ask,
+    EventReader,
+    checked,
+    override,
+    parsed,
+    pause_before,
+    post,
+    segment,
+)
 from streamspace_hub.model.api import Health
 
 CLIENT = Path(__file__).parents[2] / "streamspace_hub" / "client"
@@ -63,6 +74,19 @@ def test_refusals_and_strangers_are_told_apart() -> None:
 
 def test_names_are_one_segment_of_a_path() -> None:
     assert segment("a/b c") == "a%2Fb%20c"
+
+
+def test_an_override_has_one_path() -> None:
+    assert override(None, None) == "overrides/everybody"
+    assert override("a/b", None) == "overrides/users/a%2Fb"
+    assert override(None, "class/a") == "overrides/groups/class%2Fa"
+    with pytest.raises(ValueError, match="not of both"):
+        override("ann", "class")
+
+
+def test_a_query_has_times_in_iso_and_nothing_that_is_left_out() -> None:
+    ask = Ask("GET", "usage", {"since": datetime(2026, 1, 31, tzinfo=UTC), "until": None, "by": "app"})
+    assert ask.arguments()["params"] == {"since": "2026-01-31T00:00:00+00:00", "by": "app"}
 
 
 def test_events_are_put_together() -> None:
