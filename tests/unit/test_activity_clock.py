@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 from hypothesis import given
@@ -130,3 +131,10 @@ def test_it_never_lies_ahead_never_goes_back_and_keeps_the_limit(acts: list[tupl
         assert last_input <= activity.last <= last_input + LIMIT
         assert activity.busy is None or time.now <= last_input + LIMIT
         before = activity.last
+
+
+def test_a_session_that_is_held_was_not_active_in_the_future() -> None:
+    ticks = itertools.count()
+    clock = ActivityClock(3600, lambda: float(next(ticks)))
+    clock.hold(600, "at work")
+    assert clock.idle >= 0

@@ -61,8 +61,9 @@ class ActivityClock:
 
     @property
     def idle(self) -> float:
-        """Seconds since then."""
-        return self._now() - self.last
+        """Seconds since then; never below 0, also of one that is held, and so active at this very moment."""
+        last = self.last
+        return self._now() - last
 
     @property
     def busy(self) -> str | None:
