@@ -14,11 +14,11 @@ from streamspace_hub import __version__
 from streamspace_hub.cli import doctor as doctor_checks
 from streamspace_hub.cli.images import images
 from streamspace_hub.cli.limits import limit_row
-from streamspace_hub.cli.output import Exit, complain, say, show_json, show_table, working
+from streamspace_hub.cli.output import Exit, complain, printable, say, show_json, show_table, working
 from streamspace_hub.cli.registering import command
 from streamspace_hub.client import Client, NotConfiguredError, find_place
 from streamspace_hub.model import SessionState
-from streamspace_hub.model.api import UserSession
+from streamspace_hub.model.api import SessionShares, ShareRole, UserSession
 
 app = typer.Typer(
     name="streamspace",
@@ -199,6 +199,54 @@ def extend(
 
 
 @command(app)
+def logs(
+    session: Annotated[str, typer.Argument(metavar="[USER/]NAME", help="Whose session, and its name.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until it ends.")] = False,
+    lines: Annotated[int, typer.Option(min=0, max=1000, help="Of each part, the last ones.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each line.")] = False,
+) -> int:
+    """Show what the parts of a running session have logged."""
+    user, _, name = session.rpartition("/")
+    with Client() as client:
+        for line in client.logs(name, user=user or None, lines=lines, follow=follow):
+            if as_json:
+                sys.stdout.write(line.model_dump_json() + "\n")
+            else:
+                say(f"{line.part:<8} | {printable(line.text)}")
+            sys.stdout.flush()
+    return Exit.OK
+
+
+@command(app)
+def share(  # noqa: PLR0913, PLR0917 - the options of a command
+    name: Name,
+    whom: Annotated[str, typer.Argument(help="A user, or with --group a group.")],
+    role: Annotated[ShareRole, typer.Option(help="`viewer` looks on, `controller` uses mouse and keyboard too.")] = (
+        "viewer"
+    ),
+    group: Annotated[bool, typer.Option("--group", help="With all members of a group.")] = False,
+    user: User = None,
+    as_json: AsJson = False,
+) -> int:
+    """Share a session, or change what somebody is in it, and show with whom it is shared."""
+    with Client() as client:
+        return _show_shares(client.share(name, whom, role, group=group, user=user), as_json)
+
+
+@command(app)
+def unshare(
+    name: Name,
+    whom: Annotated[str, typer.Argument(help="A user, or with --group a group.")],
+    group: Annotated[bool, typer.Option("--group", help="It was shared with a group.")] = False,
+    user: User = None,
+    as_json: AsJson = False,
+) -> int:
+    """Take a share back, and show with whom the session is still shared."""
+    with Client() as client:
+        return _show_shares(client.unshare(name, whom, group=group, user=user), as_json)
+
+
+@command(app)
 def doctor(as_json: AsJson = False) -> int:
     """Check the hub, its service, your rights and this machine, and say what to do about each red line."""
     checks = doctor_checks.check_all()
@@ -309,6 +357,15 @@ def _tell_state(session: UserSession, as_json: bool) -> int:
         show_json(session.model_dump(mode="json"))
     else:
         say(f"{session.name or session.title} is {session.state}.")
+    return Exit.OK
+
+
+def _show_shares(found: SessionShares, as_json: bool) -> int:
+    if as_json:
+        show_json(found.model_dump(mode="json"))
+    else:
+        rows = [(one.name, one.kind, one.role) for one in found.shares]
+        show_table(("name", "kind", "role"), rows, "It is shared with nobody.")
     return Exit.OK
 
 

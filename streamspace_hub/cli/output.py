@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from streamspace_hub.client import (
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class Exit(IntEnum):
@@ -55,6 +59,11 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print what went wrong."""
     err.print(text, markup=False)
+
+
+def printable(text: str) -> str:
+    """Return what others have written without what could steer a terminal (ECMA-48: C0 and C1 controls)."""
+    return CONTROLS.sub("\ufffd", text)
 
 
 def show_json(data: Any) -> None:

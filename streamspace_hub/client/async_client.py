@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
-from streamspace_hub.client.errors import SessionFailedError
+from streamspace_hub.client.errors import RefusedError, SessionFailedError
 from streamspace_hub.client.exchange import Ask, EventReader, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
@@ -28,11 +28,13 @@ from streamspace_hub.model.api import (
     ExtendSession,
     Health,
     Identity,
+    LogLine,
     Outcome,
     OverrideEntry,
     OverrideList,
     ResolvedPolicy,
     SessionList,
+    SessionLog,
     SessionShares,
     Settings,
     ShareRole,
@@ -221,6 +223,29 @@ class AsyncClient:
             RefusedError: `unavailable` while there is no picture.
         """
         return exchange.checked(await self._send(Ask("GET", f"{await self._path(name, user)}/thumbnail"))).content
+
+    async def logs(
+        self, name: str, *, user: str | None = None, lines: int = 100, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        """Yield the last `lines` that each part of a running session has logged; with `follow` also what comes then.
+
+        It ends with the session.
+        """
+        path = f"{await self._path(name, user)}/logs"
+        after: str | None = None
+        while True:
+            try:
+                found = await self._get(path, SessionLog, lines=lines, after=after)
+            except RefusedError as refused:
+                if after is not None and refused.kind in exchange.ENDED:
+                    return
+                raise
+            for line in found.lines:
+                yield line
+            if not follow:
+                return
+            after = found.next
+            await asyncio.sleep(exchange.FOLLOW_STEP)
 
     async def shares(self, name: str, *, user: str | None = None) -> SessionShares:
         """Return with whom a session is shared."""

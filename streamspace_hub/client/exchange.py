@@ -24,6 +24,10 @@ TIMEOUT = 60.0
 TRY_AGAIN = (429, 502, 503, 504)
 WAIT_STEP = 0.5
 """Seconds between looks at a session that is waited for."""
+FOLLOW_STEP = 1.0
+"""Seconds between looks at a log that is followed."""
+ENDED = ("conflict", "not-found")
+"""Problems that a session's log has when the session has ended."""
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
-from streamspace_hub.client.errors import SessionFailedError
+from streamspace_hub.client.errors import RefusedError, SessionFailedError
 from streamspace_hub.client.exchange import Ask, EventReader, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
@@ -29,11 +29,13 @@ from streamspace_hub.model.api import (
     ExtendSession,
     Health,
     Identity,
+    LogLine,
     Outcome,
     OverrideEntry,
     OverrideList,
     ResolvedPolicy,
     SessionList,
+    SessionLog,
     SessionShares,
     Settings,
     ShareRole,
@@ -222,6 +224,27 @@ class Client:
             RefusedError: `unavailable` while there is no picture.
         """
         return exchange.checked(self._send(Ask("GET", f"{self._path(name, user)}/thumbnail"))).content
+
+    def logs(self, name: str, *, user: str | None = None, lines: int = 100, follow: bool = False) -> Iterator[LogLine]:
+        """Yield the last `lines` that each part of a running session has logged; with `follow` also what comes then.
+
+        It ends with the session.
+        """
+        path = f"{self._path(name, user)}/logs"
+        after: str | None = None
+        while True:
+            try:
+                found = self._get(path, SessionLog, lines=lines, after=after)
+            except RefusedError as refused:
+                if after is not None and refused.kind in exchange.ENDED:
+                    return
+                raise
+            for line in found.lines:
+                yield line
+            if not follow:
+                return
+            after = found.next
+            time.sleep(exchange.FOLLOW_STEP)
 
     def shares(self, name: str, *, user: str | None = None) -> SessionShares:
         """Return with whom a session is shared."""

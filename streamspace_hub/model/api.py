@@ -287,6 +287,22 @@ class QuotaLimit(_Data):
     )
 
 
+class LogLine(_Data):
+    """One line of what a part of a session has logged."""
+
+    part: Literal["session", "desktop", "streamer", "app"] = Field(
+        description="`session`: what starts and ends it, and its web server; `app`: what the app prints."
+    )
+    text: str = Field(description="As it was written; it may hold control characters.")
+
+
+class SessionLog(_Data):
+    """What the parts of a session have logged, one part after the other."""
+
+    lines: list[LogLine]
+    next: str = Field(max_length=64, description="Value of `after` for what comes from then on.")
+
+
 class UserQuota(_Data):
     """A user's limits; what is not listed is not limited, or (storage) not measured yet."""
 
@@ -482,6 +498,7 @@ __all__ = [
     "FieldProblem",
     "Health",
     "Identity",
+    "LogLine",
     "Maintenance",
     "OpenPath",
     "Outcome",
@@ -495,6 +512,7 @@ __all__ = [
     "ServerName",
     "SessionAhead",
     "SessionList",
+    "SessionLog",
     "SessionShares",
     "SessionState",
     "Settings",

@@ -60,6 +60,10 @@ class Caller:
         access = {"access:servers", f"access:servers!user={user}", f"access:servers!server={user}/{server}"}
         return self.holds("view", user, server) and not self.scopes.isdisjoint(access)
 
+    def may_read_log(self, user: str, server: str) -> bool:
+        """Return whether they may read what it logs: they control it, and the hub lets them reach it."""
+        return self.holds("control", user, server) and self.may_look(user, server)
+
     def may_manage(self, user: str, server: str) -> bool:
         """Return whether they may start and stop it, as far as we are concerned; the hub is asked as well."""
         return self.is_admin or self.holds("control", user, server)

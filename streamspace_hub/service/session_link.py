@@ -1,4 +1,4 @@
-"""The way to a session's own API, through the hub's proxy: orders for its sleep. Knows no ladder and no database."""
+"""The way to a session's own API, through the hub's proxy: sleep and logs. Knows no ladder and no database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from streamspace_hub.model.api import UserSession
+from streamspace_hub.model.api import SessionLog, UserSession
 
 LIMIT = 10.0
 """Seconds for an order; stopping a desktop's processes takes milliseconds."""
@@ -20,6 +20,8 @@ LONGEST = 500
 """Characters of a reason; a user may have changed what the session says."""
 LARGEST = 1 << 50
 """Bytes of memory that a session may claim to have."""
+LARGEST_LOG = 4 * 1024 * 1024
+"""Bytes of an answer with lines of a log; a session answers with a quarter of a megabyte of them, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,12 @@ class SessionAwayError(Exception):
     """The session did not answer, or not as a session does; the text is a sentence."""
 
 
+class LogRefusedError(Exception):
+    """The session does not show its log to who has asked; the text is its sentence."""
+
+
 class SessionLink:
-    """Gives orders with the service's own token, which sessions take for just that.
+    """Gives orders with the service's own token, which sessions take for just that; reads logs with the reader's.
 
     Args:
         proxy_url: where the hub's proxy is reached; empty: nowhere.
@@ -80,12 +86,36 @@ class SessionLink:
         """Order `warn`, `freeze`, `thaw`, `hibernate`, or (`activity`) to stay awake. Raises SessionAwayError."""
         return await self._send("POST", session, what, body, HIBERNATE_LIMIT if what == "hibernate" else LIMIT)
 
+    async def log(self, session: UserSession, token: str, lines: int, after: str | None) -> SessionLog:
+        """Return lines of a session's log, in the name of `token`'s owner.
+
+        Raises:
+            LogRefusedError: the session does not let them.
+            SessionAwayError: it does not answer.
+        """
+        query: dict[str, str | int] = {"lines": lines, **({"after": after} if after is not None else {})}
+        headers = {"Authorization": f"token {token}"}
+        try:
+            reply = await self._client.get(self._url(session, "logs"), params=query, headers=headers)
+            if reply.status_code == 403:
+                raise LogRefusedError(str(reply.json()["message"])[:LONGEST])
+            if reply.status_code == 200 and len(reply.content) <= LARGEST_LOG:
+                return SessionLog.model_validate_json(reply.content)
+        except httpx.HTTPError as error:
+            raise SessionAwayError(f"The session does not answer ({type(error).__name__}).") from error
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise SessionAwayError(f"The session does not show its log (HTTP {reply.status_code}).")
+
+    def _url(self, session: UserSession, what: str) -> str:
+        if not self.proxy_url:
+            raise SessionAwayError("The service was not told where the hub's proxy is (STREAMSPACE_PROXY_URL).")
+        return f"{self.proxy_url}{session.url}api/v1/{what}"
+
     async def _send(
         self, method: str, session: UserSession, what: str, body: Any = None, limit: float = LIMIT
     ) -> Answer:
-        if not self.proxy_url:
-            raise SessionAwayError("The service was not told where the hub's proxy is (STREAMSPACE_PROXY_URL).")
-        url = f"{self.proxy_url}{session.url}api/v1/{what}"
+        url = self._url(session, what)
         try:
             reply = await self._client.request(method, url, json=body, timeout=limit)
             return _answer(reply.status_code, reply.json() if reply.status_code in (200, 409) else {})

@@ -20,40 +20,55 @@ from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import Announcement, AuditEvent, Outcome
 from streamspace_hub.model.overrides import Override
 from tests.support.hub import AS_ROOT
+from tests.support.hub_desktop import SLEEPER
 from tests.support.service import ABSENT_APP, ADMIN, LIMIT, SHARING, ServiceHub, service_hub
+from tests.support.sleeping import why_not
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
 LADDER = 'c.StreamSpace.sleep = {"default": {"freeze_after": 7200}}'
+MEMORY = f"""
+c.StreamSpace.memory_sleep = True
+with open(run["folder"] + "/apps/sleeper.yaml", "w") as file:
+    file.write({SLEEPER!r})
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
     quotas = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}'
-    async with service_hub(config=f"{quotas}\n{LADDER}\n{SHARING}\n{ABSENT_APP}") as found:
+    async with service_hub(config="\n".join((quotas, LADDER, MEMORY, SHARING, ABSENT_APP))) as found:
         yield found
 
 
-async def streamspace(
-    running: ServiceHub, user: str, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as `user`."""
-    given = {
+async def environment(running: ServiceHub, user: str, **more: str) -> dict[str, str]:
+    """Return the environment of a command of `user`."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "STREAMSPACE_"))},
         "STREAMSPACE_URL": running.hub.url,
         "STREAMSPACE_TOKEN": await running.token(user),
         "COLUMNS": "200",
-        **environment,
+        **more,
     }
+
+
+async def streamspace(running: ServiceHub, user: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as `user`."""
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "streamspace_hub.cli", *arguments],
-        env=given,
+        env=await environment(running, user, **more),
         capture_output=True,
         text=True,
         check=False,
         timeout=LIMIT,
     )
+
+
+def environment_of(server: dict[str, Any]) -> dict[str, str]:
+    """Return the environment with which a server, as the hub shows it, was started."""
+    content = Path(f"/proc/{server['state']['pid']}/environ").read_text()
+    return dict(line.split("=", 1) for line in content.split("\0") if "=" in line)
 
 
 async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
@@ -80,7 +95,7 @@ async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "status", "said"),
+    ("arguments", "more", "status", "said"),
     [
         (("launch", "no-such-app"), {}, 4, "There is no app `no-such-app`"),
         (("launch", "Not A Name"), {}, 2, "can't be used"),
@@ -92,13 +107,85 @@ async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
     ],
 )
 async def test_exit_statuses_and_sentences(
-    running: ServiceHub, arguments: tuple[str, ...], environment: dict[str, str], status: int, said: str
+    running: ServiceHub, arguments: tuple[str, ...], more: dict[str, str], status: int, said: str
 ) -> None:
-    ended = await streamspace(running, running.ann, *arguments, **environment)
+    ended = await streamspace(running, running.ann, *arguments, **more)
     assert ended.returncode == status, ended.stderr
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
+
+
+async def test_a_session_sleeps_wakes_is_kept_awake_and_shared_by_commands(running: ServiceHub) -> None:
+    async def ann(*arguments: str) -> str:
+        done = await streamspace(running, running.ann, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    await ann("launch", "sleeper", "--name", "verbs")
+    while (frozen := await streamspace(running, running.ann, "freeze", "verbs")).returncode == 1:
+        assert "desktop is not running" in frozen.stderr, "the session answers before its screen is up"
+    assert frozen.stdout == "verbs is frozen.\n"
+    assert await ann("resume", "verbs") == "verbs is running.\n"
+    assert await ann("extend", "verbs", "600") == "verbs is running.\n"
+    shared = await ann("share", "verbs", running.bob, "--role", "controller")
+    assert shared.splitlines()[1].split() == [running.bob, "user", "controller"]
+    assert json.loads(await ann("share", "verbs", "class", "--group", "--json"))["shares"][0]["name"] == "class"
+    assert "class" not in await ann("unshare", "verbs", "class", "--group")
+    assert await ann("unshare", "verbs", running.bob) == "It is shared with nobody.\n"
+    slept = await streamspace(running, running.ann, "hibernate", "verbs")
+    if why_not() is None and AS_ROOT:
+        assert (slept.returncode, slept.stdout) == (0, "verbs is sleeping.\n"), slept.stderr
+        assert await ann("resume", "verbs") == "verbs is running.\n"
+    else:
+        assert (slept.returncode, slept.stdout) == (1, ""), "what cannot be kept goes on"
+        assert "memory" in slept.stderr
+    await ann("stop", "verbs", "--remove")
+
+
+async def test_the_log_of_a_session_is_its_controllers_and_holds_no_secrets(running: ServiceHub) -> None:
+    ann, bob = running.ann, running.bob
+    await streamspace(running, ann, "launch", "test-app", "--name", "logged")
+    shown = await streamspace(running, ann, "logs", f"{ann}/logged", "--json", "--lines", "1000")
+    assert shown.returncode == 0, shown.stderr
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert {"session", "streamer"} <= {line["part"] for line in lines}
+    assert any(f"/user/{ann}/logged/" in line["text"] for line in lines), "its web server says where it serves"
+    short = await streamspace(running, ann, "logs", "logged", "--lines", "1")
+    assert short.stdout.startswith("session  | ")
+    if AS_ROOT:
+        server = (await running.hub.api("GET", f"/users/{ann}")).json()["servers"]["logged"]
+        assert environment_of(server)["JUPYTERHUB_API_TOKEN"] not in shown.stdout
+
+    scopes = ["access:services!service=streamspace", f"custom:streamspace:control!server={ann}/logged"]
+    assert (await streamspace(running, bob, "logs", f"{ann}/logged")).returncode == 3
+    assert (await streamspace(running, ADMIN, "logs", f"{ann}/logged")).returncode == 3, "it may show what is on it"
+    without = await running.token(ann, scopes)
+    assert (await streamspace(running, ann, "logs", f"{ann}/logged", STREAMSPACE_TOKEN=without)).returncode == 3
+    await streamspace(running, ann, "share", "logged", bob, "--role", "viewer")
+    assert (await streamspace(running, bob, "logs", f"{ann}/logged")).returncode == 3, "to look on is not enough"
+    await streamspace(running, ann, "share", "logged", bob, "--role", "controller")
+    assert (await streamspace(running, bob, "logs", f"{ann}/logged")).returncode == 0
+    events = (await (await running.api(ADMIN))("GET", "/audit", params={"action": "session.logs"})).json()["events"]
+    assert {one["outcome"] for one in events} == {"denied"}
+
+    following = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamspace_hub.cli", "logs", "logged", "--follow", "--lines", "0"),
+        env=await environment(running, ann),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    first = asyncio.create_task(following.stdout.readline())  # type: ignore[union-attr]
+    while not first.done():
+        await running.hub.get(f"/user/{ann}/logged/streamspace/api/v1/status", token=await running.token(ann))
+        await asyncio.sleep(0.2)
+    assert first.result().startswith(b"session  | ")
+    assert b"/logged/streamspace/api/v1/status" in first.result()
+    await streamspace(running, ann, "stop", "logged", "--remove")
+    _, complaint = await asyncio.wait_for(following.communicate(), LIMIT)
+    assert (following.returncode, complaint) == (0, b""), "it ends with the session"
+    gone = await streamspace(running, ann, "logs", "logged")
+    assert gone.returncode == 4
 
 
 async def test_apps_are_the_hubs_when_there_is_one(running: ServiceHub) -> None:
@@ -155,8 +242,7 @@ async def test_a_copy_of_the_audit_log_is_checked_without_the_hub(running: Servi
 @pytest.mark.skipif(not AS_ROOT, reason="reads the environment of another account's process")
 async def test_in_a_terminal_of_jupyterlab_nothing_has_to_be_set(running: ServiceHub) -> None:
     lab = await running.hub.start_server(running.ann, "")
-    content = Path(f"/proc/{lab['state']['pid']}/environ").read_text()
-    variables = dict(line.split("=", 1) for line in content.split("\0") if "=" in line)
+    variables = environment_of(lab)
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "streamspace_hub.cli", *arguments]

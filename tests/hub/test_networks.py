@@ -87,3 +87,5 @@ async def test_the_service_is_closed_to_denied_networks(running: ServiceHub) -> 
     for address, status in ((ELSEWHERE, 403), (ALLOWED, 503)):
         picture = await ann("GET", f"/sessions/{running.ann}/vault/thumbnail", headers=coming_from(address))
         assert picture.status_code == status, picture.text
+    # Nor its log, which the session itself has refused above to who comes from elsewhere.
+    assert (await ann("GET", f"/sessions/{running.ann}/vault/logs", headers=coming_from(ELSEWHERE))).status_code == 403

@@ -17,6 +17,7 @@ REQUESTS = (
     ("GET", "api/v1/metrics"),
     ("GET", "api/v1/thumbnail"),
     ("GET", "api/v1/turn"),
+    ("GET", "api/v1/logs"),
     ("POST", "api/v1/open"),
     ("POST", "api/v1/app/restart"),
     ("POST", "api/v1/stop"),

@@ -11,7 +11,7 @@ import pytest
 from streamspace_hub import __version__
 from streamspace_hub.cli.commands import run
 from streamspace_hub.cli.limits import NAMES, SOURCES, limit_row
-from streamspace_hub.cli.output import Exit, exit_of
+from streamspace_hub.cli.output import Exit, exit_of, printable
 from streamspace_hub.client import ClientError, NotConfiguredError, RefusedError, UnreachableError
 from streamspace_hub.model.api import Problem, QuotaLimit
 
@@ -76,6 +76,10 @@ def test_every_limit_and_source_has_a_name() -> None:
     assert set(SOURCES) == set(get_args(fields["source"].annotation))
 
 
+def test_what_a_session_prints_steers_no_terminal() -> None:
+    assert printable("a\tb \x1b[2Jc\x9b1md\r\x7f é") == "a\tb \ufffd[2Jc\ufffd1md\ufffd\ufffd é"
+
+
 def test_every_exit_status_is_documented() -> None:
     text = REFERENCE.read_text()
     assert [status for status in Exit if f"| {int(status)} |" not in text] == []
@@ -86,7 +90,7 @@ def test_every_command_is_documented(capsys: pytest.CaptureFixture[str]) -> None
     listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()
     names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
     known = {"apps", "launch", "list", "open", "stop", "doctor", "demo", "version", "audit", "images", "quota"}
-    assert known | {"freeze", "hibernate", "resume", "extend"} == set(names)
+    assert known | {"freeze", "hibernate", "resume", "extend", "logs", "share", "unshare"} == set(names)
     assert [name for name in names if f"`streamspace {name}" not in REFERENCE.read_text()] == []
 
 

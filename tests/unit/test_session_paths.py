@@ -9,6 +9,7 @@ import pytest
 from streamspace_proxy.extension.bridge import ApiBridge, HttpBridge, SocketBridge, TurnServers
 from streamspace_proxy.extension.handlers import ENTRY, AuthorisedHandler
 from streamspace_proxy.extension.identity import OAuthCallback
+from streamspace_proxy.extension.logs import SessionLog
 from streamspace_proxy.extension.page import PublicHandler, Redirect, StaticFiles, ViewerPage
 from streamspace_proxy.extension.routes import only_session_routes
 from streamspace_proxy.extension.server import Place, Status, Stop, make_application
@@ -18,7 +19,7 @@ from tests.support.session_paths import PAGES, REQUESTS, SOCKETS
 
 NONE = cast(Any, None)
 """Nothing is run here: the routes alone are looked at."""
-OF_THE_SERVER = {("POST", "api/v1/stop"), ("GET", "api/v1/turn")}
+OF_THE_SERVER = {("POST", "api/v1/stop"), ("GET", "api/v1/turn"), ("GET", "api/v1/logs")}
 """What a session's Jupyter server answers itself."""
 
 
@@ -43,6 +44,7 @@ def test_every_route_of_a_sessions_server_is_listed_or_opens_nothing() -> None:
     expected = {
         ViewerPage: {path(page) for _, page in PAGES},
         SocketBridge: {path(socket) for socket in SOCKETS},
+        SessionLog: {"api/v1/logs"},
         ApiBridge: {request for _, request in REQUESTS if request.startswith("api/")},
         TurnServers: {"api/v1/turn"},
         HttpBridge: {path(request) for _, request in REQUESTS if request.startswith("http")},
@@ -62,6 +64,6 @@ def test_every_way_in_asks_what_the_policy_asks(monkeypatch: pytest.MonkeyPatch)
     # `AuthorisedHandler.prepare` asks; nobody answers without it but who gives nothing away.
     handlers = {rule.target for outer in application.default_router.rules for rule in cast(Any, outer).target.rules}
     asking = {handler for handler in handlers if issubclass(handler, AuthorisedHandler)}
-    assert {ViewerPage, SocketBridge, ApiBridge, HttpBridge, TurnServers, Stop, Status} == asking
+    assert {ViewerPage, SocketBridge, ApiBridge, HttpBridge, SessionLog, TurnServers, Stop, Status} == asking
     assert all(handler.prepare is AuthorisedHandler.prepare and "prepare" not in vars(handler) for handler in asking)
     assert {handler for handler in handlers - asking if not issubclass(handler, PublicHandler)} == {OAuthCallback}

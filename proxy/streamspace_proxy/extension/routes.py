@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamspace_proxy.extension.bridge import ApiBridge, HttpBridge, SocketBridge, TurnServers
+from streamspace_proxy.extension.logs import SessionLog
 from streamspace_proxy.extension.page import STATIC, HubLinks, Redirect, StaticFiles, ViewerPage
 from streamspace_proxy.extension.sessions import SessionFinder
 from streamspace_proxy.extension.turn import TurnSource
@@ -45,5 +46,6 @@ def _bridge_routes(place: str, sessions: SessionFinder, turn: TurnSource | None)
         (f"{place}/(ws|rfb)", SocketBridge, {"sessions": sessions, "turn": turn}),
         (f"{place}/(http(?:/[A-Za-z0-9_-]{{1,64}})?)", HttpBridge, {"sessions": sessions, "turn": turn}),
         (f"{place}/api/v1/turn", TurnServers, {"sessions": sessions, "turn": turn}),
+        (f"{place}/api/v1/logs", SessionLog, {"sessions": sessions}),
         (f"{place}/(api/v1/[a-z]+(?:/[a-z]+)*)", ApiBridge, {"sessions": sessions}),
     ]

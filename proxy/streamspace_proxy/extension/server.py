@@ -32,6 +32,7 @@ from streamspace_proxy.extension.entry import PolicyEntry
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Entry, Refusal
 from streamspace_proxy.extension.hub_api import HubApi, HubError, internal_ssl
 from streamspace_proxy.extension.identity import HubIdentityProvider, OAuthCallback
+from streamspace_proxy.extension.logs import SessionLog
 from streamspace_proxy.extension.page import HubLinks, PublicHandler, Redirect
 from streamspace_proxy.extension.routes import only_session_routes
 from streamspace_proxy.extension.sessions import OnlySession, OpenSession
@@ -262,6 +263,8 @@ def log_request(handler: web.RequestHandler) -> None:
     JupyterHub has one too (`jupyterhub.log`); importing it loads the hub's database layer, half of our start.
     """
     request, status = handler.request, handler.get_status()
+    if isinstance(handler, SessionLog) and status < 400:
+        return  # who follows the log would fill it
     level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
     given = request.headers.get("X-Request-Id", "")
     fields = {"request_id": given} if REQUEST_ID.fullmatch(given) else {}

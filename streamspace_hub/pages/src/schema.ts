@@ -278,6 +278,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{user}/{server}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Logs
+         * @description Show what the parts of a running session have logged.
+         */
+        get: operations["get_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{user}/{server}/thumbnail": {
         parameters: {
             query?: never;
@@ -1211,6 +1231,23 @@ export interface components {
             quiet_step?: components["schemas"]["Step"] | null;
         };
         /**
+         * LogLine
+         * @description One line of what a part of a session has logged.
+         */
+        LogLine: {
+            /**
+             * Part
+             * @description `session`: what starts and ends it, and its web server; `app`: what the app prints.
+             * @enum {string}
+             */
+            part: "session" | "desktop" | "streamer" | "app";
+            /**
+             * Text
+             * @description As it was written; it may hold control characters.
+             */
+            text: string;
+        };
+        /**
          * Maintenance
          * @description A time in which no session starts.
          */
@@ -1598,6 +1635,19 @@ export interface components {
              * @description Value of `after` for the next page; null on the last one.
              */
             next?: string | null;
+        };
+        /**
+         * SessionLog
+         * @description What the parts of a session have logged, one part after the other.
+         */
+        SessionLog: {
+            /** Lines */
+            lines: components["schemas"]["LogLine"][];
+            /**
+             * Next
+             * @description Value of `after` for what comes from then on.
+             */
+            next: string;
         };
         /**
          * SessionShares
@@ -3749,6 +3799,116 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionShares"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_logs: {
+        parameters: {
+            query?: {
+                /** @description Of each part's log: at most so many, the last ones. */
+                lines?: number;
+                /** @description `next` of an answer before: what came since. */
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                user: string;
+                /** @description Name of its server; `~` is the default server. */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionLog"];
                 };
             };
             /** @description Not signed in */

@@ -6,14 +6,12 @@ from fastapi import APIRouter, Response
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import UserName
-from streamspace_hub.model.layers import Who
-from streamspace_hub.model.networks import refusal_of
 from streamspace_hub.service.documents import problems
-from streamspace_hub.service.policies import policy_of
+from streamspace_hub.service.looking import policy_at_the_door
 from streamspace_hub.service.problems import ProblemError, retry_after
-from streamspace_hub.service.requests import ByLooker, origin_of, server_name
+from streamspace_hub.service.requests import ByLooker, server_name
 from streamspace_hub.service.routes.sessions import Server
-from streamspace_hub.service.tables import SessionRow, WatchedRow
+from streamspace_hub.service.tables import SessionRow
 from streamspace_hub.service.thumbnails import FRESH, KIND
 
 router = APIRouter(tags=["sessions"])
@@ -37,17 +35,10 @@ async def get_thumbnail(asked: ByLooker, user: UserName, server: Server) -> Resp
         raise await asked.denied("session.look", f"{user}/{name}", "You may not see the screen of this session.")
     async with asked.context.database.reading() as session:
         row = await session.get(SessionRow, (user, name))
-        watched = await session.get(WatchedRow, user)
     if row is None:
         raise ProblemError("not-found", "There is no such session.")
     picture = None
-    who = Who(user, watched.groups if watched else ())
-    entry = asked.context.catalog.apps.get(row.app)
-    if entry is None:
-        raise ProblemError("not-found", "There is no such app any more.")
-    policy = (await policy_of(asked.context, entry.template, who)).policy
-    if reason := refusal_of(origin_of(asked.request), policy.allow_networks, policy.deny_networks):
-        raise await asked.denied("session.look", f"{user}/{name}", reason)
+    policy = await policy_at_the_door(asked, "session.look", user, name, row.app)
     # A picture is kept for all who look; of a session that asks each of them for a second factor there is none.
     if row.state == SessionState.RUNNING and asked.context.thumbnails.offered and not policy.step_up:
         picture = await asked.context.thumbnails.get(row.url, asked.caller.token)
