@@ -14,7 +14,7 @@ from streamspace_hub import __version__
 from streamspace_hub.cli import doctor as doctor_checks
 from streamspace_hub.cli.images import images
 from streamspace_hub.cli.limits import limit_row
-from streamspace_hub.cli.output import Exit, complain, printable, say, show_json, show_table, working
+from streamspace_hub.cli.output import Exit, complain, printable, say, show_json, show_table, starting, working
 from streamspace_hub.cli.registering import command
 from streamspace_hub.client import Client, NotConfiguredError, find_place
 from streamspace_hub.model import SessionState
@@ -78,8 +78,10 @@ def launch(  # noqa: PLR0913, PLR0917 - the options of a command
     """Start a session, or find it running, and print its address."""
     with Client() as client:
         try:
-            with working(f"Starting {app_name} ..."):
-                session = client.launch(app_name, name=name, user=user, open=file, queue=queue, wait=wait or None)
+            with starting(f"Starting {app_name} ...") as on_step:
+                session = client.launch(
+                    app_name, name=name, user=user, open=file, queue=queue, wait=wait or None, on_step=on_step
+                )
         except ValidationError as error:
             field = str(error.errors()[0]["loc"][0])
             raise typer.BadParameter(f"{error.errors()[0]['input']!r} can't be used", param_hint=field) from None
@@ -181,8 +183,8 @@ def resume(
     as_json: AsJson = False,
 ) -> int:
     """Wake a session: a frozen one goes on, one that sleeps comes back as it was, one that has ended starts again."""
-    with Client() as client, working(f"Waking {name} ..."):
-        session = client.resume(name, user=user, wait=wait or None)
+    with Client() as client, starting(f"Waking {name} ...") as on_step:
+        session = client.resume(name, user=user, wait=wait or None, on_step=on_step)
     return _tell_state(session, as_json)
 
 

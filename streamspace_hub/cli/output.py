@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from streamspace_hub.client import (
     RefusedError,
     UnreachableError,
 )
+from streamspace_hub.client.exchange import OnStep
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -82,6 +84,18 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: s
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     out.print(table)
+
+
+@contextmanager
+def starting(text: str) -> Iterator[OnStep]:
+    """Show how far a start has come, where somebody is looking; yields what takes each step."""
+    if not err.is_terminal:
+        yield lambda _: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(text, total=100)
+        yield lambda step: bar.update(task, completed=step.progress, description=printable(step.message) or text)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -13,8 +14,8 @@ import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
-from streamspace_hub.client.errors import RefusedError, SessionFailedError
-from streamspace_hub.client.exchange import Ask, EventReader, Versioned
+from streamspace_hub.client.errors import ClientError, RefusedError, SessionFailedError
+from streamspace_hub.client.exchange import Ask, EventReader, OnStep, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import (
@@ -39,6 +40,7 @@ from streamspace_hub.model.api import (
     Settings,
     ShareRole,
     ShareWith,
+    StartProgress,
     UsageReport,
     UserAhead,
     UserQuota,
@@ -49,6 +51,7 @@ from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
+STARTING = (SessionState.STARTING, SessionState.RESUMING)
 
 
 class AsyncClient:
@@ -137,6 +140,7 @@ class AsyncClient:
         open: str | None = None,  # noqa: A002 - the API's name for it
         queue: bool = False,
         wait: float | None = 300.0,
+        on_step: OnStep | None = None,
     ) -> UserSession:
         """Start a session, or find it running.
 
@@ -148,6 +152,7 @@ class AsyncClient:
             queue: where a quota has no room at present, take a place in the queue rather than be refused at once; the
                 refusal (429) tells it, and who calls again within a minute keeps it.
             wait: seconds to wait until it runs; None returns as soon as it has begun.
+            on_step: called with each step of the start while it is waited for.
 
         Raises:
             SessionFailedError: it did not start, or not in time.
@@ -155,11 +160,35 @@ class AsyncClient:
         wanted = CreateSession(app=app, name=name, user=user, open=open, queue=queue)
         ask = exchange.post("sessions", wanted.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
         begun = await self._ask(ask, UserSession)
-        return begun if wait is None else await self.wait_until_running(begun, wait)
+        return begun if wait is None else await self.wait_until_running(begun, wait, on_step)
 
-    async def wait_until_running(self, session: UserSession, limit: float = 300.0) -> UserSession:
-        """Wait up to `limit` seconds until a session runs; return it. Raises `SessionFailedError`."""
+    async def progress(
+        self, name: str, *, user: str | None = None, limit: float = 300.0
+    ) -> AsyncIterator[StartProgress]:
+        """Yield the steps of a session's start for up to `limit` seconds.
+
+        The last one is `ready` or `failed`, unless the connection ends before.
+        """
+        deadline, reader = time.monotonic() + limit, EventReader()
+        async for line in self._lines(Ask("GET", f"{await self._path(name, user)}/progress")):
+            for kind, data in reader.feed(line):
+                if kind == "progress":
+                    yield StartProgress.model_validate(data)
+            if time.monotonic() >= deadline:
+                return
+
+    async def wait_until_running(
+        self, session: UserSession, limit: float = 300.0, on_step: OnStep | None = None
+    ) -> UserSession:
+        """Wait up to `limit` seconds until a session runs; return it. Raises `SessionFailedError`.
+
+        `on_step` is called with each step of the start, as far as they can be followed.
+        """
         deadline = time.monotonic() + limit
+        if on_step is not None and session.state in STARTING:
+            with suppress(ClientError):  # what has come of it is looked up below
+                async for step in self.progress(session.name, user=session.user, limit=limit):
+                    on_step(step)
         while session.state not in LIVE:
             if session.state in RESTING or time.monotonic() >= deadline:
                 raise SessionFailedError(session)
@@ -206,11 +235,16 @@ class AsyncClient:
         body = ExtendSession(seconds=seconds).model_dump()
         return await self._ask(exchange.post(f"{path}/extend", body), UserSession)
 
-    async def resume(self, name: str, *, user: str | None = None, wait: float | None = 300.0) -> UserSession:
-        """Wake a session: thaw a frozen one, bring back what sleeps, start what has ended; `wait` as for `launch`."""
+    async def resume(
+        self, name: str, *, user: str | None = None, wait: float | None = 300.0, on_step: OnStep | None = None
+    ) -> UserSession:
+        """Wake a session: thaw a frozen one, bring back what sleeps, start what has ended.
+
+        `wait` and `on_step` as for `launch`.
+        """
         path = await self._path(name, user)
         begun = await self._ask(exchange.post(f"{path}/resume"), UserSession)
-        return begun if wait is None else await self.wait_until_running(begun, wait)
+        return begun if wait is None else await self.wait_until_running(begun, wait, on_step)
 
     async def ahead(self, *, user: str | None = None) -> UserAhead:
         """Return when a user's sessions will sleep if nobody uses them; the caller's unless `user` is given."""
@@ -445,12 +479,15 @@ class AsyncClient:
         return f"sessions/{exchange.segment(whose)}/{exchange.segment(name or '~')}"
 
     async def _lines(self, ask: Ask) -> AsyncIterator[str]:
-        async with self._http.stream(**ask.arguments()) as reply:
-            if not reply.is_success:
-                await reply.aread()
-                exchange.checked(reply)
-            async for line in reply.aiter_lines():
-                yield line
+        try:
+            async with self._http.stream(**ask.arguments()) as reply:
+                if not reply.is_success:
+                    await reply.aread()
+                    exchange.checked(reply)
+                async for line in reply.aiter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise exchange.unreachable(self.place.url, error) from error
 
     async def _read(self, path: str, model: type[M]) -> Versioned[M]:
         return exchange.versioned(exchange.checked(await self._send(Ask("GET", path))), model)

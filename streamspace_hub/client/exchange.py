@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from streamspace_hub.client.errors import RefusedError, UnreachableError
-from streamspace_hub.model.api import Problem
+from streamspace_hub.model.api import Problem, StartProgress
 
 TRIES = 4
 FIRST_PAUSE = 0.25
@@ -28,6 +28,8 @@ FOLLOW_STEP = 1.0
 """Seconds between looks at a log that is followed."""
 ENDED = ("conflict", "not-found")
 """Problems that a session's log has when the session has ended."""
+
+OnStep = Callable[[StartProgress], object]
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -14,8 +15,8 @@ import httpx
 from pydantic import BaseModel
 
 from streamspace_hub.client import exchange
-from streamspace_hub.client.errors import RefusedError, SessionFailedError
-from streamspace_hub.client.exchange import Ask, EventReader, Versioned
+from streamspace_hub.client.errors import ClientError, RefusedError, SessionFailedError
+from streamspace_hub.client.exchange import Ask, EventReader, OnStep, Versioned
 from streamspace_hub.client.place import Place, find_place
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import (
@@ -40,6 +41,7 @@ from streamspace_hub.model.api import (
     Settings,
     ShareRole,
     ShareWith,
+    StartProgress,
     UsageReport,
     UserAhead,
     UserQuota,
@@ -50,6 +52,7 @@ from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
+STARTING = (SessionState.STARTING, SessionState.RESUMING)
 
 
 class Client:
@@ -138,6 +141,7 @@ class Client:
         open: str | None = None,  # noqa: A002 - the API's name for it
         queue: bool = False,
         wait: float | None = 300.0,
+        on_step: OnStep | None = None,
     ) -> UserSession:
         """Start a session, or find it running.
 
@@ -149,6 +153,7 @@ class Client:
             queue: where a quota has no room at present, take a place in the queue rather than be refused at once; the
                 refusal (429) tells it, and who calls again within a minute keeps it.
             wait: seconds to wait until it runs; None returns as soon as it has begun.
+            on_step: called with each step of the start while it is waited for.
 
         Raises:
             SessionFailedError: it did not start, or not in time.
@@ -156,11 +161,33 @@ class Client:
         wanted = CreateSession(app=app, name=name, user=user, open=open, queue=queue)
         ask = exchange.post("sessions", wanted.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
         begun = self._ask(ask, UserSession)
-        return begun if wait is None else self.wait_until_running(begun, wait)
+        return begun if wait is None else self.wait_until_running(begun, wait, on_step)
 
-    def wait_until_running(self, session: UserSession, limit: float = 300.0) -> UserSession:
-        """Wait up to `limit` seconds until a session runs; return it. Raises `SessionFailedError`."""
+    def progress(self, name: str, *, user: str | None = None, limit: float = 300.0) -> Iterator[StartProgress]:
+        """Yield the steps of a session's start for up to `limit` seconds.
+
+        The last one is `ready` or `failed`, unless the connection ends before.
+        """
+        deadline, reader = time.monotonic() + limit, EventReader()
+        for line in self._lines(Ask("GET", f"{self._path(name, user)}/progress")):
+            for kind, data in reader.feed(line):
+                if kind == "progress":
+                    yield StartProgress.model_validate(data)
+            if time.monotonic() >= deadline:
+                return
+
+    def wait_until_running(
+        self, session: UserSession, limit: float = 300.0, on_step: OnStep | None = None
+    ) -> UserSession:
+        """Wait up to `limit` seconds until a session runs; return it. Raises `SessionFailedError`.
+
+        `on_step` is called with each step of the start, as far as they can be followed.
+        """
         deadline = time.monotonic() + limit
+        if on_step is not None and session.state in STARTING:
+            with suppress(ClientError):  # what has come of it is looked up below
+                for step in self.progress(session.name, user=session.user, limit=limit):
+                    on_step(step)
         while session.state not in LIVE:
             if session.state in RESTING or time.monotonic() >= deadline:
                 raise SessionFailedError(session)
@@ -207,11 +234,16 @@ class Client:
         body = ExtendSession(seconds=seconds).model_dump()
         return self._ask(exchange.post(f"{path}/extend", body), UserSession)
 
-    def resume(self, name: str, *, user: str | None = None, wait: float | None = 300.0) -> UserSession:
-        """Wake a session: thaw a frozen one, bring back what sleeps, start what has ended; `wait` as for `launch`."""
+    def resume(
+        self, name: str, *, user: str | None = None, wait: float | None = 300.0, on_step: OnStep | None = None
+    ) -> UserSession:
+        """Wake a session: thaw a frozen one, bring back what sleeps, start what has ended.
+
+        `wait` and `on_step` as for `launch`.
+        """
         path = self._path(name, user)
         begun = self._ask(exchange.post(f"{path}/resume"), UserSession)
-        return begun if wait is None else self.wait_until_running(begun, wait)
+        return begun if wait is None else self.wait_until_running(begun, wait, on_step)
 
     def ahead(self, *, user: str | None = None) -> UserAhead:
         """Return when a user's sessions will sleep if nobody uses them; the caller's unless `user` is given."""
@@ -444,12 +476,15 @@ class Client:
         return f"sessions/{exchange.segment(whose)}/{exchange.segment(name or '~')}"
 
     def _lines(self, ask: Ask) -> Iterator[str]:
-        with self._http.stream(**ask.arguments()) as reply:
-            if not reply.is_success:
-                reply.read()
-                exchange.checked(reply)
-            for line in reply.iter_lines():
-                yield line
+        try:
+            with self._http.stream(**ask.arguments()) as reply:
+                if not reply.is_success:
+                    reply.read()
+                    exchange.checked(reply)
+                for line in reply.iter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise exchange.unreachable(self.place.url, error) from error
 
     def _read(self, path: str, model: type[M]) -> Versioned[M]:
         return exchange.versioned(exchange.checked(self._send(Ask("GET", path))), model)

@@ -80,6 +80,15 @@ class UserSession(Session):
     )
 
 
+class StartProgress(_Data):
+    """One step of a session's start."""
+
+    progress: int = Field(ge=0, le=100, description="Percent.")
+    message: str = Field(description="A sentence for the user.")
+    ready: bool = Field(default=False, description="It is up; nothing follows.")
+    failed: bool = Field(default=False, description="It was not started; nothing follows.")
+
+
 class SessionList(_Data):
     """One page of sessions, ordered by user and name."""
 
@@ -519,6 +528,7 @@ __all__ = [
     "Share",
     "ShareWith",
     "SleepValue",
+    "StartProgress",
     "StepAhead",
     "Storage",
     "UsageReport",

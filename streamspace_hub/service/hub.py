@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -188,18 +189,30 @@ class Hub:
         body = {**whom, **({"scopes": list(scopes)} if scopes else {})}
         await self._ask("PATCH", _shares(user, server), token=token, body=body)
 
-    async def failure(self, user: str, server: str) -> str | None:
-        """Return why the last start of a server has failed, when the hub still knows."""
+    async def progress(self, user: str, server: str) -> AsyncGenerator[dict[str, Any] | None, None]:
+        """Yield the steps of a server's start as the hub tells them, None for its keep-alives; raises `HubError`."""
         path = f"{_server(user, server)}/progress"
         try:
             async with self._client.stream("GET", path, headers=self._headers(self._token)) as reply:
                 if reply.status_code != 200:
-                    return None
+                    raise HubError(reply.status_code, f"The hub answered {reply.status_code}.")
                 async for line in reply.aiter_lines():
                     if line.startswith("data:"):
-                        event = json.loads(line.removeprefix("data:"))
-                        return str(event.get("message", "")) if event.get("failed") else None
-        except (httpx.HTTPError, ValueError):
+                        step: dict[str, Any] = json.loads(line.removeprefix("data:"))
+                        yield step
+                    elif not line:
+                        yield None
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    async def failure(self, user: str, server: str) -> str | None:
+        """Return why the last start of a server has failed, when the hub still knows."""
+        try:
+            async with aclosing(self.progress(user, server)) as steps:
+                async for step in steps:
+                    if step is not None:
+                        return str(step.get("message", "")) if step.get("failed") else None
+        except (HubError, ValueError):
             return None
         return None
 

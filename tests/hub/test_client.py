@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,32 @@ async def test_the_log_of_a_session_is_its_controllers_and_holds_no_secrets(runn
     assert gone.returncode == 4
 
 
+async def test_a_terminal_shows_how_far_a_start_has_come(running: ServiceHub) -> None:
+    terminal, theirs = os.openpty()
+    launching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamspace_hub.cli", "launch", "test-app", "--name", "shown", "--json"),
+        env=await environment(running, running.ann, TERM="xterm"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = asyncio.create_task(asyncio.to_thread(read_to_the_end, terminal))
+    answer, _ = await asyncio.wait_for(launching.communicate(), LIMIT)
+    assert json.loads(answer)["state"] == "running", "what a program reads stays as it was"
+    assert re.search(r"Starting a desktop with Test app\..*30%", await shown)
+    await streamspace(running, running.ann, "stop", "shown", "--remove")
+
+
+def read_to_the_end(terminal: int) -> str:
+    """Return all that is written to a pseudoterminal until its other side is closed."""
+    said = b""
+    with suppress(OSError):  # EIO: closed
+        while piece := os.read(terminal, 4096):
+            said += piece
+    os.close(terminal)
+    return said.decode()
+
+
 async def test_apps_are_the_hubs_when_there_is_one(running: ServiceHub) -> None:
     hubs = json.loads((await streamspace(running, running.ann, "apps", "--json")).stdout)
     assert "test-app" in {app["name"] for app in hubs["apps"]}
@@ -303,12 +331,18 @@ async def test_the_asynchronous_client_and_events(running: ServiceHub) -> None:
         watching = asyncio.create_task(watch())
         await begun.wait()
         session = await client.launch("test-app", name="async", wait=None)
+        steps = [step async for step in client.progress("async")]
+        assert (steps[-1].progress, steps[-1].ready) == (100, True)
+        assert [step.progress for step in steps] == sorted(step.progress for step in steps)
+        assert len(steps) > 1
         session = await client.wait_until_running(session, LIMIT)
         assert (await client.session("async")).state is SessionState.RUNNING
         await client.stop("async")
         await asyncio.wait_for(watching, LIMIT)
         # Between two looks at the hub it may have stopped already.
         assert [str(state) for state in seen if state != SessionState.STOPPING] == ["starting", "running", "stopped"]
+        with pytest.raises(RefusedError, match="not being started"):
+            _ = [step async for step in client.progress("async")]
         await client.remove("async")
         with pytest.raises(RefusedError, match="no app `no-such-app`"):
             await client.launch("no-such-app")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from streamspace_hub.model.api import UserName
+from streamspace_hub.model.api import StartProgress, UserName
+from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.authentication import REMEMBER
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.events import Event, Filter
+from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, server_name
-from streamspace_hub.service.routes.sessions import Server
+from streamspace_hub.service.routes.sessions import Server, known_session
 
 router = APIRouter(tags=["events"])
 
@@ -31,6 +35,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
+log = logging.getLogger("streamspace.service")
+
 NUMBER = re.compile(r"[0-9]{1,18}")
 
 Wait = Annotated[int, Query(ge=0, le=LONGEST, description="Seconds after which the stream ends; go on by its last id.")]
@@ -65,6 +71,52 @@ async def session_events(
     return _stream(asked, Filter(asked.caller.visible, user, name), last_event_id, wait)
 
 
+@router.get(
+    "/sessions/{user}/{server}/progress",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events `progress`, `data` has `progress` (percent) and `message`; "
+            "and of the last one `ready` or `failed` is true.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(401, 403, 404, 409),
+    },
+)
+async def session_progress(asked: ByCaller, user: UserName, server: Server) -> Response:
+    """Follow the start of a session, step by step."""
+    name = server_name(server)
+    if not asked.caller.may_see(user, name):
+        raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
+    session = await known_session(asked.context, user, name)
+    if session.state in RESTING:
+        raise ProblemError("conflict", f"{session.title} is {session.state}, and not being started.")
+    return _events(_steps(asked.context.hub, user, name))
+
+
+async def _steps(hub: Hub, user: str, name: str) -> AsyncIterator[str]:
+    """Pass the hub's steps on. What breaks off has no last step: the session's state says what has come of it."""
+    try:
+        async with aclosing(hub.progress(user, name)) as steps:
+            async for step in steps:
+                if step is None:
+                    yield ": still here\n\n"
+                else:
+                    yield f"event: progress\ndata: {_step(step).model_dump_json()}\n\n"
+    except HubError as error:
+        log.info("the start of a session cannot be followed: %s", error)
+
+
+def _step(told: Mapping[str, Any]) -> StartProgress:
+    ready = bool(told.get("ready"))
+    return StartProgress(
+        progress=min(max(int(told.get("progress") or 0), 0), 100),
+        message="It is up." if ready else str(told.get("message", "")),
+        ready=ready,
+        failed=bool(told.get("failed")),
+    )
+
+
 async def _may_stay(asked: ByCaller) -> bool:
     """Return whether the caller's token still holds what it held. While the hub is away, it does."""
     try:
@@ -74,8 +126,12 @@ async def _may_stay(asked: ByCaller) -> bool:
 
 
 def _stream(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> Response:
+    return _events(_lines(asked, wanted, last, wait))
+
+
+def _events(lines: AsyncIterator[str]) -> Response:
     return StreamingResponse(
-        _lines(asked, wanted, last, wait),
+        lines,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
