@@ -40,7 +40,7 @@ setup: $(VENV)/stamps/install $(NODE_TOOLS)/stamp
 setup-test: setup build/oidc/stamp
 	@tools/system-packages tools/packages-test.txt
 	@tools/promtool > /dev/null
-	@tools/unpacked slapd > /dev/null
+	@for package in slapd rsyslog rsyslog-openssl; do tools/unpacked $$package > /dev/null || exit; done
 
 # --- the virtual environment -----------------------------------------------------------------------------------------
 

@@ -55,13 +55,14 @@ class ChainCheck:
 
 
 def check_lines(lines: Iterable[str]) -> AuditVerdict:
-    """Check a copy of the log, one JSON object for each line.
+    """Check a copy of the log, one JSON object for each line, with or without the mark that syslog puts before text.
 
     Raises:
         ValueError: a line is not a line of an audit log.
     """
     chain = ChainCheck()
     for line in lines:
-        if line.strip() and not chain.add(AuditEvent.model_validate_json(line)):
+        text = line.strip().removeprefix("\ufeff")  # RFC 5424, MSG-UTF8
+        if text and not chain.add(AuditEvent.model_validate_json(text)):
             break
     return chain.verdict
