@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,13 +18,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
-from streamspace_hub.service.database import Database
+from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.problems import ProblemError, retry_after
 from streamspace_hub.service.tables import KeyRow
 
 LEASE = 6.0
 """Seconds after which the claim of a silent worker may be taken over."""
 REPLAYED = "Idempotency-Replayed"
+
+log = logging.getLogger("streamspace.service")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Keys:
                 with suppress(Exception):  # the claim runs out by itself
                     await self._release(caller, key)
                 raise
-        await self._keep(caller, key, answer)
+        try:
+            await self._keep(caller, key, answer)
+        except Unreachable as error:
+            # It is done, and whoever asks hears of it; once the claim has run out, a repetition finds it done.
+            log.warning("an answer could not be kept: %s", type(error).__name__)
         return answer
 
     async def _claim(self, caller: str, key: str, request: str) -> Answer | None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
+import io
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +16,7 @@ import pytest
 
 from tests.support.event_stream import Events
 from tests.support.hub import HUB_MAJOR
+from tests.support.receiver import receiver
 from tests.support.service import ADMIN, LIMIT, Api, postgresql, replicas
 
 pytestmark = [
@@ -97,22 +102,51 @@ async def test_both_replicas_say_the_same(kind: str) -> None:
         assert found == [1, 1]
 
 
-async def test_a_database_that_goes_away_is_told_and_nothing_is_lost() -> None:
-    async with postgresql() as server, replicas(1, server.url) as (running, (only,)):
+async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with (
+        receiver(tmp_path) as there,
+        postgresql() as server,
+        replicas(1, server.url, STREAMSPACE_WEBHOOKS=json.dumps([there.hook])) as (running, (only,)),
+    ):
         ann, path = await running.api(running.ann, only.url), f"/users/{running.ann}/settings"
         answered: list[str] = []
         await change(ann, path, ["gimp"], answered)
+        events = Events(ann)
+        await events.begin()
+        async with running.hub.session(running.ann, "before"):
+            await there.until("running", running.ann)
         await asyncio.to_thread(server.stop)
-        for request in (ann("GET", path), ann("GET", "/apps"), ann("GET", "/sessions")):
+        keyed = APP | {"name": "keyed"}
+        for request in (
+            ann("GET", path),
+            ann("GET", "/apps"),
+            ann("GET", "/sessions"),
+            ann("POST", "/sessions", json=keyed, headers={"Idempotency-Key": "away"}),
+            ann("POST", "/sessions", json=APP | {"name": "plain"}),
+        ):
             away = await request
             assert away.status_code == 503, away.text
             assert away.json()["type"].endswith(":unavailable")
             assert int(away.headers["retry-after"]) >= 1
+        for name in ("keyed", "plain"):
+            assert not await known_to_hub(running.hub, running.ann, name), "nothing was begun"
         health = await ann("GET", "/health")
         assert (health.status_code, health.json()["database"], health.json()["hub"]) == (503, False, True)
+        await running.hub.start_server(running.ann, "meanwhile", APP)
         await asyncio.to_thread(server.start)
         back = await ann("GET", path)
         assert (back.status_code, back.json()["favorites"]) == (200, ["gimp"])
+        # What has happened meanwhile is found, and told: to who follows, to webhooks, and in the ledger.
+        begun = await ann("POST", "/sessions", json=keyed, headers={"Idempotency-Key": "away"})
+        assert (begun.status_code, "idempotency-replayed" in begun.headers) == (202, False)
+        for name in ("meanwhile", "keyed"):
+            await there.until("running", running.ann, name)
+        async with asyncio.timeout(LIMIT):
+            while not {("meanwhile", "running"), ("keyed", "running")} <= {(n, state) for _, n, state in events.seen}:
+                await asyncio.sleep(0.05)
+        await events.end()
+        rows = csv.DictReader(io.StringIO((await ann("GET", "/usage/export")).text))
+        assert sorted(row["session"] for row in rows) == ["before", "keyed", "meanwhile"]
 
 
 async def change(api: Api, path: str, favorites: list[str], answered: list[str]) -> None:

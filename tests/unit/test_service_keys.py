@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,25 @@ async def test_the_claim_of_a_killed_replica_is_taken_over(replicas: tuple[Keys,
     work = Work()
     assert (await two.once("user:ann", "k", REQUEST, work)).status == 202
     assert work.done == 1
+
+
+async def test_an_answer_reaches_the_caller_when_the_database_has_gone_meanwhile(
+    replicas: tuple[Keys, Keys, Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, database = replicas
+    away, work = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/s.sqlite"), Work()
+
+    async def last() -> Answer:
+        monkeypatch.setattr(one, "_database", away)
+        return await work()
+
+    assert (await one.once("user:ann", "k", REQUEST, last)).status == 202
+    await away.close()
+    async with database.writing() as session:  # in time, the claim runs out
+        await session.execute(update(KeyRow).values(lease=time.time() - 1))
+    assert REPLAYED not in (await two.once("user:ann", "k", REQUEST, work)).headers
+    assert (await two.once("user:ann", "k", REQUEST, work)).headers[REPLAYED] == "true"
+    assert work.done == 2
 
 
 @pytest.mark.parametrize("left", [False, True])
