@@ -19,6 +19,13 @@ async def test_text_becomes_crisp_by_itself_after_the_last_change(geometry: str)
     assert found.seconds < STALL
 
 
+@pytest.mark.parametrize(("colour", "ground", "least"), [("#61afef", "#282c34", 30), ("red", "white", 25)])
+async def test_coloured_text_is_as_crisp_in_its_brightness(colour: str, ground: str, least: float) -> None:
+    (found,) = await crispness_of_text("1280x720", colour=colour, ground=ground)
+    assert found.brightness >= CRISP_DB
+    assert found.decibels >= least, "one sample of colour for four pixels"
+
+
 async def test_a_still_picture_of_a_narrow_line_gets_its_full_size_back() -> None:
     scroll = (
         "for i in $(seq 1 700); do head -c 600 /dev/urandom | base64; sleep 0.005; done; printf '\\033[?25l'; sleep 100"

@@ -34,6 +34,8 @@ class Crispness:
 
     decibels: float
     """PSNR of the last picture."""
+    brightness: float
+    """The same of its luma alone, of which there is a sample for each pixel."""
     seconds: float | None
     """From the last change of the screen until a picture came with `CRISP_DB`; None if none did."""
 
@@ -44,15 +46,21 @@ def psnr(one: Pixels, other: Pixels) -> float:
     return 99.0 if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def pictures(viewer: Viewer) -> list[tuple[float, Pixels]]:
-    """What is shown from the last keyframe on, and since when (seconds)."""
+def pictures(viewer: Viewer) -> list[tuple[float, Pixels, Pixels]]:
+    """What is shown from the last keyframe on, and since when (seconds): in colour, and its luma."""
     last = max(index for index, frame in enumerate(viewer.frames) if frame.keyframe)
     decoder: Any = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
+    shown = [(frame.at, decoder.decode(av.Packet(frame.data))[0]) for frame in viewer.frames[last:]]
     return [
-        (frame.at, np.asarray(decoder.decode(av.Packet(frame.data))[0].to_ndarray(format="rgb24"), np.uint8))
-        for frame in viewer.frames[last:]
+        (at, *(np.asarray(picture.to_ndarray(format=form), np.uint8) for form in ("rgb24", "gray")))
+        for at, picture in shown
     ]
+
+
+def luma(picture: Pixels) -> Pixels:
+    """Brightness by BT.601."""
+    return np.asarray(np.rint(picture @ np.array([0.299, 0.587, 0.114])), np.uint8)
 
 
 class LastChange:
@@ -77,12 +85,14 @@ class LastChange:
         self._connection.disconnect()
 
 
-async def crispness_of_text(geometry: str, count: int = 1) -> list[Crispness]:
-    """Fill a screen with black text `count` times, wait each time until it rests, and look."""
+async def crispness_of_text(
+    geometry: str, count: int = 1, colour: str = "black", ground: str = "white"
+) -> list[Crispness]:
+    """Fill a screen with text `count` times, wait each time until it rests, and look."""
     async with running_streamer(geometry) as running:
         running.x.start(
             "env", f"FOLDER={running.x.folder}",
-            "xterm", "-fa", "Monospace", "-fs", "11", "-geometry", "110x34+20+20", "-bg", "white", "-fg", "black",
+            "xterm", "-fa", "Monospace", "-fs", "11", "-geometry", "110x34+20+20", "-bg", ground, "-fg", colour,
             "-e", "sh", "-c", PAGES,
         )  # fmt: skip
         viewer = await running.viewer()
@@ -108,9 +118,10 @@ async def _one_page(running: Running, viewer: Viewer, change: LastChange) -> Cri
     truth = await _at_rest(running)
     await viewer.until(lambda: len(viewer.frames) > count, "the text to be seen")
     await viewer.settled()
-    quality = [(at, psnr(picture, truth)) for at, picture in pictures(viewer)]
+    shown = pictures(viewer)
+    quality = [(at, psnr(picture, truth)) for at, picture, _ in shown]
     crisp = next((at for at, decibels in quality if decibels >= CRISP_DB and at >= change.at), None)
-    return Crispness(quality[-1][1], None if crisp is None else crisp - change.at)
+    return Crispness(quality[-1][1], psnr(shown[-1][2], luma(truth)), None if crisp is None else crisp - change.at)
 
 
 async def _at_rest(running: Running) -> Pixels:
