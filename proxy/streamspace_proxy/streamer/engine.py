@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 CLOSE_SECONDS: Final = 2.0
 FIGURE_WINDOW: Final = 300
-PRIORITY: Final = -5
-"""Niceness of the thread, where we may: on a full machine the app's work waits for the picture, not the reverse."""
 PHASES: Final = ("grab", "convert", "encode")
 
 
@@ -124,8 +122,6 @@ class EventDrivenCapture(CaptureBackend):
 
     def _run(self) -> None:
         _name_thread("capture")
-        with contextlib.suppress(OSError):  # it takes CAP_SYS_NICE or RLIMIT_NICE
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         reason, tell = "", self._sink.lost
         try:
             self._loop()
