@@ -272,9 +272,10 @@ def test_too_large_a_clipboard_is_a_sentence_and_disturbs_nothing(
     eventually((terminal.running.home / "still-here").exists, "typing to go on")
 
 
-def test_view_only_shows_and_does_nothing(context: BrowserContext, terminal: ViewerSession) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_view_only_shows_and_does_nothing(context: BrowserContext, terminal: ViewerSession, transport: str) -> None:
     record_errors(context)
-    page = open_page(context, terminal, view="1", transport="websocket")
+    page = open_page(context, terminal, view="1", transport=transport)
     wait_for_picture(page)
     assert page.evaluate("() => window.streamspace.role") == "viewer"
     page.mouse.click(400, 300)
