@@ -98,6 +98,9 @@ def test_the_picture_goes_on_and_repairs_stay_in_proportion(watched: Watched, pe
     assert bad.again < 0.25 * bad.packets, "what is sent again must not become the traffic"
     assert bad.asked <= 2 * SECONDS, "a lost packet is sent again; a keyframe is the exception"
     assert watched.page.evaluate("window.streamspace.transport") == "webrtc"
+    told = watched.page.evaluate("window.streamspace.stats().packets")
+    assert told["received"] > bad.packets, "the page says what came,"
+    assert told["retransmitted"] > 0, "and what was repaired"
 
 
 def test_a_moment_without_any_packet_ends_in_a_picture_again(watched: Watched) -> None:

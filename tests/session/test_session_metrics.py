@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.session.test_streamer_webrtc import Page, busy
 from tests.support.streamer import Running, identity, running_streamer
 from tests.support.waiting import PATIENCE
 
@@ -56,6 +59,47 @@ async def test_what_happened_to_a_viewer_shows_in_the_metrics() -> None:
         assert figures["refusals_total bad_message"] == 1
         assert figures["viewers owner"] == figures["viewers viewer"] == 1
         assert figures["transport_viewers websocket"] == 1
+
+
+async def test_a_webrtc_viewers_packets_and_what_it_measured_show_in_metrics_and_stats() -> None:
+    async with running_streamer() as running:
+        await busy(running)
+        viewer = await running.viewer()
+        page = Page(viewer)
+        try:
+            await page.connect()
+            lose_some(page.connection.getTransceivers()[0].receiver.transport)
+            await viewer.send("start", transport="webrtc", audio=False)
+            await viewer.until(lambda: page.frames > 60, "pictures by WebRTC")
+            await viewer.send("report", input_ms=[40, 60], latency_ms=[20], switches=1)
+            async with asyncio.timeout(PATIENCE):
+                while not (figures := await scrape(running))["rtp_retransmissions_total"]:
+                    await asyncio.sleep(0.1)
+            assert figures["rtp_packets_total"] > 60
+            assert figures["rtp_lost_packets_total"] < figures["rtp_packets_total"]
+            assert figures["sent_bytes_total webrtc"] > 60 * 100
+            assert figures["queue_seconds_count webrtc"] > 60
+            assert figures["input_seconds_count webrtc"] == 2
+            assert figures["input_seconds_sum webrtc"] == pytest.approx(0.1)
+            assert figures["presented_seconds_count webrtc"] == 1
+            assert figures["transport_switches_total"] == 1
+            assert figures["transport_viewers webrtc"] == 1
+            (told,) = (await running.get("stats"))["viewers"]
+            assert told["webrtc"]["packets"] >= figures["rtp_packets_total"]
+            assert told["webrtc"]["retransmitted"] > 0
+        finally:
+            await page.close()
+
+
+def lose_some(transport: Any) -> None:
+    """Let one packet of thirty not arrive."""
+    handle, count = transport._handle_rtp_data, itertools.count(1)
+
+    async def lossy(data: bytes, **when: Any) -> None:
+        if next(count) % 30:
+            await handle(data, **when)
+
+    transport._handle_rtp_data = lossy
 
 
 async def test_what_was_refused_on_any_socket_shows_in_the_metrics() -> None:

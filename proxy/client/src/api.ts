@@ -3,6 +3,7 @@
 import type { Listener } from './events';
 import type { Spread } from './meter';
 import type { ErrorMessage, Pong, Role, Size, Status, Transport } from './protocol';
+import type { Packets } from './transports/types';
 
 export interface PageEvents {
   connected: { role: Role };
@@ -37,6 +38,8 @@ export interface PageStatistics {
   roundTrip: number | null;
   /** Frames that came and were not shown. */
   dropped: number;
+  /** What came by WebRTC and what did not, on the connection in use; null on other transports. */
+  packets: Packets | null;
   /** How often frames were sent and none was seen for a while, and for how long in all. */
   freezes: number;
   freezeMs: number;

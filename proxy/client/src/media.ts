@@ -31,7 +31,7 @@ import type {
 import { fetchTurnServers } from './server';
 import { Starvation } from './starvation';
 import { RfbTransport } from './transports/rfb';
-import type { PictureTransport, Presented, TransportEvents } from './transports/types';
+import type { Packets, PictureTransport, Presented, TransportEvents } from './transports/types';
 import { WebRtcTransport } from './transports/webrtc';
 import { WebSocketTransport } from './transports/websocket';
 import { TurnServers } from './turn';
@@ -75,6 +75,9 @@ export class Media extends Emitter<MediaEvents> {
   phases: NonNullable<Pong['phases']> = {};
   /** Connected pages; null: the streamer does not say. */
   viewers: number | null = null;
+
+  /** What came by WebRTC and what did not; null: it is not in use. */
+  packets: Packets | null = null;
 
   private state: LadderState;
   private readonly transports = new Map<Transport, PictureTransport>();
@@ -282,6 +285,7 @@ export class Media extends Emitter<MediaEvents> {
     this.live.delete(name);
     if (name === 'webrtc') {
       this.loss = 0;
+      this.packets = null;
       this.emit('soundEnded', undefined);
     }
   }
@@ -323,8 +327,9 @@ export class Media extends Emitter<MediaEvents> {
           codecs: common(this.able?.webrtc ?? [], this.hello?.codecs),
           ask: () => this.ask('webrtc'),
           captureOf: rtp => this.clock.captureOf(rtp),
-          line: ({ loss, dropped }) => {
+          line: ({ loss, dropped, packets }) => {
             this.loss = loss;
+            this.packets = packets;
             meter.dropped += dropped;
           },
           sound: stream => this.emit('sound', stream),

@@ -9,7 +9,7 @@ const REPORT_MS = 5000;
 
 export function pageStatistics(meter: Meter, media: Media, audio: number): PageStatistics {
   const { frames, fps, bytes, bitrate, roundTrip, dropped, freezes, freezeMs, switches } = meter;
-  const { transport, screen, codec, targetBitrate, phases, viewers } = media;
+  const { transport, screen, codec, targetBitrate, phases, viewers, packets } = media;
   return {
     frames,
     fps,
@@ -23,6 +23,7 @@ export function pageStatistics(meter: Meter, media: Media, audio: number): PageS
     viewers,
     roundTrip,
     dropped,
+    packets,
     freezes,
     freezeMs,
     switches,

@@ -3,6 +3,7 @@
 import type { GiveUpReason } from './ladder';
 import type { MicrophoneState } from './microphone';
 import type { Phase, Preset, Role, SleepStep, Transport } from './protocol';
+import type { Packets } from './transports/types';
 
 const TRANSPORT_NAMES: Record<Transport, string> = {
   webrtc: 'WebRTC',
@@ -172,6 +173,11 @@ export const strings = {
   statViewers: 'Viewers',
   statInput: 'Input to picture',
   statSpread: (p50: number, p95: number) => `${p50.toFixed(0)} ms (95 %: ${p95.toFixed(0)})`,
+  statPackets: 'Packets lost · sent again',
+  statPacketsValue: ({ received, lost, retransmitted }: Packets) => {
+    const share = lost > 0 ? (100 * lost) / (lost + received) : 0;
+    return `${lost}${share > 0 ? ` (${share.toFixed(1)} %)` : ''} · ${retransmitted}`;
+  },
   statFrozen: 'Dropped · frozen',
   statFrozenValue: (dropped: number, freezes: number, ms: number) =>
     `${dropped} · ${freezes}${freezes > 0 ? ` (${(ms / 1000).toFixed(1)} s)` : ''}`,

@@ -15,6 +15,7 @@ const figures: PageStatistics = {
   viewers: null,
   roundTrip: 12,
   dropped: 0,
+  packets: null,
   freezes: 0,
   freezeMs: 0,
   switches: 0,
@@ -43,9 +44,17 @@ it('shows where the time went in the session, the first picture, changes of tran
   ]);
 });
 
+it('says on WebRTC how many packets were lost and sent again', () => {
+  const shown = rows({ ...figures, packets: { received: 990, lost: 10, retransmitted: 25 } });
+  expect(shown).toContainEqual(['Packets lost · sent again', '10 (1.0 %) · 25']);
+  const none = rows({ ...figures, packets: { received: 990, lost: 0, retransmitted: 0 } });
+  expect(none).toContainEqual(['Packets lost · sent again', '0 · 0']);
+});
+
 it('leaves out what nobody says', () => {
   const labels = rows(figures).map(([label]) => label);
   expect(labels).not.toContain('Viewers');
+  expect(labels).not.toContain('Packets lost · sent again');
   expect(labels.filter(label => label.startsWith('Session'))).toEqual([]);
   expect(rows(figures)[0]).toEqual(['Transport', 'HTTP requests']);
 });

@@ -13,11 +13,21 @@ export interface Presented {
 }
 
 /** How the line has been since the last time. */
+/** Of a WebRTC connection's pictures and sound, since it was made. */
+export interface Packets {
+  received: number;
+  /** Did not come; one that came later after all is taken off again. */
+  lost: number;
+  /** Came by being sent again. */
+  retransmitted: number;
+}
+
 export interface LineQuality {
   /** Share of packets lost, 0 to 1. */
   loss: number;
   /** Frames that came and were not shown. */
   dropped: number;
+  packets: Packets;
 }
 
 export interface TransportEvents {

@@ -5,7 +5,7 @@
 
 import type { Codec, Size } from '../protocol';
 import type { TurnServers } from '../turn';
-import type { LineQuality, PictureTransport, TransportEvents } from './types';
+import type { LineQuality, Packets, PictureTransport, TransportEvents } from './types';
 
 export interface WebRtcTransportOptions extends TransportEvents {
   turn: TurnServers;
@@ -29,11 +29,9 @@ export interface WebRtcTransportOptions extends TransportEvents {
 const FIRST_FRAME_MS = 8000;
 const STATS_MS = 1000;
 
-interface Totals {
+interface Totals extends Packets {
   bytes: number;
   level: number;
-  received: number;
-  lost: number;
   dropped: number;
   decoded: number;
   /** Whatever came on the way in use, checks included. */
@@ -311,12 +309,15 @@ export class WebRtcTransport implements PictureTransport {
       const lost = Math.max(totals.lost - before.lost, 0);
       const sent = Math.max(totals.received - before.received, 0) + lost;
       const dropped = Math.max(totals.dropped - before.dropped, 0);
-      this.options.line({ loss: sent > 0 ? lost / sent : 0, dropped });
+      const { received, lost: missing, retransmitted } = totals;
+      const packets = { received, lost: missing, retransmitted };
+      this.options.line({ loss: sent > 0 ? lost / sent : 0, dropped, packets });
     }
   }
 }
 
-type Report = RTCInboundRtpStreamStats & RTCIceCandidatePairStats & { relayProtocol?: string };
+type Report = RTCInboundRtpStreamStats &
+  RTCIceCandidatePairStats & { relayProtocol?: string; retransmittedPacketsReceived?: number };
 
 function sum(stats: ReadonlyMap<string, Report>): Totals {
   const totals = {
@@ -325,6 +326,7 @@ function sum(stats: ReadonlyMap<string, Report>): Totals {
     received: 0,
     decoded: 0,
     lost: 0,
+    retransmitted: 0,
     dropped: 0,
     heard: 0,
     overTcp: false,
@@ -336,6 +338,7 @@ function sum(stats: ReadonlyMap<string, Report>): Totals {
       totals.level = Math.max(totals.level, report.audioLevel ?? 0);
       totals.received += report.packetsReceived ?? 0;
       totals.lost += report.packetsLost ?? 0;
+      totals.retransmitted += report.retransmittedPacketsReceived ?? 0;
       totals.dropped += report.framesDropped ?? 0;
       totals.decoded += report.framesDecoded ?? 0;
     } else if (type === 'candidate-pair' && report.nominated) {

@@ -37,7 +37,7 @@ type Row = [label: string, value: string];
 /** What is shown, from top to bottom. What nobody measures on this transport is left out. */
 export function rows(figures: PageStatistics): Row[] {
   const { transport, codec, screen, picture, targetBitrate, captureLatency, inputLatency } = figures;
-  const { dropped, freezes, freezeMs, phases, viewers, firstPicture, switches } = figures;
+  const { dropped, freezes, freezeMs, phases, viewers, firstPicture, switches, packets } = figures;
   const measured = PHASES.filter(phase => phases[phase]);
   const scaled = picture && screen && picture.width !== screen.width;
   return [
@@ -52,6 +52,7 @@ export function rows(figures: PageStatistics): Row[] {
     ...measured.map(phase => [strings.statPhase(phase), delay(phases[phase])] satisfies Row),
     [strings.statInput, inputLatency ? delay(inputLatency) : strings.milliseconds(figures.latency)],
     [strings.statRoundTrip, strings.milliseconds(figures.roundTrip)],
+    ...(packets ? [[strings.statPackets, strings.statPacketsValue(packets)] satisfies Row] : []),
     [strings.statFrozen, strings.statFrozenValue(dropped, freezes, freezeMs)],
     [strings.statFirst, strings.milliseconds(firstPicture)],
     [strings.statSwitches, String(switches)],
