@@ -42,7 +42,7 @@ def as_loud_as_it_was_played(page: Page) -> bool:
     return bool(0.8 * LOUDNESS < stats(page)["audio"] < 1.2 * LOUDNESS)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb"])
+@pytest.mark.parametrize("transport", ["websocket", "webrtc", "rfb", "http"])
 def test_a_tone_is_heard_until_it_is_muted_or_ends(
     context: BrowserContext, demo: Demo, terminal: str, tone: Path, transport: str
 ) -> None:
