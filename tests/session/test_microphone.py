@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 import numpy as np
 import psutil
 import pytest
+from streamspace_proxy.streamer import polling
 from streamspace_proxy.streamer.audio import OpusEncoder
 
+from tests.session.test_polling import Page
 from tests.support.sound import Samples, SoundServer, loudest
 from tests.support.streamer import Running, Viewer, running_streamer
 
@@ -87,6 +89,29 @@ async def test_what_is_said_is_recorded_by_an_app_in_its_pitch() -> None:
             assert 0.3 < np.abs(middle).max() < 0.7
             assert loud[-1] - loud[0] > 1.3 * 48000, "no part is missing"
             assert viewer.of("error") == []
+
+
+@pytest.mark.parametrize("transport", ["rfb", "http"])
+async def test_a_voice_is_heard_beside_novnc_and_by_requests(transport: str) -> None:
+    async with running_streamer(policy=ALLOWED, attach=False) as running:
+        with SoundServer(running.x.folder, ALLOWED) as server:
+            async with recording(server) as heard:
+                if transport == "rfb":
+                    viewer = await running.viewer()
+                    await viewer.send("start", transport="rfb", audio=False)
+                    await speak(viewer, voice(440, 1.5))
+                    assert viewer.of("error") == []
+                else:
+                    page = await Page(running).open()
+                    for number, packet in enumerate(voice(440, 1.5)):
+                        began = asyncio.get_running_loop().time()
+                        said = polling.pack(polling.BINARY, struct.pack(">BBHI", 2, 0, number, 0) + packet)
+                        assert (await page.post(said))[0] == 204
+                        await asyncio.sleep(max(0, began + 0.02 - asyncio.get_running_loop().time()))
+                await asyncio.sleep(0.3)
+            loud = np.flatnonzero(np.abs(samples(heard)) > 0.1)
+            assert len(loud) > 0.5 * 48000
+            assert abs(loudest(samples(heard)[loud[0] + 9600 : loud[0] + 33600]) - 440) < 5
 
 
 async def test_one_speaks_at_a_time_and_the_other_is_told() -> None:
