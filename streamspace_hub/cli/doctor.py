@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import ValidationError
 
+from streamspace_hub.cli.check import Check
+from streamspace_hub.cli.doctor_machine import check_machine
+from streamspace_hub.cli.doctor_turn import check_relays
 from streamspace_hub.client import Client, ClientError, NotConfiguredError, Place, find_place
+from streamspace_hub.model.turn import IceGrant
 
 OLDEST, BEFORE = (5, 3), (7, 0)
 """Hubs that are supported: `jupyterhub>=5.3,<7`."""
-PROGRAMS = {
-    "Xtigervnc": ("X server", "apt-get install tigervnc-standalone-server"),
-    "openbox": ("window manager", "apt-get install openbox"),
-    "dbus-daemon": ("D-Bus", "apt-get install dbus"),
-    "pulseaudio": ("sound server", "apt-get install pulseaudio"),
-    "setxkbmap": ("keyboard layouts", "apt-get install x11-xkb-utils xkb-data"),
-}
-LEAST_STORAGE = 2**30
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report."""
-
-    name: str
-    status: Literal["green", "red", "grey"]
-    """`grey`: does not matter here, or could not be looked at."""
-    found: str
-    advice: str = ""
-
-    @property
-    def mark(self) -> str:
-        """What the line begins with."""
-        return {"green": "[ok]  ", "red": "[FAIL]", "grey": "[--]  "}[self.status]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the line for a program."""
-        return asdict(self)
 
 
 def check_all() -> list[Check]:
@@ -52,13 +25,13 @@ def check_all() -> list[Check]:
     try:
         place = find_place()
     except NotConfiguredError as error:
-        return [Check("hub", "grey", "not configured", str(error)), *_machine(required=True)]
+        return [Check("hub", "grey", "not configured", str(error)), *check_machine(required=True)]
     hub = _hub(place)
     lines = [hub]
     if hub.status == "green":
         lines += _service(place)
-        lines += _hub_side(place)
-    return [*lines, *_machine(required=urlsplit(place.url).hostname in LOOPBACK)]
+        lines += check_hub_side(place)
+    return [*lines, *check_machine(required=urlsplit(place.url).hostname in LOOPBACK)]
 
 
 def _hub(place: Place) -> Check:
@@ -98,33 +71,64 @@ def _service(place: Place) -> Iterator[Check]:
         yield Check("catalog", "green" if apps else "red", f"{len(apps)} apps")
 
 
-def _hub_side(place: Place) -> Iterator[Check]:
+def check_hub_side(place: Place) -> Iterator[Check]:
     """Look at what `install` has set up in the hub, as far as this token shows it."""
     headers = {"Authorization": f"token {place.token}"}
     with httpx.Client(base_url=f"{place.url}/hub/api/", headers=headers, timeout=10) as hub:
         try:
             me = hub.get("user")
-            turn, changes = (hub.get(f"streamspace/{name}").status_code for name in ("turn", "changes"))
+            proxy, turn = (hub.get(path) for path in ("proxy", "streamspace/turn"))
+            with hub.stream("GET", "streamspace/changes") as changes:  # has no end for those who may read it
+                pass
         except httpx.HTTPError as error:
             yield Check("rights", "red", f"the hub does not answer ({type(error).__name__})", "Its log says more.")
             return
         if me.status_code == 200 and me.json().get("kind") == "user":
             yield _rights(place, me.json())
-    match turn:
-        case 404:
-            found = "none; WebRTC goes where it finds a direct way, everything else by WebSocket"
-            yield Check(
-                "TURN", "grey", found, "Give the hub one, where WebRTC shall pass firewalls: install(c, turn=...)."
-            )
-        case 503:
-            yield Check("TURN", "red", "the hub cannot make credentials", "Its log says why: turn_secret_file.")
-        case _:
-            yield Check("TURN", "green", "the hub makes credentials")
-    if changes == 404:
+    yield read_proxy(place, proxy)
+    yield from read_turn(turn)
+    if changes.status_code == 404:
         advice = "Call streamspace_hub.install(c, service=...) in the hub's configuration too."
         yield Check("changes", "grey", "the hub does not tell of them; the service finds them seconds later", advice)
     else:
         yield Check("changes", "green", "the hub tells the service at once")
+
+
+def read_proxy(place: Place, reply: httpx.Response) -> Check:
+    """Read what the hub says of its proxy (`GET /hub/api/proxy`), for which it has asked that one."""
+    match reply.status_code:
+        case 200:
+            return Check("proxy", "green", "the hub reaches its API")
+        case 401 | 403:
+            found = f"{place.url} leads to the hub; whether the hub reaches its proxy, its administrators see"
+            return Check("proxy", "grey", found)
+    return Check(
+        "proxy", "red", f"the hub does not reach its proxy's API (HTTP {reply.status_code}); no session can be opened",
+        "See that configurable-http-proxy runs, and that c.ConfigurableHTTPProxy.api_url and auth_token are its own; "
+        "the hub's log says more.",
+    )  # fmt: skip
+
+
+def read_turn(reply: httpx.Response) -> Iterator[Check]:
+    """Read what the hub says of TURN, and try what it grants."""
+    match reply.status_code:
+        case 404:
+            found = "none; WebRTC goes where it finds a direct way, everything else by WebSocket"
+            advice = "Give the hub one, where WebRTC shall pass firewalls: install(c, turn=...)."
+            yield Check("TURN", "grey", found, advice)
+        case 503:
+            yield Check("TURN", "red", "the hub cannot make credentials", "Its log says why: turn_secret_file.")
+        case 200:
+            try:
+                grant = IceGrant.model_validate_json(reply.content)
+            except ValidationError:
+                yield Check("TURN", "red", "the hub's answer is none of ours", "Use the same version here and there.")
+                return
+            yield Check("TURN", "green", "the hub makes credentials")
+            yield from check_relays(grant)
+        case _:
+            found = "the hub makes credentials for those with a running session; they were not tried"
+            yield Check("TURN", "grey", found, "Start any session, and run this again.")
 
 
 def _rights(place: Place, me: Mapping[str, Any]) -> Check:
@@ -138,31 +142,3 @@ def _rights(place: Place, me: Mapping[str, Any]) -> Check:
         )
         return Check("rights", "red", f"this token lacks {', '.join(missing)}", advice)
     return Check("rights", "green", "start, stop and use your own sessions")
-
-
-def _storage(*, required: bool) -> Check:
-    free = shutil.disk_usage(Path.home()).free
-    found = f"{free / 2**30:.1f} GiB free in {Path.home()}"
-    if required and free < LEAST_STORAGE:
-        return Check("storage", "red", found, "Apps keep settings and files there: make room.")
-    return Check("storage", "green" if required else "grey", found)
-
-
-def _machine(*, required: bool) -> Iterator[Check]:
-    """Look at this machine, on which sessions run if the hub does."""
-    missing: Literal["red", "grey"] = "red" if required else "grey"
-    yield _storage(required=required)
-    for program, (name, advice) in PROGRAMS.items():
-        path = shutil.which(program)
-        if path:
-            yield Check(name, "green", path)
-        else:
-            yield Check(name, missing, f"{program} is not on this machine", advice if required else "")
-    for module, (name, advice) in {
-        "av": ("H.264 encoder", 'pip install "streamspace-hub[session]"'),
-        "aiortc": ("WebRTC", 'pip install "streamspace-hub[session]"'),
-    }.items():
-        if importlib.util.find_spec(module):
-            yield Check(name, "green", f"Python package {module}")
-        else:
-            yield Check(name, missing, f"the Python package {module} is not here", advice if required else "")

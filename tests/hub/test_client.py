@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from streamspace_proxy.desktop import criu
 
 from streamspace_hub.client import AsyncClient, Client, RefusedError, SessionFailedError
 from streamspace_hub.model import SessionState
@@ -28,6 +29,7 @@ from tests.support.sleeping import why_not
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
 
+OPERATOR = f'c.JupyterHub.load_roles.append({{"name": "operator", "users": ["{ADMIN}"], "scopes": ["proxy"]}})'
 LADDER = 'c.StreamSpace.sleep = {"default": {"freeze_after": 7200}}'
 MEMORY = f"""
 c.StreamSpace.memory_sleep = True
@@ -39,7 +41,7 @@ with open(run["folder"] + "/apps/sleeper.yaml", "w") as file:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[ServiceHub]:
     quotas = 'c.StreamSpace.quotas = {"default": {"sessions": 9}}'
-    async with service_hub(config="\n".join((quotas, LADDER, MEMORY, SHARING, ABSENT_APP))) as found:
+    async with service_hub(config="\n".join((quotas, LADDER, MEMORY, OPERATOR, SHARING, ABSENT_APP))) as found:
         yield found
 
 
@@ -237,9 +239,13 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(running: ServiceHub)
         "X server",
         "window manager",
         "H.264 encoder",
+        "VP8 encoder",
+        "Opus encoder",
     ):
         assert found[name]["status"] == "green", found[name]
     assert (found["TURN"]["status"], found["TURN"]["found"][:5]) == ("grey", "none;")
+    assert found["CRIU"]["status"] == ("grey" if criu.find(os.environ) is None else "green")
+    assert found["proxy"]["status"] == "grey", "whether the hub reaches it is for its administrators to see"
     entry = ["access:services!service=streamspace", f"read:users!user={running.ann}"]
     poor = await running.token(running.ann, entry)
     lacking = await streamspace(running, running.ann, "doctor", STREAMSPACE_TOKEN=poor)
@@ -248,6 +254,8 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(running: ServiceHub)
     assert bad.returncode == 1
     assert "[FAIL] token" in bad.stdout
     assert f"Make a token at {running.hub.url}/hub/token" in bad.stdout
+    routes = await streamspace(running, ADMIN, "doctor")
+    assert "[ok]   proxy: the hub reaches its API" in routes.stdout
     away = await streamspace(running, running.ann, "doctor", STREAMSPACE_URL="http://127.0.0.1:9")
     assert "[FAIL] hub" in away.stdout
 

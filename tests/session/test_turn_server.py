@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aioice import stun, turn
 
+from streamspace_hub.cli.doctor_turn import check_relay, check_relays
 from streamspace_hub.model.turn import TurnSettings, mint_turn
 from tests.support.coturn import SECRET, TURNSERVER, Coturn, coturn
 
@@ -59,3 +60,21 @@ async def test_an_expired_credential_opens_none(server: Coturn) -> None:
 async def test_a_credential_of_another_secret_opens_none(server: Coturn) -> None:
     with pytest.raises(stun.TransactionFailed, match="401"):
         await allocate(server, 0, b"another secret")
+
+
+def test_the_doctor_asks_for_a_relay_and_says_what_to_do(server: Coturn) -> None:
+    urls = (f"turn:127.0.0.1:{server.port}", f"turn:127.0.0.1:{server.port}?transport=tcp")
+    settings = SETTINGS.model_copy(update={"turn_urls": urls})
+    good = list(check_relays(mint_turn(settings, SECRET, "ann", time.time())))
+    assert [line.status for line in good] == ["green", "green"], good
+    assert all(line.found.startswith("it gives relays at 127.0.0.1:") for line in good)
+
+    (wrong,) = mint_turn(settings, b"another secret", "ann", time.time()).ice_servers
+    refused = check_relay(urls[0], wrong.username, wrong.credential)
+    assert (refused.status, "401" in refused.found, "static-auth-secret" in refused.advice) == ("red", True, True)
+    strange = check_relay(f"turns:127.0.0.1:{server.tls_port}", wrong.username, wrong.credential)
+    assert (strange.status, "certificate" in strange.found, "Browsers" in strange.advice) == ("red", True, True), (
+        strange
+    )
+    away = check_relay(f"turn:127.0.0.1:{free_port()}?transport=tcp", wrong.username, wrong.credential)
+    assert (away.status, "cannot be reached" in away.found, "firewalls" in away.advice) == ("red", True, True)

@@ -114,6 +114,21 @@ def test_wrong_use_is_status_2_and_a_sentence(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("fr", ["freeze"]), ("audit ", ["verify", "export"]), ("share --r", ["--role"]), ("doctor --j", ["--json"])],
+)
+def test_the_shell_completes(
+    words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"streamspace {words}"
+    monkeypatch.setenv("_STREAMSPACE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    assert run([]) == 0
+    assert capsys.readouterr().out.split() == offered
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
     assert capsys.readouterr().out == f"{__version__}\n"
@@ -140,4 +155,4 @@ def test_without_a_hub_the_doctor_looks_at_this_machine(capsys: pytest.CaptureFi
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["hub"]["status"] == "grey"
     assert "STREAMSPACE_URL" in checks["hub"]["advice"]
-    assert "X server" in checks
+    assert {"X server", "H.264 encoder", "VP8 encoder", "Opus encoder", "CRIU"} <= set(checks)
