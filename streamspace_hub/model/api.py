@@ -16,6 +16,9 @@ from streamspace_hub.model.quota import Source as QuotaSource
 from streamspace_hub.model.session import Session, SessionState
 from streamspace_hub.model.sleep import SleepChoice, Step, WholeSeconds
 
+MOST_COUNTED: Final = 10_000
+"""Sessions of a list beyond which nobody counts: a page of a million is found at once, their number is not."""
+
 # Names that the hub accepts for users are the authenticator's matter; a slash or a control character never are.
 USER_PATTERN: Final = r"^[^/\x00-\x1f\x7f]+$"
 # Relative, and no step begins with two dots or is empty (as `home_files` of a template)
@@ -93,7 +96,9 @@ class SessionList(_Data):
     """One page of sessions, ordered by user and name."""
 
     sessions: list[UserSession]
-    total: int = Field(ge=0, description="Sessions that match, on all pages.")
+    total: int = Field(
+        ge=0, le=MOST_COUNTED, description=f"Sessions that match, on all pages; {MOST_COUNTED}: so many or more."
+    )
     next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
 
 

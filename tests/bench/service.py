@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+from sqlalchemy import text
 
 from streamspace_hub.model import PolicyDefaults, resolve_policy
 from streamspace_hub.model.api import Outcome
@@ -30,6 +31,7 @@ from tests.support.service import ADMIN, Api, ServiceHub, postgresql, replicas
 
 SESSIONS = 1000
 LISTS = 100
+MANY, MANY_LISTS = 1_000_000, 20
 MIXED = 1500
 AT_ONCE = 16
 LINES = 200
@@ -108,6 +110,11 @@ async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncI
     yield _figure("session asked for: longer than the hub takes alone", "ms", {}, samples=more)
     late = [await _event(running.hub, running.ann, ann, number) for number in range(EVENTS)]
     yield _figure("event after the hub knows, started elsewhere", "ms", {}, samples=late)
+    await _fill_up(database)
+    given = {"database": "postgresql", "replicas": 1, "sessions": MANY, "page": 50}
+    for which, query in (("of all users", {}), ("with a text", {"search": "7654"})):
+        samples = [await _timed(admin, "/sessions", limit=50, **query) for _ in range(MANY_LISTS)]
+        yield _figure(f"listing sessions {which}", "ms", given, samples=samples)
 
 
 def _figure(name: str, unit: str, conditions: dict[str, Any], **values: Any) -> Figure:
@@ -145,6 +152,19 @@ async def _fill(database: Database) -> None:
             )
             for number in range(SESSIONS)
         )  # fmt: skip
+
+
+async def _fill_up(database: Database) -> None:
+    """Make it a million sessions."""
+    columns = "name, app, title, state, url, started"
+    async with database.writing() as session:
+        await session.execute(
+            text(
+                f"INSERT INTO sessions (\"user\", {columns}) SELECT 'many' || number, {columns} FROM sessions, "
+                f"generate_series(1, {MANY - SESSIONS}) AS number WHERE \"user\" = 'user0000'"
+            )
+        )
+        await session.execute(text("ANALYZE sessions"))
 
 
 async def _timed(api: Api, path: str, **query: Any) -> float:

@@ -1647,7 +1647,7 @@ export interface components {
             sessions: components["schemas"]["UserSession"][];
             /**
              * Total
-             * @description Sessions that match, on all pages.
+             * @description Sessions that match, on all pages; 10000: so many or more.
              */
             total: number;
             /**
