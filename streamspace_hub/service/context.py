@@ -31,6 +31,7 @@ from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.sleeping import Sleeping
 from streamspace_hub.service.syslog import Syslog
 from streamspace_hub.service.thumbnails import Thumbnails
+from streamspace_hub.service.waiters import Waiters
 from streamspace_hub.service.watcher import Watcher
 from streamspace_hub.service.webhooks import Webhooks
 from streamspace_hub.telemetry.tracing import Traces
@@ -47,6 +48,7 @@ class Context:
     audit: AuditLog
     authentication: Authentication
     keys: Keys
+    waiters: Waiters
     mirror: Mirror
     feed: EventFeed
     metrics: Metrics
@@ -175,6 +177,7 @@ def make_context(settings: ServiceSettings) -> Context:
         audit=audit,
         authentication=Authentication(hub, settings.rate_limit),
         keys=Keys(database, worker),
+        waiters=Waiters(database),
         mirror=mirror,
         feed=feed,
         metrics=metrics,

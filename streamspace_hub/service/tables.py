@@ -261,6 +261,17 @@ class LeaseRow(Table):
     until: Mapped[float] = mapped_column(Float)
 
 
+class WaiterRow(Table):
+    """Somebody who waits for room for a session."""
+
+    __tablename__ = "waiters"
+
+    actor: Mapped[str] = mapped_column(String(300), primary_key=True)
+    target: Mapped[str] = mapped_column(String(600), primary_key=True)
+    until: Mapped[float] = mapped_column(Float)
+    """Seconds since 1970 at which the place is lost, unless they ask again."""
+
+
 __all__ = [
     "AnnouncementRow",
     "AuditRow",
@@ -277,6 +288,7 @@ __all__ = [
     "Table",
     "TriesRow",
     "UsageRow",
+    "WaiterRow",
     "WatchedRow",
     "WebhookRow",
 ]

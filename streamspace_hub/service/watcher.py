@@ -18,7 +18,7 @@ from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.leases import Lease
 from streamspace_hub.service.mirror import Mirror
-from streamspace_hub.service.tables import EventRow, KeyRow, SessionRow, SleepRow
+from streamspace_hub.service.tables import EventRow, KeyRow, SessionRow, SleepRow, WaiterRow
 
 TICK = 0.5
 """Seconds between looks at those whose session is starting or stopping."""
@@ -122,3 +122,4 @@ class Watcher:
             of_a_session = exists().where(SessionRow.user == SleepRow.user, SessionRow.name == SleepRow.name)
             await session.execute(delete(SleepRow).where(~of_a_session))
             await session.execute(delete(KeyRow).where(KeyRow.created < time.time() - KEEP_KEYS))
+            await session.execute(delete(WaiterRow).where(WaiterRow.until < time.time()))

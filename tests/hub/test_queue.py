@@ -8,7 +8,7 @@ import pytest
 
 from streamspace_hub.model.waiting import Place, place_in
 from tests.support.hub import LIMIT
-from tests.support.service import service_hub
+from tests.support.service import ADMIN, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11]
 
@@ -28,6 +28,7 @@ async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_ag
             assert int(over_rest.headers["retry-after"]) > 0
             assert over_rest.json()["type"] == "urn:streamspace:problem:queued"
             assert over_rest.json()["queue"] == {"position": 1}
+            assert (await api("POST", "/sessions", json=APP)).status_code == 429
             second = await hub.request_start(ann, "two", APP)
             assert second.status_code == 429
             assert "You are number 2 in the queue." in second.json()["message"]
@@ -39,6 +40,10 @@ async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_ag
                 await asyncio.sleep(0.2)
         assert reply.status_code in (200, 202), reply.text
         await api.until(f"/sessions/{bob}/test-app", "running")
+        asked = {"action": "session.create", "target": f"{bob}/test-app"}
+        lines = (await (await running.api(ADMIN))("GET", "/audit", params=asked)).json()["events"]
+        assert [line["outcome"] for line in reversed(lines)] == ["allowed", "denied", "allowed"], lines
+        assert lines[1]["reason"] == said, "asked for, told to wait, and let in: nothing of the asking in between"
         assert "You are number 1 in the queue." in (await hub.request_start(ann, "two", APP)).json()["message"]
         await hub.stop_server(bob, "test-app")
         async with hub.session(ann, "two"):

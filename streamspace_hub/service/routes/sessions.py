@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated
 from urllib.parse import quote
 
@@ -194,18 +195,42 @@ async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, t
     obstacle = launching.blocking(wanted, name, known, name in model.servers)
     if obstacle is not None:
         raise ProblemError("conflict", obstacle)
-    if name in known and known[name].state not in RESTING:
-        return Answer(200, known[name].model_dump_json(), where)
-    target, details = f"{user}/{name}", wanted.model_dump(mode="json", exclude_none=True)
-    await asked.note("session.create", target, Outcome.ALLOWED, **details)
-    try:
+    runs = known[name] if name in known and known[name].state not in RESTING else None
+    async with _noted(asked, f"{user}/{name}", wanted, runs=runs is not None):
+        if runs is not None:
+            return Answer(200, runs.model_dump_json(), where)
         server = launching.Server(user, name, asked.caller.token)
         context = asked.context
         session = await launching.start(context.hub, context.changes, context.mirror, server, wanted, title)
+        return Answer(202, session.model_dump_json(), where)
+
+
+@asynccontextmanager
+async def _noted(asked: ByCaller, target: str, wanted: CreateSession, *, runs: bool) -> AsyncIterator[None]:
+    """Write into the audit log what becomes of a start that is tried inside; `runs`: there is nothing to be started.
+
+    Who waits for room asks again every few seconds: that it waits is written when that begins, and what has come of it
+    when that ends.
+    """
+    waiters, actor, action = asked.context.waiters, asked.caller.actor, "session.create"
+    details = wanted.model_dump(mode="json", exclude_none=True)
+    waits = await waiters.known(actor, target)
+    if not waits and not runs:
+        await asked.note(action, target, Outcome.ALLOWED, **details)
+    try:
+        yield
     except (HubError, LookupError) as error:
-        await asked.note("session.create", target, outcome_of(error), str(error))
-        raise launching.gone(name) if isinstance(error, LookupError) else error from None
-    return Answer(202, session.model_dump_json(), where)
+        queued = isinstance(error, HubError) and error.place is not None
+        if not (waits and queued):
+            await asked.note(action, target, outcome_of(error), str(error))
+        if queued:
+            await waiters.keep(actor, target)
+        elif waits:
+            await waiters.drop(actor, target)
+        raise launching.gone(target.rpartition("/")[2]) if isinstance(error, LookupError) else error from None
+    if waits:
+        await asked.note(action, target, Outcome.ALLOWED, **details)
+        await waiters.drop(actor, target)
 
 
 async def _give_up(asked: ByCaller, session: UserSession) -> UserSession:
