@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Session:
     """One session's processes."""
 
     def __init__(self, runtime_dir: Path, server_arguments: Sequence[str] | None, *, with_desktop: bool = True) -> None:
+        self._runtime_dir = runtime_dir
         self._server_arguments = server_arguments
         self._with_desktop = with_desktop
         self._table = ProcessTable()
@@ -74,6 +76,8 @@ class Session:
         if left := await self._table.sweep():
             self._say(f"These processes could not be ended: {left}")
         logs.cancel()
+        with suppress(OSError):
+            os.utime(self._runtime_dir)  # when this ended, for a hub that comes later
         return code
 
     def _why(self, asked: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlparse
@@ -23,7 +24,7 @@ from streamspace_spawner.admission import storage_limit
 from streamspace_spawner.compat import refusal
 from streamspace_spawner.discreet import DiscreetRequests
 from streamspace_spawner.mixin import StreamSpaceMixin
-from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, has_ended
+from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, ended_at, has_ended
 from streamspace_spawner.pod_events import step
 from streamspace_spawner.reflectors import NOTICING, Noticing
 from streamspace_spawner.refusals import ended_at_start, not_configured, not_in_time, refused_by_cluster
@@ -395,12 +396,20 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
 
     async def poll(self) -> int | None:
         """Return None while the server runs, else its exit code; a session also ends with its desktop."""
-        status: int | None = await super().poll()
-        if status is not None or not self.session_state:
-            return status
+        await self._start_watching_pods()
         pod = self.pod_reflector.pods.get(self._pod_key)
-        code = desktop_exit_code(pod) if pod is not None else None
-        if code is not None and self.delete_stopped_pods:
+        status: int | None = await super().poll()
+        if not self.session_state:
+            if status is not None:
+                self.note_found_dead(None)
+            return status
+        code = status if status is not None else desktop_exit_code(pod) if pod is not None else None
+        if code is None:
+            self.note_alive()
+            return None
+        # What has not ended of it takes its room until now.
+        self.note_found_dead(None if pod is None else ended_at(pod) or time.time())
+        if status is None and self.delete_stopped_pods:
             await self.stop(now=True)
         return code
 

@@ -366,12 +366,16 @@ class LocalStreamSpaceSpawner(StreamSpaceMixin, LocalProcessSpawner):
         """Return None while the server runs, else its exit status (0 where unknown); leftovers are ended first."""
         if not self.session_state:
             status: int | None = await super().poll()
-            if status is not None and not self._swept:
-                await self._sweep()
+            if status is not None:
+                self.note_found_dead(None)
+                if not self._swept:
+                    await self._sweep()
             return status
         if self._leader_is_alive():
+            self.note_alive()
             return None
         status = self.proc.returncode if self.proc is not None else 0
+        self.note_found_dead(await asyncio.to_thread(runtime.last_sign, self.session_state["folder"]))
         await self._clean_up()
         self.clear_state()
         self._measure_files()

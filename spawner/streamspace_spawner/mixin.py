@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
@@ -62,6 +63,8 @@ OWN_STOP_SCOPE = "delete:servers!server"
 
 BEGUN = time.monotonic()
 """When this hub began, as nearly as is known here."""
+WRITTEN = 10.0
+"""Seconds after which it is written down who was seen to live."""
 FIRST_WORD = 10.0
 """Seconds after the hub's own start for which starts wait until the service has said what is overridden."""
 
@@ -158,6 +161,7 @@ class StreamSpaceMixin(_Spawner):
             self._prepared.set()
         if self.plan is not None:
             self._become_session(self.plan)
+            self._note_begin(self.plan.template.name)
         self._tell("accepted", model={**server_model(self), "asleep": self.asleep and self.asleep.model_dump()})
         return self.plan
 
@@ -221,6 +225,47 @@ class StreamSpaceMixin(_Spawner):
         changes = self.board.get("changes")
         if changes is not None:
             changes.tell(self.user.name, self.name, what, **more)
+
+    # --- the journal of runs ---------------------------------------------------------------------------------------
+
+    # There, and read by the service, if `install` was called with it.
+
+    def _note_begin(self, app: str) -> None:
+        """Write down that this session is about to run, before anything of it does."""
+        if (journal := self.board.get("runs")) is not None:
+            journal.begin(self.user.db, self._key, app, self._started)
+
+    def note_alive(self) -> None:
+        """Note that this session lives, as a poll has shown."""
+        journal, app = self.board.get("runs"), self.session_state.get("app")
+        if journal is None or not app or not self.ready:
+            return
+        if journal.alive(self._key, app, self._started, time.time()):
+            asyncio.get_running_loop().call_later(WRITTEN, journal.write_alive, self.user.db)
+
+    def note_end(self) -> None:
+        """Write down that this session has ended, now, unless that is written down."""
+        if (journal := self.board.get("runs")) is not None:
+            journal.end(self.user.db, self._key, time.time())
+
+    def note_found_dead(self, sign: float | None) -> None:
+        """Write down that this session was found to have ended: at `sign`, seconds since 1970, if something tells."""
+        if (journal := self.board.get("runs")) is not None:
+            journal.found_dead(self.user.db, self._key, sign, time.time())
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return self.user.name, self.name
+
+    @property
+    def _started(self) -> float:
+        """When the hub began to start this server, in seconds since 1970."""
+        return float(self.orm_spawner.started.replace(tzinfo=UTC).timestamp())
+
+    def run_post_stop_hook(self) -> Any:
+        """Note the end before an administrator's hook takes its time."""
+        self.note_end()
+        return super().run_post_stop_hook()
 
     # --- files -----------------------------------------------------------------------------------------------------
 

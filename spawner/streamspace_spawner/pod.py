@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from kubernetes_asyncio.client import (
@@ -197,3 +198,12 @@ def has_ended(pod: Mapping[str, Any]) -> bool:
     if pod["status"]["phase"] in ("Failed", "Succeeded"):
         return True
     return any("terminated" in status["state"] for status in pod["status"].get("containerStatuses") or [])
+
+
+def ended_at(pod: Mapping[str, Any]) -> float | None:
+    """Return when the last container of the pod ended, in seconds since 1970; None: not all of them have."""
+    states = [status["state"] for status in pod["status"].get("containerStatuses") or []]
+    if not states or any("terminated" not in state for state in states):
+        return None
+    times = [state["terminated"].get("finishedAt") for state in states]
+    return max((datetime.fromisoformat(time).timestamp() for time in times if time), default=None)

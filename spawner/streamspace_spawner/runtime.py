@@ -86,6 +86,19 @@ def give_to_root(folder: str) -> None:
         os.close(descriptor)
 
 
+def last_sign(folder: str) -> float | None:
+    """Return when anything last changed in a runtime folder, in seconds since 1970; None: it is gone.
+
+    A session that ends in good order touches it last of all; one that is killed has done so much there before.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            times = [entry.stat(follow_symlinks=False).st_mtime for entry in entries]
+        return max([os.lstat(folder).st_mtime, *times])
+    except OSError:
+        return None
+
+
 def remove(folder: str) -> None:
     """Remove a runtime folder and all in it, if it is there; its processes have ended."""
     for mount in _mounts_below(folder):

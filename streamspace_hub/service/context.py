@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from streamspace_hub.catalog import Catalog, load_catalog
 from streamspace_hub.model.rolling import longest_window
 from streamspace_hub.service.announcing import Announcing
 from streamspace_hub.service.audit import AuditLog
 from streamspace_hub.service.authentication import Authentication
+from streamspace_hub.service.book import Book
 from streamspace_hub.service.budgets import Budgets
 from streamspace_hub.service.changes import HubChanges
 from streamspace_hub.service.database import Database
@@ -25,6 +27,7 @@ from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.overrides import HubOverrides, OverrideStore
 from streamspace_hub.service.refusals import Refusals
+from streamspace_hub.service.runs import Runs
 from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
@@ -55,6 +58,7 @@ class Context:
     traces: Traces
     watcher: Watcher
     refusals: Refusals
+    runs: Runs
     changes: HubChanges
     thumbnails: Thumbnails
     webhooks: Webhooks
@@ -82,6 +86,7 @@ class Context:
             self.feed.run(),
             self.changes.run(),
             self.refusals.run(),
+            self.runs.run(),
             self.webhooks.run(),
             self.hours.run(),
             self.budgets.run(),
@@ -152,9 +157,17 @@ def make_context(settings: ServiceSettings) -> Context:
         hours.note_all()
         announcing.note_hub()
         hub_overrides.note_hub()
+        runs.note()
 
-    mirror = Mirror(database, hub, audit, templates, written)
+    book = Book(templates)
+    mirror = Mirror(database, hub, audit, book, written)
     watcher = Watcher(database, hub, mirror, worker)
+    runs = Runs(database, hub, book, watcher.leads, hours.note)
+
+    def changed(user: str, begun: Mapping[str, Any] | None) -> None:
+        watcher.hurry(user, begun)
+        runs.note()
+
     refusals = Refusals(audit, watcher.leads)
     sleeping = Sleeping(
         database=database,
@@ -183,8 +196,9 @@ def make_context(settings: ServiceSettings) -> Context:
         metrics=metrics,
         traces=traces,
         watcher=watcher,
-        changes=HubChanges(hub, watcher.hurry, hub_found, refusals.note),
+        changes=HubChanges(hub, changed, hub_found, refusals.note),
         refusals=refusals,
+        runs=runs,
         thumbnails=Thumbnails(settings.proxy_url),
         webhooks=Webhooks(database, settings.webhooks, watcher.leads),
         hours=hours,

@@ -66,6 +66,18 @@ class User:
         return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []), sleeping, files)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A time that a session ran, as the hub's journal has it; seconds since 1970, `ended` None: it still does."""
+
+    id: int
+    user: str
+    server: str
+    app: str
+    began: float
+    ended: float | None
+
+
 class Hub:
     """One hub. Requests are made with the service's own token unless another is given.
 
@@ -232,6 +244,20 @@ class Hub:
                         yield change
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+
+    async def runs(self) -> list[Run] | None:
+        """Return when sessions began and ended, as far as was not acknowledged; None: this hub keeps no journal."""
+        try:
+            found = await self._ask("GET", "streamspace/runs")
+        except HubError as error:
+            if error.status in (403, 404):
+                return None
+            raise
+        return [Run(**run) for run in found["runs"]]
+
+    async def took_runs(self, runs: Sequence[Run]) -> None:
+        """Tell the hub that these are in the ledger, with the ends that it has told."""
+        await self._ask("PUT", "streamspace/runs", body={"taken": [(run.id, run.ended) for run in runs]})
 
     async def tell_usage(self, users: Mapping[str, Any], currency: str) -> None:
         """Tell the hub what users have used; a hub that takes no such thing checks no hours and budgets either."""

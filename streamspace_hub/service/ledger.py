@@ -3,7 +3,8 @@
 The hub says when a server was started, and of one that has stopped when that was (its `last_activity`): both survive
 its restarts and ours, so an entry is right to the second however late it is written. Where the hub itself did not see
 the end (it was killed, and the session ended meanwhile), the last sign of life counts. What began and ended while no
-replica ran is not known; what was stopped, started and stopped again meanwhile counts as one.
+replica ran is not seen here, and what was stopped, started and stopped again meanwhile counts as one, until the hub's
+journal of runs says more (`runs`).
 """
 
 from __future__ import annotations

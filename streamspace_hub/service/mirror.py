@@ -15,15 +15,15 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from streamspace_hub.model import AppTemplate, Resources, SessionState
+from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import AuditEvent, Outcome, UserSession
 from streamspace_hub.model.asleep import Asleep
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.audit import Attempt, AuditLog
+from streamspace_hub.service.book import Book
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.hub import Hub, User
-from streamspace_hub.service.ledger import End, amounts, reckon
 from streamspace_hub.service.servers import (
     PENDING,
     Change,
@@ -35,7 +35,7 @@ from streamspace_hub.service.servers import (
     not_woken,
     sessions_of,
 )
-from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, UsageRow, WatchedRow
+from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, WatchedRow
 
 TRIES = 5
 """How often a conclusion is drawn anew when others write of the same user at the same time."""
@@ -55,14 +55,13 @@ class Mirror:
         database: Database,
         hub: Hub,
         audit: AuditLog,
-        templates: Mapping[str, AppTemplate],
+        book: Book,
         on_written: Callable[[str], None],
     ) -> None:
         self._database = database
         self._hub = hub
         self._audit = audit
-        self._templates = templates
-        self._titles = {name: template.title for name, template in templates.items()}
+        self._book = book
         self._on_written = on_written
         self._starts: dict[tuple[str, str], str] = {}
         """When the last start of each server that was taken up began: it is heard by the loop and by who has asked."""
@@ -106,7 +105,7 @@ class Mirror:
         """
         name, sleeper = server["name"], server.get("asleep")
         asleep = {name: Asleep.model_validate(sleeper)} if sleeper else {}
-        session = sessions_of(user, {name: server}, self._titles, asleep).get(name)
+        session = sessions_of(user, {name: server}, self._book.titles, asleep).get(name)
         if session is None:
             return None
         lines: list[AuditEvent] = []
@@ -151,7 +150,7 @@ class Mirror:
     def _seen(
         self, user: User, known: Mapping[str, UserSession], sleep: Mapping[str, SleepRow]
     ) -> dict[str, UserSession]:
-        found = sessions_of(user.name, user.servers, self._titles, user.asleep, user.storage)
+        found = sessions_of(user.name, user.servers, self._book.titles, user.asleep, user.storage)
         return {
             name: merged(known.get(name), asleep(session, sleep.get(name))) for name, session in sorted(found.items())
         }
@@ -197,7 +196,7 @@ class Mirror:
         lines: list[AuditEvent],
     ) -> None:
         """Write what has changed of a user's sessions, and what follows from it, as a part of one transaction."""
-        await self._reckon(session, user, known, seen, asked)
+        await self._book.look(session, user, known, seen, asked)
         told = changes(known, seen)
         await session.execute(delete(SessionRow).where(SessionRow.user == user))
         if seen:
@@ -207,37 +206,6 @@ class Mirror:
             attempt = _state_change(known.get(change.session.name), change)
             if attempt is not None:
                 lines.append(await self._audit.add(session, attempt))
-
-    async def _reckon(
-        self,
-        session: AsyncSession,
-        user: str,
-        known: Mapping[str, UserSession],
-        seen: Mapping[str, UserSession],
-        asked: float,
-    ) -> None:
-        """Bring the user's usage up to date, as a part of the same transaction."""
-        query = select(UsageRow).where(UsageRow.user == user, UsageRow.ended.is_(None))
-        rows = {row.name: row for row in (await session.execute(query)).scalars()}
-        running = {name: row.started for name, row in rows.items()}
-        for change in reckon(running, known, seen, asked):
-            if isinstance(change, End):
-                rows[change.name].ended = change.ended
-                continue
-            template = self._templates.get(change.app)
-            cores, memory, gpus = amounts(template.resources if template else Resources())
-            session.add(
-                UsageRow(
-                    user=user,
-                    name=change.name,
-                    started=change.started,
-                    app=change.app,
-                    cores=cores,
-                    memory=memory,
-                    gpus=gpus,
-                )
-            )
-        await session.flush()
 
 
 async def _tell(session: AsyncSession, told: Sequence[Change]) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import csv
 import io
 import json
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -421,8 +423,7 @@ async def test_it_ends_with_a_hub_that_is_killed_and_comes_back_with_it() -> Non
     async with service_hub() as mortal:
         ann = await mortal.api(mortal.ann)
         assert mortal.hub.process is not None
-        children = psutil.Process(mortal.hub.process.pid).children()
-        [service] = [child for child in children if "streamspace_hub.service" in child.cmdline()]
+        service = child_of(mortal, "streamspace_hub.service")
         mortal.hub.kill()
         await asyncio.to_thread(service.wait, LIMIT)
         await mortal.hub.start()
@@ -566,6 +567,50 @@ async def test_the_ledger_is_right_although_hub_and_service_were_killed_meanwhil
     table = (await ann("GET", "/usage/export")).text
     (row,) = [row for row in csv.DictReader(io.StringIO(table)) if row["session"] == "through"]
     assert float(row["seconds"]) == pytest.approx(ran, abs=1), "one entry, from its start to its end"
+
+
+def child_of(running: ServiceHub, module: str) -> psutil.Process:
+    """Return the one process of a module that the hub has started."""
+    assert running.hub.process is not None
+    children = psutil.Process(running.hub.process.pid).children()
+    (found,) = [child for child in children if module in child.cmdline()]
+    return found
+
+
+async def test_runs_that_nobody_looked_at_are_in_the_ledger_to_the_second(running: ServiceHub) -> None:
+    ann, name = await running.api(running.ann), "unseen"
+    path = f"/users/{running.ann}?include_stopped_servers=1"
+    real: list[tuple[float, float]] = []
+    service = child_of(running, "streamspace_hub.service")
+    service.suspend()
+    for _ in range(2):
+        model = await running.hub.start_server(running.ann, name, APP)
+        await running.hub.stop_server(running.ann, name)
+        stopped = (await running.hub.api("GET", path)).json()["servers"][name]["last_activity"]
+        real.append((when(model["started"]), when(stopped)))
+    model = await running.hub.start_server(running.ann, name, APP)
+    first = child_of(running, "streamspace_proxy.local")
+    running.hub.kill()
+    service.kill()
+    first.terminate()
+    with suppress(psutil.NoSuchProcess):
+        while first.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.02)
+    real.append((when(model["started"]), time.time()))
+    await asyncio.sleep(3)  # by then it is wrong to take the end for now
+    await running.hub.start()
+    await until_up(running.hub.url, lambda: running.hub.log)
+    async with asyncio.timeout(LIMIT):
+        rows: list[dict[str, str]] = []
+        while len(rows) < 3 or not all(row["ended"] for row in rows):
+            table = (await ann("GET", "/usage/export")).text
+            rows = [row for row in csv.DictReader(io.StringIO(table)) if row["session"] == name]
+            await asyncio.sleep(0.2)
+    written = sorted((when(row["started"]), when(row["ended"])) for row in rows)
+    assert written == [pytest.approx(run, abs=1) for run in real]
+    for method, body in (("GET", None), ("PUT", {"taken": []})):
+        denied = await running.hub.api(method, "/streamspace/runs", json=body)
+        assert denied.status_code == 403, "an administrator's script is not the service"
 
 
 async def test_an_announcement_has_its_time_and_two_who_change_it_get_a_conflict(running: ServiceHub) -> None:

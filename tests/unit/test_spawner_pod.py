@@ -15,6 +15,7 @@ from streamspace_spawner.pod import (
     SessionPod,
     as_session,
     desktop_exit_code,
+    ended_at,
     without_secrets,
 )
 
@@ -168,3 +169,16 @@ def test_the_desktop_has_ended_once_nobody_starts_it_again(
     statuses = [{"name": "notebook", "state": {"running": {}}}, {"name": "desktop", "state": state}]
     assert desktop_exit_code({"spec": {"restartPolicy": policy}, "status": {"containerStatuses": statuses}}) == code
     assert desktop_exit_code({"spec": {}, "status": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("states", "at"),
+    [
+        ([], None),
+        ([{"terminated": {"finishedAt": "2026-11-29T10:00:00Z"}}, {"running": {}}], None),
+        ([{"terminated": {"finishedAt": "1970-01-01T00:00:09Z"}}, {"terminated": {"exitCode": 1}}], 9),
+        ([{"terminated": {"finishedAt": "1970-01-01T00:01:00Z"}}, {"terminated": {"finishedAt": None}}], 60),
+    ],
+)
+def test_a_pod_has_ended_when_the_last_of_its_containers_has(states: list[dict[str, Any]], at: float | None) -> None:
+    assert ended_at({"status": {"containerStatuses": [{"state": state} for state in states]}}) == at

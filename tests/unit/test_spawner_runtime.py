@@ -18,6 +18,20 @@ def account() -> Account:
     return Account("x", 54321, 54321, (), "/", "/bin/sh") if own.uid == 0 else own
 
 
+def test_the_last_sign_of_a_session_is_what_changed_last_in_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert runtime.last_sign(str(folder)) is None
+    folder.mkdir()
+    (folder / "session.log").write_text("")
+    (folder / "link").symlink_to(tmp_path)
+    os.utime(folder / "session.log", (50, 50))
+    os.utime(folder / "link", (70, 70), follow_symlinks=False)
+    os.utime(folder, (60, 60))
+    assert runtime.last_sign(str(folder)) == 70
+    os.utime(folder, (80, 80))
+    assert runtime.last_sign(str(folder)) == 80
+
+
 def test_folder_and_log_belong_to_the_account_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "id.1"
     log = runtime.make(str(folder), account())
