@@ -85,7 +85,7 @@ class AuditLog:
         """Write a line that has been committed to the service's own log too, emit it as an event, and count it."""
         log.info("audit", extra={"fields": {"audit": event.model_dump(mode="json")}})
         self._events.emit(event)
-        self._metrics.audited.labels(event.outcome).inc()
+        self._metrics.count(event)
 
     async def check(self) -> AuditVerdict:
         """Read the whole log and say whether it is intact."""

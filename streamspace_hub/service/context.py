@@ -161,7 +161,7 @@ def make_context(settings: ServiceSettings) -> Context:
 
     book = Book(templates)
     mirror = Mirror(database, hub, audit, book, written)
-    watcher = Watcher(database, hub, mirror, worker)
+    watcher = Watcher(database, hub, mirror, worker, [hook.name for hook in settings.webhooks], metrics)
     runs = Runs(database, hub, book, watcher.leads, hours.note)
 
     def changed(user: str, begun: Mapping[str, Any] | None) -> None:

@@ -53,6 +53,11 @@ class Syslog:
         self._host = socket.gethostname()
         self._link: _Link | None = None
 
+    @property
+    def name(self) -> str | None:
+        """What the server is called in the database; None: there is none."""
+        return self._name if self._url else None
+
     async def run(self) -> None:
         """Go on until cancelled; what could not be sent is sent later."""
         while self._url:

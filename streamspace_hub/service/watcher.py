@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, exists
@@ -17,13 +17,14 @@ from sqlalchemy import delete, exists
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.leases import Lease
+from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
-from streamspace_hub.service.tables import EventRow, KeyRow, SessionRow, SleepRow, WaiterRow
+from streamspace_hub.service.tables import KeyRow, SessionRow, SleepRow, WaiterRow
+from streamspace_hub.service.webhooks import forget_events
 
 TICK = 0.5
 """Seconds between looks at those whose session is starting or stopping."""
 SHORTEST, LONGEST, SHARE = 2.0, 60.0, 20.0
-KEEP_EVENTS = 24 * 3600.0
 KEEP_KEYS = 24 * 3600.0
 TIDY = 600.0
 
@@ -38,8 +39,12 @@ def pause_after(duration: float) -> float:
 class Watcher:
     """The loop of one replica."""
 
-    def __init__(self, database: Database, hub: Hub, mirror: Mirror, worker: str) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what it looks at, and what it tidies up
+        self, database: Database, hub: Hub, mirror: Mirror, worker: str, hooks: Sequence[str], metrics: Metrics
+    ) -> None:
         self._database = database
+        self._hooks = hooks
+        self._metrics = metrics
         self._hub = hub
         self._mirror = mirror
         self._lease = Lease(database, "watcher", worker)
@@ -118,7 +123,9 @@ class Watcher:
 
     async def _tidy(self) -> None:
         async with self._database.writing() as session:
-            await session.execute(delete(EventRow).where(EventRow.at < time.time() - KEEP_EVENTS))
+            if dropped := await forget_events(session, self._hooks, time.time()):
+                self._metrics.dropped.inc(dropped)
+                log.error("%d events were forgotten that a webhook had not taken for a week", dropped)
             of_a_session = exists().where(SessionRow.user == SleepRow.user, SessionRow.name == SleepRow.name)
             await session.execute(delete(SleepRow).where(~of_a_session))
             await session.execute(delete(KeyRow).where(KeyRow.created < time.time() - KEEP_KEYS))

@@ -17,7 +17,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model.webhook import Webhook
 from streamspace_hub.service.database import Database, Unreachable
@@ -29,6 +30,10 @@ PATIENCE = 10.0
 """Seconds that a receiver may take to answer."""
 LONGEST = 600.0
 BATCH = 50
+KEEP_EVENTS = 24 * 3600.0
+"""Seconds for which subscribers can ask for events again."""
+KEEP_UNDELIVERED = 7 * KEEP_EVENTS
+"""Seconds for which an event is kept that a webhook has not taken."""
 
 log = logging.getLogger("streamspace.webhooks")
 
@@ -44,6 +49,21 @@ def pause_after(failures: int) -> float:
     return min(LONGEST, 2.0 ** min(failures, 20))
 
 
+async def forget_events(session: AsyncSession, hooks: Sequence[str], now: float) -> int:
+    """Forget events that are old, and that each of the webhooks `hooks` has taken; return how many one had not.
+
+    What one has not taken is kept for longer.
+    """
+    old = delete(EventRow).where(EventRow.at < now - KEEP_EVENTS)
+    if not hooks:
+        await session.execute(old)
+        return 0
+    places = (await session.execute(select(WebhookRow.seq).where(WebhookRow.name.in_(hooks)))).scalars().all()
+    await session.execute(old.where(EventRow.seq <= min(places, default=0)))
+    dropped = await session.execute(delete(EventRow).where(EventRow.at < now - KEEP_UNDELIVERED))
+    return int(dropped.rowcount)  # type: ignore[attr-defined] # a DELETE has one
+
+
 class Webhooks:
     """Delivers, at the replica that leads."""
 
@@ -52,6 +72,11 @@ class Webhooks:
         self._hooks = [(hook, hook.secret()) for hook in hooks]
         self._leads = leads
         self._client = httpx.AsyncClient(timeout=PATIENCE, trust_env=False, follow_redirects=False)
+
+    @property
+    def names(self) -> list[str]:
+        """What the webhooks are called in the database."""
+        return [hook.name for hook, _ in self._hooks]
 
     async def run(self) -> None:
         """Go on until cancelled."""

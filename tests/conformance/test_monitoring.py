@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from streamspace_proxy.streamer.metrics import Metrics as SessionMetrics
 
 from streamspace_hub.service.metrics import Metrics
 
@@ -16,7 +18,14 @@ ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "streamspace_hub" / "service" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
 RULES = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
-QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+SESSIONS = json.loads((MONITORING / "sessions.json").read_text())
+
+
+def queries_of(dashboard: dict[str, Any]) -> list[str]:
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+QUERIES = queries_of(DASHBOARD)
 NAME = re.compile(r"\bstreamspace_\w+")
 
 
@@ -47,10 +56,17 @@ def test_each_rule_is_tested_both_ways() -> None:
 def test_each_query_of_the_dashboard_is_one(promtool: str, tmp_path: Path) -> None:
     rules = [
         {"record": f"query:number{number}", "expr": query.replace("$__rate_interval", "5m")}
-        for number, query in enumerate(QUERIES)
+        for number, query in enumerate([*QUERIES, *queries_of(SESSIONS)])
     ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
-    assert f"{len(QUERIES)} rules found" in run(promtool, "check", "rules", "rules.yaml", cwd=tmp_path)
+    assert f"{len(rules)} rules found" in run(promtool, "check", "rules", "rules.yaml", cwd=tmp_path)
+
+
+def test_the_dashboard_of_sessions_asks_for_metrics_that_sessions_have() -> None:
+    there = {family.name for family in SessionMetrics().registry.collect()}
+    asked = {name for text in queries_of(SESSIONS) for name in NAME.findall(text)}
+    assert asked
+    assert {re.sub(r"_(bucket|count|sum|total)$", "", name) for name in asked} <= there
 
 
 def test_all_of_them_ask_for_metrics_that_the_service_has() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.keys import REPLAYED, Answer, Keys, fingerprint

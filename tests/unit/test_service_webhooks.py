@@ -15,14 +15,23 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import select
 
+from streamspace_hub.model.prices import Prices
+from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.webhook import Webhook
 from streamspace_hub.service import webhooks
+from streamspace_hub.service.audit import AuditLog
+from streamspace_hub.service.budgets import Budgets
 from streamspace_hub.service.database import Database
+from streamspace_hub.service.event_log import EventLog
 from streamspace_hub.service.heads import locked_head
+from streamspace_hub.service.lags import lags
+from streamspace_hub.service.metrics import Lag, Metrics
+from streamspace_hub.service.overrides import OverrideStore
 from streamspace_hub.service.settings import ServiceSettings, SettingsError
-from streamspace_hub.service.tables import EventRow, WebhookRow
-from streamspace_hub.service.webhooks import Webhooks, pause_after, signature
+from streamspace_hub.service.tables import EventRow, UsageRow, WatchedRow, WebhookRow
+from streamspace_hub.service.webhooks import Webhooks, forget_events, pause_after, signature
 
 SECRET = b"0123456789abcdef01234567"
 LIMIT = 60
@@ -148,6 +157,57 @@ async def test_a_replica_that_does_not_lead_sends_nothing(database: Database, se
             await happen(database, "b")
             await asyncio.sleep(0.5)
         assert len(there.ids) == 1
+
+
+async def test_a_budget_that_runs_out_is_told_to_the_receiver_once(database: Database, secret: Path) -> None:
+    quotas = Quotas.model_validate({"users": {"ann": {"budget": {"amount": 10, "days": 1}}}})
+    prices, metrics, now = Prices(currency="EUR", session_hour=1), Metrics(), time.time()
+    audit = AuditLog(database, metrics, EventLog())
+    budgets = Budgets(database, audit, quotas, OverrideStore(database), prices, "here", lambda: None)
+    async with database.writing() as session:
+        session.add(WatchedRow(user="ann", asked=0, groups=[]))
+        row = UsageRow(user="ann", name="one", started=now, app="gimp", ended=None, cores=1, memory=1, gpus=0)
+        session.add(row)
+    async with receiver() as there, serving(database, Webhook(url=there.url, secret_file=secret)):
+        for hours in (8, 8.5, 10):
+            await budgets.look(now + hours * 3600)
+        await happen(database, "after")
+        async with asyncio.timeout(LIMIT):
+            while len(there.taken) < 3:
+                await asyncio.sleep(0.02)
+        told = [(one["type"], one["data"].get("threshold"), one["data"].get("used")) for one in there.taken]
+        assert told == [("budget", 80, 8.0), ("budget", 100, 10.0), ("session", None, None)]
+        assert there.taken[1]["data"]["free_at"]
+    page = metrics.page({}).decode()
+    assert 'streamspace_service_budget_alerts_total{threshold="80"} 1.0' in page
+    assert 'streamspace_service_budget_alerts_total{threshold="100"} 1.0' in page
+
+
+async def test_events_wait_for_a_webhook_that_is_away_for_a_week(database: Database, secret: Path) -> None:
+    async with receiver() as there:
+        hook = Webhook(url=there.url, secret_file=secret)
+        async with serving(database, hook):
+            await happen(database, "a", "b")
+            await there.until(2)
+            async with asyncio.timeout(LIMIT):
+                while (await lags(database, [hook.name], None))["webhook-1"] != Lag(0, 0.0):
+                    await asyncio.sleep(0.02)
+    await happen(database, "c", "d")
+    lag = (await lags(database, [hook.name], None))["webhook-1"]
+    assert lag.waiting == 2
+    assert 0 <= lag.seconds < LIMIT
+
+    async def forget(hooks: list[str], days: float) -> tuple[int, list[str]]:
+        async with database.writing() as session:
+            dropped = await forget_events(session, hooks, time.time() + days * 86400)
+            return dropped, list((await session.execute(select(EventRow.name).order_by(EventRow.seq))).scalars())
+
+    assert await forget([hook.name], 0.9) == (0, ["a", "b", "c", "d"])
+    assert await forget([hook.name], 1.1) == (0, ["c", "d"]), "it has taken the others"
+    assert await forget([hook.name], 6.9) == (0, ["c", "d"])
+    assert await forget([hook.name], 7.1) == (2, [])
+    await happen(database, "e")
+    assert await forget([], 1.1) == (0, []), "nobody waits for them"
 
 
 def test_tries_become_seldomer_and_never_end() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from streamspace_hub import __version__
 from streamspace_hub.model.api import Health, Identity
 from streamspace_hub.service.documents import problems
+from streamspace_hub.service.lags import lags
 from streamspace_hub.service.metrics import CONTENT_TYPE
 from streamspace_hub.service.problems import retry_after
 from streamspace_hub.service.requests import ByCaller, InContext, json_answer, tagged
@@ -44,4 +45,6 @@ async def metrics(asked: ByCaller) -> Response:
     async with asked.context.database.reading() as session:
         rows = await session.execute(select(SessionRow.state, func.count()).group_by(SessionRow.state))
         counts = {row[0]: row[1] for row in rows}
-    return Response(asked.context.metrics.page(counts), media_type=CONTENT_TYPE)
+    context = asked.context
+    behind = await lags(context.database, context.webhooks.names, context.syslog.name)
+    return Response(context.metrics.page(counts, behind), media_type=CONTENT_TYPE)
