@@ -18,6 +18,7 @@ export default defineConfig(
       'labextension/streamspace_labextension/',
       'proxy/streamspace_proxy/',
       'streamspace_hub/service/static/',
+      'labextension/src/schema.ts',
       'streamspace_hub/pages/src/schema.ts',
     ],
   },

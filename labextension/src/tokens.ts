@@ -1,7 +1,12 @@
 /**
  * The words shared by all modules: what the Jupyter server's API speaks, and the names of our commands.
  * No code that does anything.
+ *
+ * What this API shares with the service's is typed by the latter's OpenAPI document (`npm run generate -w streamspace_hub/pages`).
  */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
 
 export const PLUGIN_ID = '@streamspace/jupyterlab:plugin';
 
@@ -24,29 +29,13 @@ export const CommandIDs = {
 } as const;
 
 /** States of a session, the same words everywhere in the project. */
-export type SessionState =
-  | 'starting'
-  | 'running'
-  | 'frozen'
-  | 'hibernating'
-  | 'sleeping'
-  | 'resuming'
-  | 'stopping'
-  | 'stopped'
-  | 'failed';
+export type SessionState = Schemas['SessionState'];
 
 /** What can be done to a session so that it wakes as it was. */
 export type Sleep = 'freeze' | 'hibernate';
 
-/** One entry of the catalog. */
-export interface App {
-  readonly name: string;
-  readonly title: string;
-  readonly description: string;
-  /** A `data:` URL of an SVG image. */
-  readonly icon: string;
-  readonly categories: readonly string[];
-  readonly mime_types: readonly string[];
+/** One entry of the catalog; `icon` is a `data:` URL of an SVG image. */
+export interface App extends Readonly<Omit<Schemas['App'], 'favorite'>> {
   readonly installed: boolean;
   /** How to get it, where it is not installed. */
   readonly install_hint: string | null;
@@ -60,25 +49,8 @@ export interface Catalog {
   readonly problems: readonly string[];
 }
 
-export interface Session {
-  readonly name: string;
-  readonly app: string;
-  readonly title: string;
-  readonly state: SessionState;
-  /** Path of the viewer page, from the origin's root. */
-  readonly url: string;
-  /** ISO 8601, UTC. */
-  readonly started: string | null;
-  readonly last_activity: string | null;
-  /** Since when it has been frozen or asleep. ISO 8601, UTC. */
-  readonly asleep_since?: string | null;
-  /** Of one that sleeps with its memory: bytes on disk. */
-  readonly asleep_bytes?: number | null;
-  /** Of a running one: whether its memory can be kept; null: not known (yet). */
-  readonly memory?: boolean | null;
-  /** Why its memory cannot be kept: a sentence. */
-  readonly why_not?: string | null;
-}
+/** One of the user's own sessions. */
+export type Session = Readonly<Omit<Schemas['UserSession'], 'user' | 'message' | 'storage'>>;
 
 /** One event of a session's start. */
 export interface Progress {
@@ -91,16 +63,10 @@ export interface Progress {
 }
 
 /** Where a start stands that waits for room on the hub. */
-export interface Queue {
-  /** 1: the next one. */
-  readonly position: number;
-  /** Seconds, as it went lately; null where nothing is known. */
-  readonly wait: number | null;
+export interface Queue extends Readonly<Schemas['QueuePlace']> {
   /** Seconds after which the start is to be asked for again; the place is lost a minute after it was. */
   readonly retry_after: number;
 }
 
-export interface LaunchRequest {
-  readonly app: string;
-  readonly open?: string;
-}
+/** `open`: a file, relative to the folder that the file browser shows. */
+export type LaunchRequest = Readonly<Pick<Schemas['CreateSession'], 'app' | 'open'>>;

@@ -6,8 +6,11 @@ import { describe, expect, it } from 'vitest';
 
 import { EXTENSIONS, mimeTypes, opens } from '../src/mime';
 import { ordered } from '../src/order';
+import type { App } from '../src/tokens';
 import { stateSince, tileCaption, tileLabel } from '../src/words';
 import { app, session } from './server';
+
+type Category = App['categories'][number];
 
 const trans = {
   __: (text: string, ...args: string[]) => args.reduce((all, arg, i) => all.replace(`%${i + 1}`, arg), text),
@@ -61,7 +64,7 @@ describe('ordered', () => {
   it('puts what can be used first, then goes by category with Desktop leading, then by title', () => {
     const apps = [
       app('qgis', { categories: ['Science'], installed: false }),
-      app('odd', { categories: ['Unheard of'] }),
+      app('odd', { categories: ['Unheard of' as Category] }),
       app('inkscape', { categories: ['Graphics'] }),
       app('gimp', { categories: ['Graphics', 'Office'] }),
       app('second', { categories: ['Desktop'], installed: false }),
