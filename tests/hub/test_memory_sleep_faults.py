@@ -67,7 +67,7 @@ async def wakes_as_it_was(running: ServiceHub, ann: Api, path: str, before: Pixe
 
 async def test_the_ladder_puts_to_sleep_with_memory_and_says_so_in_the_audit_log() -> None:
     ladder = 'c.StreamSpace.sleep = {"default": {"hibernate_after": 30, "stop_after": 3600}}'
-    async with service_hub(config=f"{CONFIG}\n{ladder}") as running:
+    async with service_hub(config=f"{CONFIG}\n{ladder}", prices={"session_hour": 1}) as running:
         ann, path = await running.api(running.ann), f"/sessions/{running.ann}/one"
         _, before = await drawn(running)
         await wakes_as_it_was(running, ann, path, before)

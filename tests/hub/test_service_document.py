@@ -28,7 +28,7 @@ EXAMPLES = 15
 
 
 async def test_the_service_answers_as_its_document_says(tmp_path: Path) -> None:
-    async with service_hub(rate_limit=1_000_000) as running:
+    async with service_hub(rate_limit=1_000_000, prices={"session_hour": 1}) as running:
         said = await schemathesis(running, ADMIN, tmp_path)
         operations = [path for path, methods in json.loads(document_text())["paths"].items() for _ in methods]
         streams = [path for path in operations if path.endswith("/events")]
@@ -37,7 +37,7 @@ async def test_the_service_answers_as_its_document_says(tmp_path: Path) -> None:
 
 async def test_a_user_with_a_session_is_answered_as_the_document_says(tmp_path: Path) -> None:
     """Everything once as one who is no administrator, and what is done with a session on one that runs."""
-    async with service_hub(rate_limit=1_000_000) as running:
+    async with service_hub(rate_limit=1_000_000, prices={"session_hour": 1}) as running:
         ann, mine = await running.api(running.ann), f"/sessions/{running.ann}/one"
         await schemathesis(running, running.ann, tmp_path, "--max-examples=1")
         async with running.hub.session(running.ann, "one"), asyncio.timeout(LIMIT):
