@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def stopped_tree(folder: Path) -> set[str]:
     (run,) = (folder / "run").iterdir()
     found = set()
     for pid in processes_of(run.name):
-        head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        if head.partition("(")[2] in ("xterm", "Xtigervnc", "date", "sleep"):
-            found.add(rest.split()[0])
+        with suppress(FileNotFoundError):  # it has just ended
+            head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+            if head.partition("(")[2] in ("xterm", "Xtigervnc", "date", "sleep"):
+                found.add(rest.split()[0])
     return found
 
 

@@ -49,6 +49,8 @@ export function Announce() {
   const [begins, setBegins] = useState('');
   const [minutes, setMinutes] = useState(60);
   const [said, setSaid] = useState(false);
+  // Until then, what is typed would be overwritten.
+  const [known, setKnown] = useState(false);
   // `attempt` is another function at each render.
   useEffect(
     () =>
@@ -58,6 +60,7 @@ export function Announce() {
         setCloses(!!maintenance);
         setBegins(localTime(maintenance ? new Date(maintenance.begins) : new Date()));
         setMinutes(maintenance?.minutes ?? 60);
+        setKnown(true);
       }),
     [api],
   );
@@ -86,11 +89,17 @@ export function Announce() {
           placeholder={strings.announcementHint}
           maxLength={1000}
           rows={2}
+          disabled={!known}
           value={text}
           onChange={event => setText(event.target.value)}
         />
         <label>
-          <input type="checkbox" checked={closes} onChange={event => setCloses(event.target.checked)} />{' '}
+          <input
+            type="checkbox"
+            disabled={!known}
+            checked={closes}
+            onChange={event => setCloses(event.target.checked)}
+          />{' '}
           {strings.maintenance}
         </label>
         {closes && (
@@ -115,7 +124,9 @@ export function Announce() {
             </label>
           </>
         )}
-        <button type="submit">{strings.announce}</button>
+        <button type="submit" disabled={!known}>
+          {strings.announce}
+        </button>
         <span role="status">{said && strings.announced}</span>
       </form>
     </section>
