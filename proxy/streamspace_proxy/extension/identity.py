@@ -64,6 +64,13 @@ class HubIdentityProvider(IdentityProvider):
         return str(url_concat(self.hub_auth.login_url, {**pkce, "state": state}))
 
 
+BAD_GATEWAY = 502
+NO_PART = (
+    "You have no part in this session. If it is yours, or was shared with you, something went wrong in JupyterHub: "
+    "its log says what."
+)
+
+
 class OAuthCallback(HubOAuthCallbackHandler):
     """Where the hub sends visitors back after signing in."""
 
@@ -73,5 +80,16 @@ class OAuthCallback(HubOAuthCallbackHandler):
 
     @allow_unauthenticated
     async def get(self) -> None:
-        """Finish signing in."""
-        await super().get()  # type: ignore[no-untyped-call]
+        """Finish signing in.
+
+        JupyterHub (6.1) has an error of its own, and no answer, for who may reach every server, as its administrators,
+        and holds nothing of this one.
+        """
+        try:
+            await super().get()  # type: ignore[no-untyped-call]
+        except web.HTTPError as error:
+            if error.status_code != BAD_GATEWAY:
+                raise
+            self.set_status(403)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(NO_PART)
