@@ -8,7 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing of what is tested, and differs from machine to machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell starts background jobs with SIGINT ignored, and that is inherited through exec: no single-user server would
 # end at JupyterHub's first signal, and each stop would take fifteen seconds (POSIX, "Shell Command Language", 2.11).
