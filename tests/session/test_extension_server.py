@@ -41,6 +41,7 @@ ALLOWED = {
     r"/oauth_callback",
     r"/streamspace/api/v1/stop",
     r"/streamspace()/api/v1/turn",
+    "/streamspace()/api/v1/logs",
     r"/streamspace()",
     r"/streamspace()/",
     r"/streamspace(?:)/static/(.+)",
