@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import Announcement, UserSession
-from streamspace_hub.service.database import Database, Unreachable
-from streamspace_hub.service.hub import Hub, HubError
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.hub import Hub
 from streamspace_hub.service.leases import Lease
 from streamspace_hub.service.mirror import user_session
 from streamspace_hub.service.session_link import SessionAwayError, SessionLink
+from streamspace_hub.service.steps import again_and_again
 from streamspace_hub.service.tables import AnnouncementRow, SessionRow
 
 TICK = 5.0
@@ -69,18 +70,7 @@ class Announcing:
 
     async def run(self) -> None:
         """Go on until cancelled; what could not be told is tried again."""
-        while True:
-            try:
-                await self._step()
-            except (HubError, *Unreachable) as error:
-                log.warning("an announcement was not carried on: %s", error)
-            except Exception:
-                log.exception("carrying an announcement on failed")
-            try:
-                await asyncio.wait_for(self._something.wait(), TICK)
-            except TimeoutError:
-                continue
-            self._something.clear()
+        await again_and_again(self._step, self._something, TICK, "carrying an announcement on")
 
     async def _step(self) -> None:
         announcement = await announced(self._database)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model import AppTemplate, Resources
@@ -71,3 +71,12 @@ async def _close_older(session: AsyncSession, run: Run) -> None:
     active = moment(row.last_activity) if row else None
     for entry in older:
         entry.ended = max(entry.started, min(active or entry.started, run.began))
+
+
+def within(since: float, until: float, now: float) -> tuple[ColumnElement[float], ColumnElement[float]]:
+    """Return beginning and end of what lies of an entry between `since` and `until`; an open one ends `now`."""
+    end = func.coalesce(UsageRow.ended, now)
+    return (
+        case((UsageRow.started < since, since), else_=UsageRow.started),
+        case((end > until, until), else_=end),
+    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, func, select
 
 from streamspace_hub.model.alerts import Threshold, crossing
 from streamspace_hub.model.api import AuditEvent, BudgetAlert, Outcome
@@ -25,15 +25,14 @@ from streamspace_hub.model.prices import GIB, Prices
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.rolling import Grant, budgets_together, grants_of, has_budgets
 from streamspace_hub.service.audit import Attempt, AuditLog
+from streamspace_hub.service.book import within
 from streamspace_hub.service.database import Database, Unreachable
-from streamspace_hub.service.heads import locked_head
+from streamspace_hub.service.events import NewEvent, add_events
 from streamspace_hub.service.hours import entry_of
 from streamspace_hub.service.leases import Lease
 from streamspace_hub.service.overrides import OverrideStore
-from streamspace_hub.service.tables import BudgetRow, EventRow, UsageRow, WatchedRow
-
-SHORTEST, LONGEST, SHARE = 2.0, 60.0, 20.0
-"""Seconds between looks: at least, at most, and how many times as long as a look took."""
+from streamspace_hub.service.tables import BudgetRow, UsageRow, WatchedRow
+from streamspace_hub.service.watcher import pause_after
 
 Scope = tuple[str, str]
 """`user` or `group`, and which."""
@@ -65,7 +64,7 @@ class Budgets:
                 log.warning("the database is away: %s", type(error).__name__)
             except Exception:
                 log.exception("looking at budgets failed")
-            await asyncio.sleep(min(max(SHARE * (time.monotonic() - begun), SHORTEST), LONGEST))
+            await asyncio.sleep(pause_after(time.monotonic() - begun))
 
     async def _has_any(self) -> bool:
         return has_budgets(self.quotas) or has_budgets((await self.overrides.current()).quotas)
@@ -131,11 +130,10 @@ class Budgets:
             else:
                 row.reached = change.reached
             alerts = [self._alert(scope, grant, threshold, used, free) for threshold in change.told]
+            await add_events(
+                session, [NewEvent("budget", alert.user or "", "", alert.model_dump(mode="json")) for alert in alerts]
+            )
             for alert in alerts:
-                head = await locked_head(session, "events")
-                head.seq += 1
-                data = alert.model_dump(mode="json")
-                session.add(EventRow(seq=head.seq, at=now, user=alert.user or "", name="", kind="budget", data=data))
                 lines.append(await self.audit.add(session, _attempt(scope, alert)))
             await session.flush()
         for line in lines:
@@ -167,9 +165,7 @@ class Budgets:
 
 def _cost(prices: Prices, edge: float, now: float) -> ColumnElement[Any]:
     """Return what the part of an entry that lies between `edge` and `now` costs, as `Prices.rate` has it."""
-    begun = case((UsageRow.started < edge, edge), else_=UsageRow.started)
-    end = func.coalesce(UsageRow.ended, now)
-    ended = case((end > now, now), else_=end)
+    begun, ended = within(edge, now, now)
     rate = (
         prices.session_hour
         + UsageRow.cores * prices.core_hour

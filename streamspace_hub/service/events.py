@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.service.database import Database, Unreachable
+from streamspace_hub.service.heads import locked_head
 from streamspace_hub.service.identity import Visible
 from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.tables import EventRow, HeadRow
@@ -36,6 +39,16 @@ class Event:
 
 
 @dataclass(frozen=True)
+class NewEvent:
+    """One event that is to be told; `user` and `name` are empty where it is of no user, or no session."""
+
+    kind: str
+    user: str
+    name: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Filter:
     """Which events somebody wants, of those that they may see."""
 
@@ -49,6 +62,17 @@ class Filter:
             return self.name is None and self.user in (None, row.user) and self.visible.holds_user(row.user)
         wanted = self.user in (None, row.user) and self.name in (None, row.name)
         return wanted and self.visible.holds(row.user, row.name)
+
+
+async def add_events(session: AsyncSession, events: Sequence[NewEvent]) -> None:
+    """Put events at the end of the sequence, as a part of the transaction of `session`."""
+    if not events:
+        return
+    head, now = await locked_head(session, "events"), time.time()
+    for event in events:
+        head.seq += 1
+        session.add(EventRow(seq=head.seq, at=now, user=event.user, name=event.name, kind=event.kind, data=event.data))
+    await session.flush()
 
 
 class EventFeed:

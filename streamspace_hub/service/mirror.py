@@ -22,7 +22,7 @@ from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.audit import Attempt, AuditLog
 from streamspace_hub.service.book import Book
 from streamspace_hub.service.database import Database
-from streamspace_hub.service.heads import locked_head
+from streamspace_hub.service.events import NewEvent, add_events
 from streamspace_hub.service.hub import Hub, User
 from streamspace_hub.service.servers import (
     PENDING,
@@ -35,7 +35,7 @@ from streamspace_hub.service.servers import (
     not_woken,
     sessions_of,
 )
-from streamspace_hub.service.tables import EventRow, SessionRow, SleepRow, WatchedRow
+from streamspace_hub.service.tables import SessionRow, SleepRow, WatchedRow
 
 TRIES = 5
 """How often a conclusion is drawn anew when others write of the same user at the same time."""
@@ -201,30 +201,16 @@ class Mirror:
         await session.execute(delete(SessionRow).where(SessionRow.user == user))
         if seen:
             await session.execute(insert(SessionRow), [one.model_dump(mode="json") for one in seen.values()])
-        await _tell(session, told)
+        await add_events(session, [_event(change) for change in told])
         for change in told:
             attempt = _state_change(known.get(change.session.name), change)
             if attempt is not None:
                 lines.append(await self._audit.add(session, attempt))
 
 
-async def _tell(session: AsyncSession, told: Sequence[Change]) -> None:
-    if not told:
-        return
-    head = await locked_head(session, "events")
-    for change in told:
-        head.seq += 1
-        session.add(
-            EventRow(
-                seq=head.seq,
-                at=time.time(),
-                user=change.session.user,
-                name=change.session.name,
-                kind=change.kind,
-                data=change.session.model_dump(mode="json"),
-            )
-        )
-    await session.flush()
+def _event(change: Change) -> NewEvent:
+    session = change.session
+    return NewEvent(change.kind, session.user, session.name, session.model_dump(mode="json"))
 
 
 def _state_change(before: UserSession | None, change: Change) -> Attempt | None:

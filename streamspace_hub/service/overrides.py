@@ -8,7 +8,6 @@ right by all a tick later.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -17,17 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from streamspace_hub.model.overrides import Override, Overrides
 from streamspace_hub.model.rolling import longest_window
-from streamspace_hub.service.database import Database, Unreachable
+from streamspace_hub.service.database import Database
 from streamspace_hub.service.heads import locked_head
-from streamspace_hub.service.hub import Hub, HubError
+from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.steps import again_and_again
 from streamspace_hub.service.tables import HeadRow, OverrideRow
 
 Kind = Literal["everybody", "group", "user"]
 HEAD: Final = "overrides"
 TICK = 5.0
 """Seconds between two looks: another replica may have changed something."""
-
-log = logging.getLogger("streamspace.service")
 
 
 class OverrideStore:
@@ -105,18 +103,7 @@ class HubOverrides:
 
     async def run(self) -> None:
         """Go on until cancelled; what could not be told is tried again."""
-        while True:
-            try:
-                await self._step()
-            except (HubError, *Unreachable) as error:
-                log.warning("the hub was not told of overrides: %s", error)
-            except Exception:
-                log.exception("telling the hub of overrides failed")
-            try:
-                await asyncio.wait_for(self._something.wait(), TICK)
-            except TimeoutError:
-                continue
-            self._something.clear()
+        await again_and_again(self._step, self._something, TICK, "telling the hub of overrides")
 
     async def _step(self) -> None:
         overrides, before = await self._store.current(), self._told

@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, select, tuple_
 
 from streamspace_hub.model.api import Moment, Outcome, UsageReport, UsageTotal, UserName
 from streamspace_hub.model.app import AppName
 from streamspace_hub.model.prices import Prices, Used
+from streamspace_hub.service.book import within
 from streamspace_hub.service.context import Context
 from streamspace_hub.service.documents import problems
 from streamspace_hub.service.problems import ProblemError
@@ -50,12 +51,11 @@ class _Window:
 
     @property
     def begun(self) -> ColumnElement[float]:
-        return case((UsageRow.started < self.since, self.since), else_=UsageRow.started)
+        return within(self.since, self.until, self.now)[0]
 
     @property
     def ended(self) -> ColumnElement[float]:
-        end = func.coalesce(UsageRow.ended, self.now)
-        return case((end > self.until, self.until), else_=end)
+        return within(self.since, self.until, self.now)[1]
 
     @property
     def condition(self) -> ColumnElement[bool]:
