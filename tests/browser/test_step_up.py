@@ -7,6 +7,7 @@ import time
 from base64 import b32decode
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -192,13 +193,12 @@ async def test_the_database_holds_no_secret_and_only_the_service_has_the_key(run
 
 
 async def signed_in(context: BrowserContext, url: str, user: str, path: str) -> Page:
+    """Open a session's page as somebody who has to sign in first."""
     page = await context.new_page()
-    await page.goto(f"{url}/hub/login")
+    await page.goto(f"{url}/hub/login?next={quote(path)}")
     await page.fill("input[name=username]", user)
     await page.fill("input[name=password]", "x")
     await page.click("input[type=submit], button[type=submit]")
-    await page.wait_for_url("**/hub/**")
-    await page.goto(url + path)
     return page
 
 

@@ -81,8 +81,11 @@ class Server:
 
     def runtime_folder(self) -> Path:
         """Where the sessions of this server have their folders."""
-        folders = [child.environ().get("STREAMSPACE_RUNTIME_DIR") for child in self.children()]
-        return Path(next(folder for folder in folders if folder)).parent
+        for child in self.children():
+            with contextlib.suppress(psutil.Error):
+                if folder := child.environ().get("STREAMSPACE_RUNTIME_DIR"):
+                    return Path(folder).parent
+        raise AssertionError("no session runs")
 
     def session_processes(self) -> list[psutil.Process]:
         """The processes of its sessions."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.running import Running, Status, run_desktop
 from tests.support.sleeping import USER, YES, failing_criu, hibernate, needs_memory
-from tests.support.waiting import STALL
+from tests.support.waiting import PATIENCE, STALL
 
 pytestmark = [pytest.mark.x11, needs_memory, pytest.mark.timeout(900)]
 ANSWER = "while :; do [ -e asked ] && mv asked answered; sleep 0.02; done"
@@ -48,12 +48,12 @@ class Points:
         return path.read_text(errors="replace").strip() if path.exists() else None
 
 
-async def lives(running: Running) -> bool:
-    """Whether the program in the terminal, and the screen, do what they are asked."""
+async def lives(running: Running, limit: float = STALL) -> bool:
+    """Whether the program in the terminal, and the screen, do what they are asked within `limit` seconds."""
     asked, answered = running.home / "asked", running.home / "answered"
     answered.unlink(missing_ok=True)
     try:
-        async with asyncio.timeout(STALL):
+        async with asyncio.timeout(limit):
             asked.touch()
             while not answered.exists():
                 await asyncio.sleep(0.02)
@@ -67,7 +67,7 @@ async def started(running: Running, *, image: Path | None = None) -> Status:
     """Start a desktop after its end; returns its status once it lives."""
     running.start_again(**({} if image is None else {"STREAMSPACE_RESTORE": str(image)}))
     status = await running.running()
-    assert await lives(running)
+    assert await lives(running, PATIENCE)
     return status
 
 
