@@ -1,8 +1,8 @@
 """The tables of `docs/reference/figures.md` from the bench's JSON lines: aim, prototype, ours and peers.
 
-A row for each question, a column for each variant. The best of the direct ways and the best of those through a hub are
-bold, ours that misses the aim has a `†`. What has but one variant, since no other program does it or it is not about
-streaming, has a table of its own.
+A row for each question, a column for each variant; the best is bold, ours that misses the aim has a `†`. There are up
+to three: the direct ways, those through a hub, and what has but one variant, since no other program does it or it is
+not about streaming.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.streaming.comparison import OURS, Result, best_of, missed, questions, same_way, text, values
+from tests.bench.streaming.comparison import OURS, Result, best_of, missed, questions, text, values
+from tests.bench.streaming.way import through_hub
 from tests.bench.targets import aim
 
+Question = tuple[str, ...]
 MISSED = " †"
 SEVERAL = " (several runs)"
 
@@ -44,12 +46,19 @@ def markdown(records: Iterable[dict[str, Any]]) -> str:
     compared = {asked: group for asked, group in groups.items() if any(_ours(result) for result in group)}
     alone = {asked: group for asked, group in compared.items() if all(one["variant"] == OURS for one in group)}
     beside = {asked: group for asked, group in compared.items() if asked not in alone}
+    ways = [_only(beside, hub) for hub in (False, True)]
     runs = {result["run"] for result in last.values()}
     machines = [_machine(record) for record in given if "machine" in record and record["run"] in runs]
-    return "\n".join([*_table(beside), *_table(alone), *machines]).rstrip()
+    return "\n".join([*(line for groups in (*ways, alone) for line in _table(groups)), *machines]).rstrip()
 
 
-def _table(groups: Mapping[tuple[str, ...], Sequence[Result]]) -> list[str]:
+def _only(groups: Mapping[Question, Sequence[Result]], hub: bool) -> dict[Question, list[Result]]:
+    """Of each group what goes through a hub, or what does not."""
+    found = {asked: [one for one in group if through_hub(one["variant"]) == hub] for asked, group in groups.items()}
+    return {asked: group for asked, group in found.items() if group}
+
+
+def _table(groups: Mapping[Question, Sequence[Result]]) -> list[str]:
     if not groups:
         return []
     variants = list(dict.fromkeys(result["variant"] for group in groups.values() for result in group))
@@ -62,7 +71,7 @@ def _row(asked: Sequence[str], group: Sequence[Result], variants: Sequence[str])
     wanted = next((found for result in group if _ours(result) and (found := aim(result))), None)
     name = ", ".join(asked) + (SEVERAL if len({result["run"] for result in group}) > 1 else "")
     aims = ["", ""] if wanted is None else [text(wanted.values), text(wanted.prototype)]
-    by_variant = {result["variant"]: _cell(result, same_way(result, group)) for result in group}
+    by_variant = {result["variant"]: _cell(result, group) for result in group}
     return _line([name, *aims, *(by_variant.get(variant, "") for variant in variants)])
 
 
@@ -81,7 +90,7 @@ def _machine(record: dict[str, Any]) -> str:
     )
 
 
-def _identity(record: Result) -> tuple[str, ...]:
+def _identity(record: Result) -> Question:
     (asked,) = questions([record])
     return (record["variant"], *asked)
 

@@ -44,10 +44,13 @@ def test_what_misses_the_aim_is_marked_and_a_peer_never_is(tmp_path: Path) -> No
     assert table(tmp_path / "b")[2].endswith("| 7.0 / 12.0 † | **5.0 / 14.0** |")
 
 
-def test_the_best_through_a_hub_is_bold_as_well(tmp_path: Path) -> None:
+def test_what_goes_through_a_hub_has_a_table_of_its_own(tmp_path: Path) -> None:
     through = (click("streamspace-hub-webrtc", 9, 12), click("novnc-hub", 15, 19))
     written(tmp_path / "b", click("streamspace-webrtc", 7, 10), click("novnc", 12, 14), *through)
-    assert table(tmp_path / "b")[2].endswith("| **7.0 / 10.0** | **9.0 / 12.0** | 12.0 / 14.0 | 15.0 / 19.0 |")
+    lines = table(tmp_path / "b")
+    assert lines[2].endswith("| 7.8 / 10.8 | **7.0 / 10.0** | 12.0 / 14.0 |")
+    assert lines[4] == "| figure | aim | prototype | streamspace-hub-webrtc | novnc-hub |"
+    assert lines[6].endswith("|  |  | **9.0 / 12.0** | 15.0 / 19.0 |")
 
 
 def test_the_last_result_counts_and_results_of_several_runs_are_named(tmp_path: Path) -> None:
