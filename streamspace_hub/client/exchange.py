@@ -113,6 +113,14 @@ def pause_before(attempt: int, reply: httpx.Response | None) -> float | None:
     return float(min(max(wanted, 0.0), LONGEST_PAUSE))
 
 
+def pause_of_stream(failures: int, reply: httpx.Response | None, begun: bool) -> float | None:
+    """Return the seconds to wait before a stream is asked for again, or None to give up.
+
+    One that has `begun` is asked for until it is there again, however long the service or its database is away.
+    """
+    return pause_before(min(failures, TRIES - 1) if begun else failures, reply)
+
+
 def checked(reply: httpx.Response) -> httpx.Response:
     """Return a good answer.
 
@@ -155,11 +163,19 @@ def _text(value: Any) -> str:
 
 
 class EventReader:
-    """Puts server-sent events together from lines (HTML Living Standard, section 9.2.6)."""
+    """Puts the server-sent events of one connection together from lines (HTML Living Standard, section 9.2.6).
 
-    def __init__(self) -> None:
-        self.last_id: str | None = None
+    `last_id` is that of the last event that was whole, to begin with the one that was asked for.
+    """
+
+    def __init__(self, last_id: str | None = None) -> None:
+        self.last_id = last_id
         self._fields: dict[str, str] = {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent to go on after `last_id`."""
+        return {"Last-Event-ID": self.last_id} if self.last_id else {}
 
     def feed(self, line: str) -> Iterator[tuple[str, Any]]:
         """Take a line without its end; yield kind and data of the event that it completes, if any."""

@@ -304,33 +304,42 @@ class Client:
     ) -> Iterator[tuple[str, UserSession]]:
         """Yield `session` or `removed` with a session for each change, for ever; goes on where a connection ended.
 
+        Once there were events, it goes on when there are some again, however long the service is away.
+
         Args:
             last_id: the id of the event after which to go on; from now on without it.
             name: only of this session; of all that the caller may see without it.
             user: whose session `name` is; the caller's own without it.
         """
         path = "events" if name is None else f"{self._path(name, user)}/events"
-        reader = EventReader()
-        reader.last_id = last_id
-        failures = 0
+        failures, begun = 0, False
         while True:
-            headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
+            reader = EventReader(last_id)
+            reply: httpx.Response | None = None
+            failure: httpx.HTTPError | None = None
             try:
-                with self._http.stream("GET", path, headers=headers) as reply:
-                    if not reply.is_success:
+                with self._http.stream("GET", path, headers=reader.headers) as reply:
+                    if reply.is_success:
+                        failures, begun = 0, True
+                        for line in reply.iter_lines():
+                            for kind, data in reader.feed(line):
+                                if kind in ("session", "removed"):
+                                    yield kind, UserSession.model_validate(data)
+                    else:
                         reply.read()
-                        exchange.checked(reply)
-                    failures = 0
-                    for line in reply.iter_lines():
-                        for kind, data in reader.feed(line):
-                            if kind in ("session", "removed"):
-                                yield kind, UserSession.model_validate(data)
             except httpx.HTTPError as error:
-                failures += 1
-                pause = exchange.pause_before(failures, None)
-                if pause is None:
-                    raise exchange.unreachable(self.place.url, error) from error
+                reply, failure = None, error
+            last_id = reader.last_id
+            if reply is not None and reply.is_success:
+                continue
+            failures += 1
+            pause = exchange.pause_of_stream(failures, reply, begun)
+            if pause is not None:
                 time.sleep(pause)
+            elif reply is not None:
+                exchange.checked(reply)
+            else:
+                raise exchange.unreachable(self.place.url, failure or httpx.HTTPError("no answer")) from failure
 
     def quota(self, *, user: str | None = None) -> UserQuota:
         """Return the limits of a user, and how much of each is in use; of the caller unless `user` is given."""

@@ -18,8 +18,8 @@ DESCRIPTION = """\
 Apps, sessions, settings and the audit log of StreamSpace for JupyterHub.
 
 Every request needs an API token of the hub, `GET health` excepted. Errors are problem details (RFC 9457). Lists come in
-pages; answers to `GET` have an `ETag`; `POST` takes an `Idempotency-Key`. Too many requests with one token get 429 with
-`Retry-After`.
+pages; what `GET` shows has an `ETag`; `POST` about sessions takes an `Idempotency-Key`. Too many requests with one
+token get 429 with `Retry-After`.
 """
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from streamspace_hub.client import AsyncClient
 from tests.support.event_stream import Events
 from tests.support.hub import HUB_MAJOR
 from tests.support.receiver import receiver
@@ -113,14 +114,17 @@ async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: P
         await change(ann, path, ["gimp"], answered)
         events = Events(ann)
         await events.begin()
+        script = Script(only.url, await running.token(running.ann))
         async with running.hub.session(running.ann, "before"):
             await there.until("running", running.ann)
+            await script.until("before", "running")
         await asyncio.to_thread(server.stop)
         keyed = APP | {"name": "keyed"}
         for request in (
             ann("GET", path),
             ann("GET", "/apps"),
             ann("GET", "/sessions"),
+            ann("GET", "/events", params={"wait": 1}),
             ann("POST", "/sessions", json=keyed, headers={"Idempotency-Key": "away"}),
             ann("POST", "/sessions", json=APP | {"name": "plain"}),
         ):
@@ -145,8 +149,36 @@ async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: P
             while not {("meanwhile", "running"), ("keyed", "running")} <= {(n, state) for _, n, state in events.seen}:
                 await asyncio.sleep(0.05)
         await events.end()
+        await script.until("meanwhile", "running")
+        await script.end()
         rows = csv.DictReader(io.StringIO((await ann("GET", "/usage/export")).text))
         assert sorted(row["session"] for row in rows) == ["before", "keyed", "meanwhile"]
+
+
+class Script:
+    """What somebody has written with the SDK, to follow events for ever."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._seen: list[tuple[str, str]] = []
+        self._task = asyncio.create_task(self._follow(url, token))
+
+    async def until(self, name: str, state: str) -> None:
+        """Wait until it has heard that a session is in `state`."""
+        async with asyncio.timeout(LIMIT):
+            while (name, state) not in self._seen:
+                assert not self._task.done(), self._task.exception()
+                await asyncio.sleep(0.05)
+
+    async def end(self) -> None:
+        """End it."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _follow(self, url: str, token: str) -> None:
+        async with AsyncClient(url, token) as client:
+            async for _, session in client.events():
+                self._seen.append((session.name, session.state))
 
 
 async def change(api: Api, path: str, favorites: list[str], answered: list[str]) -> None:

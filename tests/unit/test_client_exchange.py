@@ -20,6 +20,7 @@ from streamspace_hub.client.exchange import (
     override,
     parsed,
     pause_before,
+    pause_of_stream,
     post,
     segment,
 )
@@ -96,6 +97,22 @@ def test_events_are_put_together() -> None:
         seen += list(reader.feed(line))
     assert seen == [("session", {"n": 1})]
     assert reader.last_id == "5"
+
+
+def test_an_event_that_was_cut_off_is_not_put_together_with_the_next_connections() -> None:
+    first = EventReader("4")
+    assert [*first.feed("event: session"), *first.feed("id: 5"), *first.feed('data: {"n":1}')] == []
+    again = EventReader(first.last_id)
+    assert again.headers == {"Last-Event-ID": "4"}
+    assert [*again.feed("id: 4"), *again.feed(": from here on"), *again.feed("")] == []
+
+
+def test_a_stream_that_had_begun_is_waited_for_and_one_that_never_was_is_not() -> None:
+    away = httpx.Response(503, headers={"Retry-After": "5"})
+    for reply in (None, away):
+        assert pause_of_stream(TRIES, reply, begun=False) is None
+        assert pause_of_stream(1000, reply, begun=True) == (5 if reply else 1)
+    assert pause_of_stream(1, httpx.Response(403), begun=True) is None
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from fastapi.responses import StreamingResponse
 from streamspace_hub.model.api import StartProgress, UserName
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.authentication import REMEMBER
+from streamspace_hub.service.database import Unreachable
 from streamspace_hub.service.documents import problems
-from streamspace_hub.service.events import Event, Filter
+from streamspace_hub.service.events import Event, EventFeed, Filter
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.problems import ProblemError
 from streamspace_hub.service.requests import ByCaller, server_name
@@ -49,7 +50,7 @@ LastId = Annotated[
 @router.get("/events", response_class=StreamingResponse, responses={**STREAM, **problems(401, 403)})
 async def all_events(asked: ByCaller, wait: Wait = 300, last_event_id: LastId = None) -> Response:
     """Follow the changes of all sessions that the caller may see."""
-    return _stream(asked, Filter(asked.caller.visible), last_event_id, wait)
+    return await _stream(asked, Filter(asked.caller.visible), last_event_id, wait)
 
 
 @router.get(
@@ -68,7 +69,7 @@ async def session_events(
     name = server_name(server)
     if not asked.caller.may_see(user, name):
         raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
-    return _stream(asked, Filter(asked.caller.visible, user, name), last_event_id, wait)
+    return await _stream(asked, Filter(asked.caller.visible, user, name), last_event_id, wait)
 
 
 @router.get(
@@ -125,8 +126,21 @@ async def _may_stay(asked: ByCaller) -> bool:
         return True
 
 
-def _stream(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> Response:
-    return _events(_lines(asked, wanted, last, wait))
+async def _stream(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> Response:
+    # Before the answer begins: a database that is away is told by its status, and not by a stream that breaks off.
+    after, is_whole = await _place(asked.context.feed, last)
+    return _events(_lines(asked, wanted, after, wait, is_whole=is_whole))
+
+
+async def _place(feed: EventFeed, last: str | None) -> tuple[int, bool]:
+    """Return after which event to go on, and whether the caller has missed none."""
+    head = await feed.head()
+    if last is None:
+        return head, True
+    # An id that is none of ours (another database) is like a place that is no longer kept.
+    if NUMBER.fullmatch(last) and int(last) <= head and await feed.is_kept(int(last)):
+        return int(last), True
+    return head, False
 
 
 def _events(lines: AsyncIterator[str]) -> Response:
@@ -137,20 +151,14 @@ def _events(lines: AsyncIterator[str]) -> Response:
     )
 
 
-async def _lines(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -> AsyncIterator[str]:
-    context = asked.context
-    head = await context.feed.head()
-    after = head
-    # An id that is none of ours (another database) is like a place that is no longer kept.
-    if last is not None and NUMBER.fullmatch(last) and int(last) <= head and await context.feed.is_kept(int(last)):
-        after = int(last)
-    elif last is not None:
-        yield f"event: reset\nid: {head}\ndata: {{}}\n\n"
+async def _lines(asked: ByCaller, wanted: Filter, after: int, wait: int, *, is_whole: bool) -> AsyncIterator[str]:
+    if not is_whole:
+        yield f"event: reset\nid: {after}\ndata: {{}}\n\n"
     # At once, so that the caller knows that everything from here on will be told.
     yield f"id: {after}\n: from here on\n\n"
     loop = asyncio.get_running_loop()
     ends, check = loop.time() + wait, loop.time() + REMEMBER
-    events = context.feed.follow(wanted, after)
+    events = asked.context.feed.follow(wanted, after)
     upcoming: asyncio.Task[Event] | None = None
     try:
         while loop.time() < ends:
@@ -166,6 +174,8 @@ async def _lines(asked: ByCaller, wanted: Filter, last: str | None, wait: int) -
             event = upcoming.result()
             upcoming = None
             yield f"event: {event.kind}\nid: {event.seq}\ndata: {json.dumps(event.data)}\n\n"
+    except Unreachable as error:  # whoever comes again is told so
+        log.warning("a stream of events ends, the database is away: %s", type(error).__name__)
     finally:
         if upcoming is not None:
             upcoming.cancel()
