@@ -32,6 +32,7 @@ from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
 from streamspace_hub.service.sleeping import Sleeping
+from streamspace_hub.service.steps import for_good
 from streamspace_hub.service.syslog import Syslog
 from streamspace_hub.service.thumbnails import Thumbnails
 from streamspace_hub.service.waiters import Waiters
@@ -81,21 +82,21 @@ class Context:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
         loops = (
-            self.watcher.follow(),
-            self.watcher.run(),
-            self.feed.run(),
-            self.changes.run(),
-            self.refusals.run(),
-            self.runs.run(),
-            self.webhooks.run(),
-            self.hours.run(),
-            self.budgets.run(),
-            self.sleeping.run(),
-            self.announcing.run(),
-            self.hub_overrides.run(),
-            self.syslog.run(),
+            self.watcher.follow,
+            self.watcher.run,
+            self.feed.run,
+            self.changes.run,
+            self.refusals.run,
+            self.runs.run,
+            self.webhooks.run,
+            self.hours.run,
+            self.budgets.run,
+            self.sleeping.run,
+            self.announcing.run,
+            self.hub_overrides.run,
+            self.syslog.run,
         )
-        return [asyncio.create_task(loop) for loop in loops]
+        return [asyncio.create_task(for_good(loop)) for loop in loops]
 
     async def close(self, tasks: list[asyncio.Task[None]]) -> None:
         """End what `start` has started, and all connections."""

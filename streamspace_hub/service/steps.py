@@ -9,7 +9,26 @@ from collections.abc import Awaitable, Callable
 from streamspace_hub.service.database import Unreachable
 from streamspace_hub.service.hub import HubError
 
+PAUSE = 1.0
+"""Seconds until a loop that broke off is begun again."""
+
 log = logging.getLogger("streamspace.service")
+
+
+async def for_good(loop: Callable[[], Awaitable[None]], pause: float = PAUSE) -> None:
+    """Run a loop of a replica until cancelled; one that breaks off is logged, and begun again after `pause` seconds.
+
+    Each deals with what it knows may go wrong. What nobody thought of must not end it unseen: requests would be
+    answered, and nobody would hear of changes any more.
+    """
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("%s broke off, and begins again", getattr(loop, "__qualname__", loop))
+        else:
+            return  # there is nothing to do, such as without webhooks
+        await asyncio.sleep(pause)
 
 
 async def again_and_again(
