@@ -84,7 +84,7 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
 
 def _tell_changes(c: Any) -> None:
     """Have the hub tell the service at once whose servers have changed, and hear what it needs for starts and sleep."""
-    from streamspace_hub import asleep, changes, from_service, journal, runs, step_up, storage
+    from streamspace_hub import asleep, changes, from_service, journal, refusals, runs, step_up, storage
 
     ours = [
         (changes.PATH, changes.ChangesHandler),
@@ -93,12 +93,14 @@ def _tell_changes(c: Any) -> None:
         *step_up.handlers(),
         *storage.handlers(),
         (runs.PATH, runs.RunsHandler),
+        (refusals.PATH, refusals.RefusalsHandler),
     ]
     others = [one for one in configured(c.JupyterHub, "extra_handlers", []) if one[0] not in dict(ours)]
     c.JupyterHub.extra_handlers = [*others, *ours]
     # What handlers and spawners share: tornado gives its handlers another dictionary than the hub gives its users.
     settings = configured(c.JupyterHub, "tornado_settings", {})
-    c.JupyterHub.tornado_settings = {changes.BOARD: {journal.ENTRY: journal.Journal()}, **settings}
+    board = {journal.ENTRY: journal.Journal(), refusals.ENTRY: refusals.Refusals()}
+    c.JupyterHub.tornado_settings = {changes.BOARD: board, **settings}
 
 
 def _service(c: Any, options: Mapping[str, Any]) -> dict[str, Any]:

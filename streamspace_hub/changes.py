@@ -36,9 +36,8 @@ class Changes:
         Args:
             user: whose it is.
             server: its name.
-            what: `state`: it has changed; `accepted`: its start is not refused; `refused`: it is.
-            more: with `accepted`, `model`: the server as the hub's API would show it; with `refused`, `reason`, and
-                `by` whom it was asked.
+            what: `state`: it has changed; `accepted`: its start is not refused; `refused`: it is (`refusals` says why).
+            more: with `accepted`, `model`: the server as the hub's API would show it.
         """
         if not self._listeners:
             return

@@ -29,6 +29,7 @@ from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_
 from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
+from streamspace_hub.model.session import REFUSAL
 from streamspace_hub.telemetry import tracing
 from streamspace_spawner import admission
 from streamspace_spawner.catalog_cache import current_catalog
@@ -152,10 +153,9 @@ class StreamSpaceMixin(_Spawner):
             # Not before: sessions of the user that are admitted at the same time count it from here on.
             self.plan = plan
         except SessionRefused as refused:
-            if refused.reason != "queue":
-                self._tell("refused", reason=refused.message, by=who_asks(self))
+            noted = self._note_refusal(refused.message) if refused.reason != "queue" else {}
             raise refusal(
-                refused.message, reason=refused.reason, status=refused.status, headers=refused.headers
+                refused.message, reason=refused.reason, status=refused.status, headers={**refused.headers, **noted}
             ) from None
         finally:
             self._prepared.set()
@@ -225,6 +225,26 @@ class StreamSpaceMixin(_Spawner):
         changes = self.board.get("changes")
         if changes is not None:
             changes.tell(self.user.name, self.name, what, **more)
+
+    def _note_refusal(self, reason: str) -> dict[str, str]:
+        """Have the service write into its audit log that this start is refused; return headers that call it by a key.
+
+        By that the service knows what it has asked for itself.
+        """
+        refusals = self.board.get("refusals")
+        if refusals is None:
+            return {}
+        key = refusals.add(
+            self.user.db,
+            at=time.time(),
+            user=self.user.name,
+            server=self.name,
+            by=who_asks(self),
+            reason=reason,
+            request=self._request_id,
+        )
+        self._tell("refused")
+        return {REFUSAL: key}
 
     # --- the journal of runs ---------------------------------------------------------------------------------------
 
@@ -340,8 +360,13 @@ class StreamSpaceMixin(_Spawner):
         if self.user is None or (self.plan is None and not self.session_state):
             return {}
         fields = {"session": f"{self.user.name}/{self.name}"}
-        request_id = header(self.handler, "X-Request-Id")
-        return {**fields, "request_id": request_id} if REQUEST_ID.fullmatch(request_id) else fields
+        return {**fields, "request_id": self._request_id} if self._request_id else fields
+
+    @property
+    def _request_id(self) -> str:
+        """The number of the request that asks for this start; empty without."""
+        found = header(self.handler, "X-Request-Id")
+        return found if REQUEST_ID.fullmatch(found) else ""
 
     # --- sleep -----------------------------------------------------------------------------------------------------
 

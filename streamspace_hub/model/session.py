@@ -28,6 +28,10 @@ RESTING: Final = (SessionState.STOPPED, SessionState.FAILED, SessionState.SLEEPI
 """Nothing of such a session runs."""
 
 
+REFUSAL: Final = "X-StreamSpace-Refusal"
+"""Header in which the hub names a refused start, by the key under which the audit log has it."""
+
+
 class Role(StrEnum):
     """What a viewer may do; the streamer enforces it."""
 

@@ -35,7 +35,7 @@ class HubChanges:
         hub: Hub,
         on_change: Callable[[str, Mapping[str, Any] | None], None],
         on_found: Callable[[], None],
-        on_refused: Callable[[Mapping[str, Any]], None],
+        on_refused: Callable[[], None],
     ) -> None:
         self._hub = hub
         self._on_found = on_found
@@ -78,9 +78,7 @@ class HubChanges:
     def _take(self, change: Mapping[str, Any]) -> None:
         user, server, what = change["user"], change["server"], change["what"]
         if what == "refused":
-            # Whoever has asked us gets the hub's answer, and a line of ours.
-            if (user, server, "accepted") not in self._expected:
-                self._on_refused(change)
+            self._on_refused()
             return
         for event in self._expected.get((user, server, what), ()):
             event.model = change.get("model")

@@ -159,6 +159,7 @@ def make_context(settings: ServiceSettings) -> Context:
         announcing.note_hub()
         hub_overrides.note_hub()
         runs.note()
+        refusals.look()
 
     book = Book(templates)
     mirror = Mirror(database, hub, audit, book, written)
@@ -169,7 +170,7 @@ def make_context(settings: ServiceSettings) -> Context:
         watcher.hurry(user, begun)
         runs.note()
 
-    refusals = Refusals(audit, watcher.leads)
+    refusals = Refusals(database, hub, audit, watcher.leads)
     sleeping = Sleeping(
         database=database,
         hub=hub,
@@ -197,7 +198,7 @@ def make_context(settings: ServiceSettings) -> Context:
         metrics=metrics,
         traces=traces,
         watcher=watcher,
-        changes=HubChanges(hub, changed, hub_found, refusals.note),
+        changes=HubChanges(hub, changed, hub_found, refusals.look),
         refusals=refusals,
         runs=runs,
         thumbnails=Thumbnails(settings.proxy_url),

@@ -13,6 +13,7 @@ import httpx
 
 from streamspace_hub.model.api import Storage
 from streamspace_hub.model.asleep import Asleep
+from streamspace_hub.model.session import REFUSAL
 from streamspace_hub.model.step_up import Proven
 from streamspace_hub.model.waiting import Place, place_in
 from streamspace_hub.telemetry.logs import logged_with
@@ -31,13 +32,22 @@ START_LIMIT = 60.0
 class HubError(Exception):
     """The hub refused; `status` 502 when it did not answer at all. `message` is its sentence."""
 
-    def __init__(self, status: int, message: str, retry_after: str | None = None, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        retry_after: str | None = None,
+        place: Place | None = None,
+        refusal: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.retry_after = retry_after
         self.place = place
         """Of a start that waits for room: where it stands."""
+        self.refusal = refusal
+        """Of a start that is refused: what the hub calls that."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,21 @@ class Run:
     app: str
     began: float
     ended: float | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A start that the hub has refused; `at` in seconds since 1970."""
+
+    key: str
+    at: float
+    user: str
+    server: str
+    by: str | None
+    """`user:NAME` or `service:NAME`; None: the hub itself."""
+    reason: str
+    request: str
+    """Under which number it was asked for; empty where there was none."""
 
 
 class Hub:
@@ -259,6 +284,14 @@ class Hub:
         """Tell the hub that these are in the ledger, with the ends that it has told."""
         await self._ask("PUT", "streamspace/runs", body={"taken": [(run.id, run.ended) for run in runs]})
 
+    async def refusals(self) -> list[Refusal]:
+        """Return the starts that the hub has refused, as far as was not acknowledged; none of a hub that tells none."""
+        return [Refusal(**refusal) for refusal in (await self._told("streamspace/refusals")).get("refusals", ())]
+
+    async def took_refusals(self, keys: Sequence[str]) -> None:
+        """Tell the hub that these are in the audit log."""
+        await self._ask("PUT", "streamspace/refusals", body={"taken": list(keys)})
+
     async def tell_usage(self, users: Mapping[str, Any], currency: str) -> None:
         """Tell the hub what users have used; a hub that takes no such thing checks no hours and budgets either."""
         await self._ask("PUT", "streamspace/usage", body={"users": users, "currency": currency})
@@ -336,7 +369,7 @@ class Hub:
             raise _unreachable(error) from error
         if reply.status_code >= 400:
             wait, place = reply.headers.get("Retry-After"), place_in(reply.headers)
-            raise HubError(reply.status_code, _message(reply), wait, place)
+            raise HubError(reply.status_code, _message(reply), wait, place, reply.headers.get(REFUSAL))
         return reply.json() if reply.content and "json" in reply.headers.get("Content-Type", "") else None
 
     @staticmethod

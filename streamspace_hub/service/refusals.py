@@ -1,58 +1,96 @@
-"""What the hub has refused to start by itself, from a tile or a page of its own, as lines of the audit log.
+"""Brings what the hub has refused to start into the audit log, each refusal once, whoever dies meanwhile.
 
-It leaves no trace in any server, so it is known only by being told. One replica writes it down: the leading one. What
-was asked of a replica itself is noted there, with the address that it came from.
+The hub tells it until it is acknowledged; by an idempotency key it is known then. What was asked of a replica is noted
+there, with the address that it came from. All else the leading one notes, and that, too, if it does not come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import IntegrityError
 
 from streamspace_hub.model.api import Outcome
 from streamspace_hub.service.audit import Attempt, AuditLog
-from streamspace_hub.service.database import Unreachable
+from streamspace_hub.service.database import Database
+from streamspace_hub.service.hub import Hub, HubError, Refusal
+from streamspace_hub.service.steps import again_and_again
+from streamspace_hub.service.tables import KeyRow
 
-MOST = 1000
-"""Refusals that wait to be written down; of more there is nothing new to learn."""
-
-log = logging.getLogger("streamspace.service")
+EVERY = 5.0
+"""Seconds between looks when nothing is told of: another replica may have led until then."""
+SETTLED = 10.0
+"""Seconds after which a replica that was asked has noted it, or was killed."""
+CALLER = "hub"
+"""Whose idempotency keys they are: nobody's who asks us, `user:NAME` or `service:NAME`."""
 
 
 class Refusals:
     """The loop of one replica."""
 
-    def __init__(self, audit: AuditLog, leads: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, database: Database, hub: Hub, audit: AuditLog, leads: Callable[[], Awaitable[bool]]) -> None:
+        self._database = database
+        self._hub = hub
         self._audit = audit
         self._leads = leads
-        self._told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(MOST)
+        self._something = asyncio.Event()
 
-    def note(self, change: Mapping[str, Any]) -> None:
-        """Write this down in a moment."""
-        if not self._told.full():
-            self._told.put_nowait(change)
+    def look(self) -> None:
+        """Look now: something was refused, or the hub has just been found."""
+        self._something.set()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            change = await self._told.get()
-            try:
-                if await self._leads():
-                    await self._audit.write(attempt_of(change))
-            except Unreachable as error:
-                log.warning("a refusal was not noted: %s", type(error).__name__)
+        """Go on until cancelled; what could not be noted is noted later."""
+        await again_and_again(self._step, self._something, EVERY, "noting what the hub has refused")
+
+    async def note(self, attempt: Attempt, key: str | None) -> None:
+        """Write a line of what this replica was asked for and the hub has refused, which calls that `key`."""
+        await self._write(attempt, key)
+        if key is not None:
+            with suppress(HubError):  # it comes again
+                await self._hub.took_refusals([key])
+
+    async def _write(self, attempt: Attempt, key: str | None) -> None:
+        """Write a line, unless there is one of the refusal `key`."""
+        try:
+            async with self._database.writing() as session:
+                if key is not None:
+                    now = time.time()
+                    session.add(KeyRow(caller=CALLER, key=key, request="", created=now, worker="", lease=now, status=0))
+                    await session.flush()
+                line = await self._audit.add(session, attempt)
+        except IntegrityError:
+            return
+        self._audit.publish(line)
+
+    async def _step(self) -> None:
+        while await self._leads() and await self.take():
+            pass
+
+    async def take(self) -> bool:
+        """Note what there is, but for what is noted elsewhere in a moment; return whether there was anything."""
+        settled = time.time() - SETTLED
+        refusals = [one for one in await self._hub.refusals() if not one.request or one.at < settled]
+        for refusal in refusals:
+            await self._write(attempt_of(refusal), refusal.key)
+        if refusals:
+            await self._hub.took_refusals([refusal.key for refusal in refusals])
+        return bool(refusals)
 
 
-def attempt_of(change: Mapping[str, Any]) -> Attempt:
-    """Return the line for what the hub has told: `user`, `server`, `reason`, and `by` whom it was asked."""
+def attempt_of(refusal: Refusal) -> Attempt:
+    """Return the line for what the hub has refused."""
     return Attempt(
-        actor=change.get("by"),
+        actor=refusal.by,
         action="session.create",
-        target=f"{change['user']}/{change['server']}",
+        target=f"{refusal.user}/{refusal.server}",
         origin="hub",
-        request_id="",
+        request_id=refusal.request,
         outcome=Outcome.DENIED,
-        reason=change["reason"],
+        reason=refusal.reason,
+        details={"at": datetime.fromtimestamp(refusal.at, UTC).isoformat(timespec="milliseconds")},
     )

@@ -85,7 +85,8 @@ async def test_killing_one_in_the_middle_of_requests_loses_no_answer_and_no_even
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_both_replicas_say_the_same(kind: str) -> None:
-    async with database(kind) as url, replicas(2, url) as (running, (first, second)):
+    quota = 'c.StreamSpace.quotas = {"default": {"sessions": 1}}'
+    async with database(kind) as url, replicas(2, url, quota) as (running, (first, second)):
         one, two = await running.api(running.ann, first.url), await running.api(running.ann, second.url)
         key = {"Idempotency-Key": "k"}
         started = await one("POST", "/sessions", json=APP, headers=key)
@@ -101,6 +102,19 @@ async def test_both_replicas_say_the_same(kind: str) -> None:
         admins = [await running.api(ADMIN, replica.url) for replica in (first, second)]
         found = [(await api("GET", "/sessions", params={"user": running.ann})).json()["total"] for api in admins]
         assert found == [1, 1]
+        # What the hub refuses is noted once, by whoever was asked.
+        full = await two("POST", "/sessions", json=APP | {"name": "second"})
+        assert full.status_code == 409, full.text
+        assert (await running.hub.request_start(running.ann, "third", APP)).status_code == 409
+        async with asyncio.timeout(LIMIT):
+            while (await running.hub.api("GET", "/streamspace/refusals", token=first.token)).json()["refusals"]:
+                await asyncio.sleep(0.2)
+        query = {"action": "session.create", "outcome": "denied"}
+        lines = (await admins[0]("GET", "/audit", params=query)).json()["events"]
+        assert sorted((line["target"].rpartition("/")[2], line["actor"], line["origin"]) for line in lines) == [
+            ("second", f"user:{running.ann}", "127.0.0.1"),
+            ("third", "service:test", "hub"),
+        ]
 
 
 async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -137,6 +151,7 @@ async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: P
         health = await ann("GET", "/health")
         assert (health.status_code, health.json()["database"], health.json()["hub"]) == (503, False, True)
         await running.hub.start_server(running.ann, "meanwhile", APP)
+        assert (await running.hub.request_start(running.ann, "refused", {"app": "no-such-app"})).status_code == 400
         await asyncio.to_thread(server.start)
         back = await ann("GET", path)
         assert (back.status_code, back.json()["favorites"]) == (200, ["gimp"])
@@ -151,6 +166,11 @@ async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: P
         await events.end()
         await script.until("meanwhile", "running")
         await script.end()
+        admin, query = await running.api(ADMIN, only.url), {"action": "session.create", "outcome": "denied"}
+        async with asyncio.timeout(LIMIT):
+            while not (lines := (await admin("GET", "/audit", params=query)).json()["events"]):
+                await asyncio.sleep(0.05)
+        assert [(line["target"], line["origin"]) for line in lines] == [(f"{running.ann}/refused", "hub")]
         rows = csv.DictReader(io.StringIO((await ann("GET", "/usage/export")).text))
         assert sorted(row["session"] for row in rows) == ["before", "keyed", "meanwhile"]
 

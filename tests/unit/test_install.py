@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from traitlets.config import Config
 
-from streamspace_hub import asleep, changes, install, journal, step_up, storage
+from streamspace_hub import asleep, changes, install, journal, refusals, step_up, storage
 from streamspace_hub._install import SPAWNER, InstallError
 
 USER_SCOPES = {f"custom:streamspace:{right}!{whose}" for right in ("control", "view") for whose in ("user", "server")}
@@ -350,8 +350,10 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         *(path for path, _ in step_up.handlers()),
         *(path for path, _ in storage.handlers()),
         "/api/streamspace/runs",
+        "/api/streamspace/refusals",
     ]
-    assert set(c.JupyterHub.tornado_settings[changes.BOARD]) == {journal.ENTRY}, "before anybody listens"
+    board = c.JupyterHub.tornado_settings[changes.BOARD]
+    assert set(board) == {journal.ENTRY, refusals.ENTRY}, "before anybody listens"
 
 
 def test_signing_in_on_the_pages_gives_no_more_than_they_need() -> None:

@@ -222,7 +222,8 @@ async def _noted(asked: ByCaller, target: str, wanted: CreateSession, *, runs: b
     except (HubError, LookupError) as error:
         queued = isinstance(error, HubError) and error.place is not None
         if not (waits and queued):
-            await asked.note(action, target, outcome_of(error), str(error))
+            refusal = error.refusal if isinstance(error, HubError) else None
+            await asked.context.refusals.note(asked.attempt(action, target, outcome_of(error), str(error)), refusal)
         if queued:
             await waiters.keep(actor, target)
         elif waits:
