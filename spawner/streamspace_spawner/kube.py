@@ -20,6 +20,7 @@ from kubernetes_asyncio.client import ApiException, V1Pod
 from kubespawner import KubeSpawner
 from traitlets import Dict, Float, Integer, List, TraitError, Unicode, default, validate
 
+from streamspace_hub.model.gpus import GPU_KINDS
 from streamspace_spawner.admission import storage_limit
 from streamspace_spawner.compat import refusal
 from streamspace_spawner.discreet import DiscreetRequests
@@ -30,8 +31,6 @@ from streamspace_spawner.reflectors import NOTICING, Noticing
 from streamspace_spawner.refusals import ended_at_start, not_configured, not_in_time, refused_by_cluster
 from streamspace_spawner.session import SessionPlan
 
-GPU_KINDS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
-"""Extended resources of the vendors' device plugins."""
 EXTENDED_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._:/{}-]*(@sha256:[0-9a-f]{64})?")
 DEFAULT_USER, DEFAULT_GROUP = 1000, 100

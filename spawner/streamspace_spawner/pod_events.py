@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-GPU = re.compile(r"Insufficient [\w.-]+/(gpu|mig|i915|xe)[\w.-]*")
+from streamspace_hub.model.gpus import GPU_RESOURCE
+
+GPU = re.compile(rf"Insufficient {GPU_RESOURCE.pattern}")
 NO_CLAIM = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 
 

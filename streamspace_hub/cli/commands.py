@@ -249,14 +249,30 @@ def unshare(
 
 
 @command(app)
-def doctor(as_json: AsJson = False) -> int:
+def doctor(
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Check a Kubernetes and the hub on it, by kubectl.")
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="With --cluster: the hub's; the context's without it.")] = "",
+    context: Annotated[str, typer.Option(help="With --cluster: which of the kubeconfig's.")] = "",
+    as_json: AsJson = False,
+) -> int:
     """Check the hub, its service, your rights and this machine, and say what to do about each red line."""
-    checks = doctor_checks.check_all()
+    if cluster:
+        from streamspace_hub.cli.doctor_cluster import check_cluster  # keeps `version` quick
+        from streamspace_hub.cli.kubectl import Kubectl
+
+        checks = check_cluster(Kubectl(namespace, context))
+    elif namespace or context:
+        raise typer.BadParameter("--namespace and --context are for --cluster")
+    else:
+        checks = doctor_checks.check_all()
     if as_json:
         show_json({"checks": [check.as_dict() for check in checks]})
     else:
         for check in checks:
-            say(f"{check.mark} {check.name}: {check.found}" + (f"\n      {check.advice}" if check.advice else ""))
+            found = printable(check.found)
+            say(f"{check.mark} {check.name}: {found}" + (f"\n      {check.advice}" if check.advice else ""))
     return Exit.FAILED if any(check.status == "red" for check in checks) else Exit.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.kube import Cluster, Namespace
+from tests.support.kube import Cluster, Namespace, doctor
 from tests.support.postgres import Postgres
 from tests.support.waiting import eventually
 from tests.support.z2jh import COMPANION, Release, overlay, render
@@ -28,6 +29,11 @@ COMPANIONS = {
     "both-without-policies": ["--set=turn.enabled=true", "--set=networkPolicy.enabled=false"],
 }
 GOLDEN = Path(__file__).with_name("golden")
+
+
+def red(namespace: Namespace) -> set[str]:
+    """Return what the doctor finds wrong."""
+    return {name for name, line in doctor(namespace).items() if line["status"] == "red"}
 
 
 def dry_run(namespace: Namespace, objects: str) -> None:
@@ -139,4 +145,11 @@ def test_the_service_in_two_replicas_beside_a_hub_with_all_overlays_outlives_one
             eventually(answers, "the other replica to answer", log=release.said)
         log = namespace.kubectl("logs", "deployment/hub")
         assert database.password not in log
+        eventually(lambda: red(namespace) == {"GPUs"}, "the doctor to find nothing wrong but that there are no GPUs")
+        said = json.dumps(doctor(namespace))
+        assert "the hub reaches it" in said
+        assert database.password not in said
+        assert "of-this-test" not in said
+        namespace.kubectl("delete", "rolebinding", "hub")
+        assert red(namespace) == {"GPUs", "permissions"}
         release.helm("uninstall", "streamspace", "--wait")

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -189,3 +190,14 @@ async def kube_hub(namespace: Namespace, image: str, folder: Path, *, extra: str
 def until_no_pods(namespace: Namespace) -> None:
     """Wait until the namespace has no pods."""
     eventually(lambda: not namespace.pods(), "the pods to be gone", 60)
+
+
+def doctor(namespace: Namespace, kubeconfig: str | Path = "") -> dict[str, dict[str, str]]:
+    """Return what `streamspace doctor --cluster` says of a namespace, by name. `kubeconfig`: of whoever asks."""
+    command = [sys.executable, "-m", "streamspace_hub.cli", "doctor", "--cluster", "--json", "--namespace"]
+    variables = {**os.environ, "KUBECONFIG": str(kubeconfig or namespace.cluster.kubeconfig)}
+    done = subprocess.run(
+        [*command, namespace.name], env=variables, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return {line["name"]: line for line in json.loads(done.stdout)["checks"]}
