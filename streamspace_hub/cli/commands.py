@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from streamspace_hub import __version__
 from streamspace_hub.cli import doctor as doctor_checks
+from streamspace_hub.cli.completing import app_names, session_names
 from streamspace_hub.cli.images import images
 from streamspace_hub.cli.limits import limit_row
 from streamspace_hub.cli.output import Exit, complain, printable, say, show_json, show_table, starting, working
@@ -33,7 +34,9 @@ app.add_typer(images, name="images")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 User = Annotated[str | None, typer.Option("--user", help="Whose session; yours without it.")]
-Name = Annotated[str, typer.Argument(help="Name of the session, as `streamspace list` shows it.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of the session, as `streamspace list` shows it.", autocompletion=session_names)
+]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -67,7 +70,12 @@ def list_apps(
 
 @command(app)
 def launch(  # noqa: PLR0913, PLR0917 - the options of a command
-    app_name: Annotated[str, typer.Argument(metavar="APP", help="Name of the app, as `streamspace apps` shows it.")],
+    app_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP", help="Name of the app, as `streamspace apps` shows it.", autocompletion=app_names
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="Name of the session; the app's without it.")] = None,
     user: User = None,
     file: Annotated[str | None, typer.Option("--open", help="File to open, relative to your home.")] = None,
@@ -202,7 +210,10 @@ def extend(
 
 @command(app)
 def logs(
-    session: Annotated[str, typer.Argument(metavar="[USER/]NAME", help="Whose session, and its name.")],
+    session: Annotated[
+        str,
+        typer.Argument(metavar="[USER/]NAME", help="Whose session, and its name.", autocompletion=session_names),
+    ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until it ends.")] = False,
     lines: Annotated[int, typer.Option(min=0, max=1000, help="Of each part, the last ones.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each line.")] = False,

@@ -69,6 +69,19 @@ async def streamspace(running: ServiceHub, user: str, *arguments: str, **more: s
     )
 
 
+async def completed(running: ServiceHub, user: str, line: str, **more: str) -> list[str]:
+    """Return what bash offers when `user` presses the tabulator after `streamspace` and `line`."""
+    words = ["streamspace", *line.split(" ")]
+    asking = {
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_STREAMSPACE_COMPLETE": "complete_bash",
+    }
+    offered = await streamspace(running, user, **asking, **more)
+    assert offered.stderr == ""
+    return offered.stdout.split()
+
+
 def environment_of(server: dict[str, Any]) -> dict[str, str]:
     """Return the environment with which a server, as the hub shows it, was started."""
     content = Path(f"/proc/{server['state']['pid']}/environ").read_text()
@@ -84,6 +97,8 @@ async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
     listed = await streamspace(running, running.ann, "list")
     assert listed.stdout.splitlines()[0].split() == ["NAME", "USER", "APP", "STATE", "STARTED"]
     assert listed.stdout.splitlines()[1].split()[:4] == ["one", running.ann, "test-app", "running"]
+    for line, offered in (("launch test-", ["test-app"]), ("stop o", ["one"]), ("logs --follow o", ["one"])):
+        assert await completed(running, running.ann, line) == offered
     limits = await streamspace(running, running.ann, "quota")
     assert [line.split() for line in limits.stdout.splitlines()[1:]] == [["sessions", "1", "9", "hub"]]
     opened = await streamspace(running, running.ann, "open", "one", "--print")
@@ -96,6 +111,19 @@ async def test_the_command_from_launch_to_removal(running: ServiceHub) -> None:
     assert removed.stdout == "one is removed.\n"
     left = await streamspace(running, running.ann, "list", "--json")
     assert json.loads(left.stdout) == {"sessions": []}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"STREAMSPACE_URL": "", "STREAMSPACE_TOKEN": ""},
+        {"STREAMSPACE_URL": "http://127.0.0.1:9"},
+        {"STREAMSPACE_TOKEN": "nonsense"},
+    ],
+)
+async def test_a_completion_never_complains(running: ServiceHub, more: dict[str, str]) -> None:
+    assert await completed(running, running.ann, "stop ", **more) == []
+    assert "hibernate" in await completed(running, running.ann, "hib", **more)
 
 
 @pytest.mark.parametrize(
