@@ -200,6 +200,41 @@ async def test_a_program_with_a_seccomp_filter_is_refused_before_criu_is_called(
         await refused(running, running.home / "image", "has a seccomp filter, as the sandboxes of browsers have.")
 
 
+@pytest.fixture
+def gpu() -> Iterator[tuple[str, ...]]:
+    """Yield a program before a desktop's: on that machine is a GPU, which is a file here, for nobody else to see."""
+    folder = Path("/dev/dri")
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    yield (
+        *("unshare", "--mount", "sh", "-c"),
+        "mount -t tmpfs -o mode=755 tmpfs /dev/dri && : > /dev/dri/renderD128 && chmod 644 /dev/dri/renderD128 && "
+        'chown -R nobody:nogroup "$(dirname "$HOME")" && '
+        'exec setpriv --reuid nobody --regid nogroup --clear-groups --pdeathsig TERM "$0" "$@"',
+    )
+    if made:
+        folder.rmdir()
+
+
+USES_GPU = "exec 9< /dev/dri/renderD128; while [ ! -e done ]; do sleep 0.1; done; exec 9<&-; exec sleep 1000"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a device file of its own")
+async def test_a_program_that_uses_a_gpu_is_told_beforehand_and_refused_until_it_does_not(gpu: tuple[str, ...]) -> None:
+    async with run_desktop(
+        "sh", "-c", f"xterm -e sleep 1000 & {USES_GPU}", program=(*gpu, *DESKTOP), sleep=YES
+    ) as running:
+        status = await running.until(lambda status: not status["sleep"]["memory"])
+        why = "(/dev/dri/renderD128), whose memory cannot be kept. Save your work; only files outlast its sleep."
+        assert why in status["sleep"]["why_not"]
+        await refused(running, running.home / "image", why)
+        assert (await running.request("freeze"))["ok"]
+        assert (await running.request("thaw"))["ok"]
+        (running.home / "done").touch()
+        await running.until(lambda status: status["sleep"]["memory"])
+        assert (await running.request("hibernate", folder=str(running.home / "image")))["ok"]
+
+
 @pytest.mark.parametrize("folder", ["relative", "/no/such/folder/image", "{home}"])
 async def test_a_folder_that_cannot_be_is_refused(folder: str) -> None:
     async with run_desktop("xterm", user=USER, sleep=YES) as running:

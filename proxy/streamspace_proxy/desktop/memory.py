@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from streamspace_proxy.desktop import criu, freezing, image, runtime_files, tree
+from streamspace_proxy.desktop import criu, freezing, image, obstacles, runtime_files, tree
 from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.connections import outside_connections
 from streamspace_proxy.desktop.facts import Facts, here, mismatch
@@ -61,10 +61,10 @@ def keep(able: Ability, settings: Settings, root: int, display: str, folder: Pat
         _make_room(folder)
     _check_folder(folder, (settings.restore, settings.sleep_folder))
     kept, clock = Kept(0), Clock()
-    pids = tree.members(root)
-    _refuse_what_cannot_be_kept(pids, settings)
+    if found := obstacles.find(settings.title, root):
+        raise SleepError(found)
     _wait_for_release(root)
-    _check_space(pids, folder)
+    _check_space(tree.members(root), folder)
     kept.seconds["stop"] = clock.lap()
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -171,15 +171,6 @@ def _check_folder(folder: Path, ours: Collection[Path | None]) -> None:
         raise SleepError("`folder` must be an absolute path in a folder that exists.")
     if os.path.lexists(folder) and folder not in ours:
         raise SleepError(f"`folder`: there is something at {folder} already.")
-
-
-def _refuse_what_cannot_be_kept(pids: list[int], settings: Settings) -> None:
-    if found := tree.confined(pids):
-        pid, name = found
-        raise SleepError(
-            f"The memory of {settings.title} cannot be kept: its program {name} (pid {pid}) has a seccomp filter, "
-            "as the sandboxes of browsers have. Close it, or switch its sandbox off."
-        )
 
 
 def _wait_for_release(root: int) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from streamspace_proxy.desktop import freezing, image, memory, status
+from streamspace_proxy.desktop import freezing, image, memory, obstacles, status
 from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.control_link import ControlLink
@@ -31,6 +31,8 @@ END_LIMIT = 8.0
 """Seconds that a tree gets to end by itself; it ends its programs by force long before."""
 TRIAL = 60.0
 """Seconds that a woken desktop has to live until its image is not needed any more."""
+LOOK_AHEAD = 10.0
+"""Seconds between two looks at whether the programs use something that no image can hold."""
 SleepState = Literal["awake", "frozen", "hibernating", "asleep"]
 
 
@@ -62,6 +64,7 @@ class Supervisor:
         self._kept: dict[str, Any] | None = None
         self._packed = False
         self._stopped: list[int] = []
+        self._obstacle: str | None = None
         self._one_at_a_time = asyncio.Lock()
         self._trial: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -76,6 +79,7 @@ class Supervisor:
         self._link.start()
         if self._restored is not None and self._restored["ok"]:
             self._trial = asyncio.create_task(self._after_waking(Path(self._restored["image"])))
+        looking = asyncio.create_task(self._look_ahead())
         stop = asyncio.create_task(self._stop.wait())
         waiting: list[asyncio.Future[Any]] = [stop, self._tree_ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -83,6 +87,7 @@ class Supervisor:
             asleep = self._sleep == "asleep"
         if asleep:  # we answer until we are told to stop
             await stop
+        looking.cancel()
         if self._trial is not None:
             self._trial.cancel()
         code = await self._end_tree()
@@ -104,8 +109,8 @@ class Supervisor:
         sleep = {
             "state": self._sleep,
             "since": self._since,
-            "memory": self._ability.memory,
-            "why_not": self._ability.why_not,
+            "memory": self._why_not is None,
+            "why_not": self._why_not,
             "bytes": self._kept["bytes"] if self._kept is not None else None,
             "packed": self._packed,
         }
@@ -125,8 +130,8 @@ class Supervisor:
 
     async def check(self) -> dict[str, Any]:
         """Say whether memory can be kept."""
-        ability = self._ability
-        return {"memory": ability.memory, "why_not": ability.why_not, "turn_on": ability.turn_on}
+        await self._look()
+        return {"memory": self._why_not is None, "why_not": self._why_not, "turn_on": self._ability.turn_on}
 
     async def freeze(self) -> dict[str, Any]:
         """Stop all processes of the tree."""
@@ -223,6 +228,25 @@ class Supervisor:
                     self._restored["image"] = None if last is None else str(last)
                     self._control.publish()
                     return
+
+    # What is told before anybody asks for sleep.
+
+    @property
+    def _why_not(self) -> str | None:
+        return self._ability.why_not or self._obstacle
+
+    async def _look_ahead(self) -> None:
+        while self._ability.memory:
+            await asyncio.sleep(LOOK_AHEAD)
+            await self._look()
+
+    async def _look(self) -> None:
+        """See whether the programs use something that no image can hold, which comes and goes."""
+        if self._ability.memory and self._sleep == "awake":
+            found = await asyncio.to_thread(obstacles.find, self._settings.title, self._root)
+            if found != self._obstacle:
+                self._obstacle = found
+                self._control.publish()
 
     # Tools.
 

@@ -1,4 +1,4 @@
-"""What can be told of a tree of processes from /proc: how much memory it has, and what of it CRIU could not keep."""
+"""What can be told of a tree of processes from /proc: which they are, how much memory they have, which files."""
 
 from __future__ import annotations
 
@@ -26,27 +26,21 @@ def memory_of(pids: Iterable[int]) -> int:
     return total
 
 
-def confined(pids: Iterable[int]) -> tuple[int, str] | None:
-    """Return PID and name of a process with a seccomp filter, if there is one.
-
-    CRIU needs CAP_SYS_ADMIN to see into it, and without has been seen to end the process when it tried.
-    """
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-            if (mode := re.search(r"^Seccomp:\s*(\d)$", status, re.MULTILINE)) and mode[1] != "0":
-                return pid, status.partition("\n")[0].removeprefix("Name:").strip()
-    return None
+def open_files(pid: int) -> set[str]:
+    """Return the names of all files that a process has open."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return {name for name in found if name.startswith("/")}
 
 
 def opened_files(pids: Iterable[int]) -> set[str]:
     """Return the names of all files that these processes have open or mapped."""
     found: set[str] = set()
     for pid in pids:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+        found |= open_files(pid)
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape").splitlines():
                 found.add(line.split(maxsplit=5)[5] if line.count("/") else "")
