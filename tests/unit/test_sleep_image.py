@@ -266,6 +266,23 @@ def test_the_reason_is_the_first_that_is_one(tmp_path: Path, log: str, said: str
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    ("log", "passing"),
+    [
+        ("", False),
+        ("(00.1)    302: Error (criu/tty.c:1): tty: wrong\n(00.2) Error (criu/cr-dump.c:9): Dumping FAILED.\n", False),
+        ("(00.1) Error (criu/sk-unix.c:1): unix: Dangling connection 7\n(00.2) Error (c.c:9): Dumping FAILED.\n", True),
+        ("Error (compel/src/lib/infect.c:1): SEIZE 302: task not stopped after seize\n", True),
+        ("Warn  (criu/sk-unix.c:1): unix: Dangling connection 7\n", False),
+        # It could not stop what started all the time, of which it says nothing.
+        ("(00.2) Error (criu/cr-dump.c:9): Dumping FAILED.\n", True),
+        ("Error (a): write: No space left on device\nError (c.c:9): Dumping FAILED.\n", False),
+    ],
+)
+def test_what_may_be_gone_in_a_moment_is_told_apart(log: str, passing: bool) -> None:
+    assert criu.is_passing(log) is passing
+
+
 @pytest.mark.parametrize(("version", "enough"), [("4.1", True), ("4.1.1", True), ("5.0", True), ("3.17.1", False)])
 def test_old_versions_are_refused(version: str, enough: bool) -> None:
     assert criu.is_new_enough(version) is enough

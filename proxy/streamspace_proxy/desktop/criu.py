@@ -40,9 +40,36 @@ _KNOWN = (
 )
 """What a log that holds the first means, in plain words."""
 
+_PASSING = (
+    # A connection that has not been accepted yet, or that was made after we had looked whether there is any.
+    "In-flight connection",
+    "in-flight socket",
+    "Dangling connection",
+    "Can't dump half of stream unix connection",
+    "External socket is used",
+    "Can't dump name-less external socket",
+    "Can't dump corked dgram socket",
+    # A program or a thread that ended, or was just being stopped, while CRIU stopped all.
+    "Task pid reused while suspending",
+    "task not stopped after seize",
+    "found while seizing",
+    "Zombie thread not supported",
+    "Individually stopped threads not supported",
+)
+"""What CRIU says of a tree that is in a state of a moment (its seize.c, sk-unix.c, sk-inet.c, compel's infect.c)."""
+_GIVEN_UP = "Dumping FAILED."
+"""CRIU's last word. Its only one when programs or threads came up faster than it could stop them."""
+
 
 class CriuError(Exception):
-    """CRIU has not done what it was asked for; the text is a part of a sentence that says why."""
+    """CRIU has not done what it was asked for; the text is a part of a sentence that says why.
+
+    `passing`: whether the reason may be gone in a moment.
+    """
+
+    def __init__(self, said: str, *, passing: bool = False) -> None:
+        super().__init__(said)
+        self.passing = passing
 
 
 def find(environ: Mapping[str, str]) -> str | None:
@@ -91,7 +118,8 @@ def _run(command: list[str], images: ImageStream, log: Path, limit: float) -> No
     if code < 0:
         raise CriuError(f"CRIU was ended by signal {-code}")
     if code != 0:
-        raise CriuError(reason(log))
+        text = _text(log)
+        raise CriuError(reason(text), passing=is_passing(text))
 
 
 def _attended(command: list[str], images: ImageStream, limit: float) -> int:
@@ -110,16 +138,29 @@ def _attended(command: list[str], images: ImageStream, limit: float) -> int:
     return code
 
 
-def reason(log: Path) -> str:
-    """Return what CRIU's log gives as its reason: in plain words where we know them, else its first error."""
+def _text(log: Path) -> str:
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        return log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "CRIU does not say why"
-    # "(00.003431) Error (criu/net.c:1253): net: Unexpected error: ..."; those of the probing of features come first.
+        return ""
+
+
+def reason(log: str) -> str:
+    """Return what CRIU's log gives as its reason: in plain words where we know them, else its first error."""
     for sign, meaning in _KNOWN:
-        if sign in text:
+        if sign in log:
             return meaning
-    errors = re.findall(r"^(?:\([\d.]+\))?(?:\s*\d+:)?\s*Error \([^)]*\): (.*)$", text, re.MULTILINE)
-    told = [said for said in errors if not said.startswith(_PROBING)]
+    told = _errors(log)
     return f"CRIU says: {told[0]}" if told else "CRIU does not say why"
+
+
+def is_passing(log: str) -> bool:
+    """Whether what CRIU's log gives as its reason may be gone in a moment."""
+    told = _errors(log)
+    return set(told) == {_GIVEN_UP} or any(sign in said for said in told for sign in _PASSING)
+
+
+def _errors(log: str) -> list[str]:
+    # "(00.003431) Error (criu/net.c:1253): net: Unexpected error: ..."; those of the probing of features come first.
+    errors: list[str] = re.findall(r"^(?:\([\d.]+\))?(?:\s*\d+:)?\s*Error \([^)]*\): (.*)$", log, re.MULTILINE)
+    return [said for said in errors if not said.startswith(_PROBING)]

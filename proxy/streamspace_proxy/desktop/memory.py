@@ -37,10 +37,16 @@ END_LIMIT = 5.0
 """Seconds that killed processes get to be gone."""
 SPARE = 64 << 20
 """Bytes that are to be left on the disk."""
+PAUSE = 0.5
+"""Seconds for which a desktop goes on before its memory is taken once more."""
 
 
 class SleepError(Exception):
     """Memory cannot be kept or brought back; the text is one sentence for the user."""
+
+
+class PassingError(SleepError):
+    """The same, for a reason that may be gone in a moment."""
 
 
 @dataclass(slots=True)
@@ -54,12 +60,26 @@ class Kept:
 def keep(able: Ability, settings: Settings, root: int, display: str, folder: Path) -> Kept:
     """Put the tree of `root` into an image at `folder` and end it; raises SleepError, and then it goes on.
 
-    We must be the first process of the PID namespace: ending the tree ends all in it.
+    What fails for a reason that passes is tried once more. We must be the first process of the PID namespace: ending
+    the tree ends all in it.
     """
-    program, key = _program(able), able.key
     if folder == settings.sleep_folder:
         _make_room(folder)
     _check_folder(folder, (settings.restore, settings.sleep_folder))
+    try:
+        kept = _keep(able, settings, root, display, folder)
+    except PassingError:
+        time.sleep(PAUSE)
+        kept = _keep(able, settings, root, display, folder)
+    clock = Clock()
+    end_all()
+    kept.seconds["end"] = clock.lap()
+    return kept
+
+
+def _keep(able: Ability, settings: Settings, root: int, display: str, folder: Path) -> Kept:
+    """Put the tree of `root`, stopped, into an image at `folder`; raises SleepError, and then it goes on."""
+    program, key = _program(able), able.key
     kept, clock = Kept(0), Clock()
     if found := obstacles.find(settings.title, root):
         raise SleepError(found)
@@ -86,10 +106,11 @@ def keep(able: Ability, settings: Settings, root: int, display: str, folder: Pat
     except (OSError, criu.CriuError, ImageError) as error:
         freezing.go_on(pid for pid in tree.members(root) if pid not in stood_still)
         shutil.rmtree(aside, ignore_errors=True)
-        raise SleepError(f"The memory of {settings.title} could not be kept: {_why(error)}.") from error
+        passing = isinstance(error, criu.CriuError) and error.passing
+        raise (PassingError if passing else SleepError)(
+            f"The memory of {settings.title} could not be kept: {_why(error)}."
+        ) from error
     kept.bytes = sum(size for size, _ in manifest.files.values())
-    end_all()
-    kept.seconds["end"] = clock.lap()
     return kept
 
 
