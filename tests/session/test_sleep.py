@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.running import DESKTOP, Running, describe, run_desktop
 from tests.support.sleeping import CARET, USER, YES, changed, hibernate, needs_memory, settled, type_text
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
+from tests.support.watched_desktop import WATCHED, watched
 
 pytestmark = [pytest.mark.x11, needs_memory]
 SHELL = ("xterm", "-T", "shell", "-e", "bash", "--norc")
@@ -38,6 +39,8 @@ async def test_a_terminal_wakes_as_it_was_and_goes_on() -> None:
         assert int(str(answer["bytes"])) > 1 << 20
         status = await wake(running, image)
         told = {"from": str(image), "ok": True, "said": "Test app is as it was.", "image": str(image)}
+        seconds = status["restored"].pop("seconds")  # type: ignore[attr-defined]
+        assert list(seconds) == ["check", "files", "restore", "windows"]
         assert status["restored"] == told
         assert changed(before, await settled(running)) <= CARET
         await type_text(running, 'echo "$note" > said\n')
@@ -140,6 +143,15 @@ async def test_the_image_is_compressed_while_the_desktop_sleeps() -> None:
         await running.request("stop")
         await running.ended()
         assert (await wake(running, image))["restored"]["ok"]  # type: ignore[index]
+
+
+async def test_the_supervisor_waits_for_neither_disk_nor_program_on_its_event_loop() -> None:
+    async with run_desktop(user=USER, sleep=YES, program=WATCHED) as running:
+        await running.running()
+        assert (await running.request("hibernate", folder=str(running.home / "image")))["ok"]
+        await running.until(lambda status: status["sleep"]["packed"])
+        (watch,) = await asyncio.to_thread(eventually, lambda: watched(running), "what was noted")
+        assert watch.blocking == ()
 
 
 async def test_connections_from_outside_are_waited_for_and_then_named() -> None:

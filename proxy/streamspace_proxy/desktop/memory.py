@@ -57,6 +57,15 @@ class Kept:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Woken:
+    """What was brought back."""
+
+    root: int
+    """PID of the tree's first process."""
+    seconds: dict[str, float]
+
+
 def keep(able: Ability, settings: Settings, root: int, display: str, folder: Path) -> Kept:
     """Put the tree of `root` into an image at `folder` and end it; raises SleepError, and then it goes on.
 
@@ -114,34 +123,43 @@ def _keep(able: Ability, settings: Settings, root: int, display: str, folder: Pa
     return kept
 
 
-def bring_back(able: Ability, settings: Settings, folder: Path) -> int:
-    """Restore the tree of an image as children of ours; returns the PID of its root.
+def bring_back(able: Ability, settings: Settings, folder: Path) -> Woken:
+    """Restore the tree of an image as children of ours.
 
     Raises SleepError; then no process of it is left, nor anything of it in the runtime folder.
     """
     program, key = _program(able), able.key
+    clock = Clock()
     try:
         manifest = image.read_manifest(folder, key)
         _check_match(manifest, settings, here(criu.version(program) or ""))
         image.verify(folder, manifest)
     except (OSError, ImageError) as error:
         raise SleepError(_not_restored(settings, _why(error))) from error
+    woken = Woken(manifest.root, {"check": clock.lap()})
     try:
-        _restore(program, settings, folder, image.stored(manifest), key)
+        names = image.stored(manifest)
+        _put_files_back(settings, folder, names, key)
+        woken.seconds["files"] = clock.lap()
+        _restore(program, settings, folder, names, key)
+        woken.seconds["restore"] = clock.lap()
         _wait_for_windows(manifest, settings)
+        woken.seconds["windows"] = clock.lap()
     except (OSError, ImageError, criu.CriuError, tarfile.TarError) as error:
         end_all()
         runtime_files.clear(settings.runtime_dir)
         raise SleepError(_not_restored(settings, _why(error))) from error
-    return manifest.root
+    return woken
 
 
-def _restore(program: str, settings: Settings, folder: Path, names: Mapping[str, str], key: bytes | None) -> None:
+def _put_files_back(settings: Settings, folder: Path, names: Mapping[str, str], key: bytes | None) -> None:
     if image.FILES not in names:
         raise ImageError(f"its file {image.FILES} is missing")
     with image.flow(lambda end: image.give(folder, names[image.FILES], end, key)) as archive:
         runtime_files.put_back(archive, settings.runtime_dir)
 
+
+def _restore(program: str, settings: Settings, folder: Path, names: Mapping[str, str], key: bytes | None) -> None:
     def give(name: str, pipe: int) -> None:
         image.give(folder, names[f"{image.MEMORY}/{name}"], pipe, key)
 

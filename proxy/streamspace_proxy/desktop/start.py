@@ -77,11 +77,11 @@ def _wake(settings: Settings, able: ability.Ability) -> tuple[int | None, dict[s
         said = f"{settings.title} has been started anew, because its memory cannot be brought back here. {able.why_not}"
         return None, {**told, "said": said}
     try:
-        root = memory.bring_back(able, settings, settings.restore)
+        woken = memory.bring_back(able, settings, settings.restore)
     except memory.SleepError as error:
         print(f"streamspace desktop: {error}", file=sys.stderr)
         return None, {**told, "said": str(error)}
-    return root, {**told, "ok": True, "said": f"{settings.title} is as it was."}
+    return woken.root, {**told, "ok": True, "said": f"{settings.title} is as it was.", "seconds": woken.seconds}
 
 
 async def _supervise(settings: Settings, able: ability.Ability, root: int, *rest: Any) -> int:
