@@ -169,6 +169,21 @@ async def test_an_image_of_another_machine_or_time_is_not_restored() -> None:
         await woken_cold(running, image, "there is none")
 
 
+async def test_an_app_that_was_updated_meanwhile_starts_anew_and_says_so() -> None:
+    own_xterm = '[ -e "$HOME/app" ] || cp "$(command -v xterm)" "$HOME/app"; exec "$HOME/app"'
+    async with run_desktop("sh", "-c", own_xterm, user=USER, sleep=YES) as running:
+        await running.running()
+        image, app = running.home / "image", running.home / "app"
+        await hibernate(running, image)
+        newer = running.home / "newer"
+        shutil.copy(str(shutil.which("xdotool")), newer)
+        newer.replace(app)
+        running.start_again(STREAMSPACE_RESTORE=str(image))
+        told = (await running.until(lambda status: status["restored"]))["restored"]
+        why = "a program or library that it runs has been changed meanwhile, as by an update"
+        assert told["said"].startswith(COLD.format(why)), told
+
+
 def facts(manifest: dict[str, object]) -> dict[str, object]:
     """Return the part about the machine."""
     found = manifest["facts"]

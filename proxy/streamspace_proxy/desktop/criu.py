@@ -37,6 +37,9 @@ _KNOWN = (
     ("ctty inheritance", "a program in a terminal has /dev/tty open, which CRIU cannot keep"),
     ("inet: ", "a program has a network connection that CRIU cannot keep"),
     ("No space left on device", "the disk is full"),
+    # Of what is mapped into programs CRIU remembers size and build ID.
+    (" has bad build-ID", "a program or library that it runs has been changed meanwhile, as by an update"),
+    (" has bad size ", "a program or library that it runs has been changed meanwhile, as by an update"),
 )
 """What a log that holds the first means, in plain words."""
 
