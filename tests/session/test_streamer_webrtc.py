@@ -15,37 +15,58 @@ from tests.support.streamer import Pixels, Running, Viewer, difference, running_
 pytestmark = pytest.mark.x11
 
 
+ASK_SECONDS = 0.2
+"""Chromium's patience, as long as it got packets and has no picture of them."""
+
+
 class Page:
-    """A browser page's end of WebRTC: receives video and keeps the last picture."""
+    """A browser page's end of WebRTC: receives video, keeps the last picture, and asks for one while it has none."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
+        self.deaf = False
+        """No packet of the video arrives."""
         self.frames = 0
         self.picture: Pixels | None = None
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.addTransceiver("video", direction="recvonly")
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.connection.on("track", self._on_track)
 
     async def connect(self) -> None:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         await self.viewer.send("rtc_offer", sdp=self.connection.localDescription.sdp)
         answer = await self.viewer.message("rtc_answer")
+        transport: Any = self.connection.getTransceivers()[0].receiver.transport
+        hear = transport._handle_rtp_data
+
+        async def unless_deaf(data: bytes, arrival_time_ms: int) -> None:
+            if not self.deaf:
+                await hear(data, arrival_time_ms=arrival_time_ms)
+
+        transport._handle_rtp_data = unless_deaf
         await self.connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
     async def close(self) -> None:
         await self.connection.close()
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     def _on_track(self, track: Any) -> None:
-        self._task = asyncio.create_task(self._receive(track))
+        self._tasks = [asyncio.create_task(self._receive(track)), asyncio.create_task(self._ask())]
 
     async def _receive(self, track: Any) -> None:
         while True:
             frame: av.VideoFrame = await track.recv()
             self.frames += 1
             self.picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+    async def _ask(self) -> None:
+        receiver: Any = self.connection.getTransceivers()[0].receiver
+        while self.picture is None:
+            await asyncio.sleep(ASK_SECONDS)
+            for stream in receiver.getSynchronizationSources():
+                await receiver._send_rtcp_pli(stream.source)
 
 
 async def busy(running: Running) -> None:
@@ -84,14 +105,20 @@ async def test_the_page_moves_from_websocket_to_webrtc_and_back() -> None:
             await page.close()
 
 
-async def test_a_still_screen_arrives_whole_and_right() -> None:
+@pytest.mark.parametrize("lost", [0.0, 1.0])
+async def test_a_still_screen_arrives_whole_and_right_also_where_its_first_packets_are_lost(lost: float) -> None:
     async with running_streamer() as running:
         running.x.output("xsetroot", "-solid", "#c03060")
         viewer = await running.viewer()
         page = Page(viewer)
+        page.deaf = lost > 0
         try:
             await page.connect()
             await viewer.send("start", transport="webrtc", audio=False)
+            if lost:
+                await viewer.message("rtc_clock")  # the first packet has left
+                await asyncio.sleep(lost)
+                page.deaf = False
             await viewer.until(lambda: page.picture is not None, "a picture of a screen that does not change")
             screen = screenshot(running.x)
             await viewer.until(

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aioice import stun
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpsender, rtp
-from streamspace_proxy.streamer import webrtc_hooks
+from streamspace_proxy.streamer import webrtc, webrtc_hooks
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.webrtc import WebRtcError, WebRtcPeer
 from streamspace_proxy.streamer.webrtc_hooks import (
@@ -214,6 +214,46 @@ async def test_a_picture_loss_reaches_the_encoder() -> None:
         asked, made = session.keyframes_asked, session.picture.keyframes
         await session.viewer.video.receiver._send_rtcp_pli(session.peer._video._ssrc)
         await until(lambda: session.keyframes_asked > asked and session.picture.keyframes > made)
+
+
+async def test_at_rest_a_decoder_that_asks_once_only_wonders_and_one_that_asks_again_cannot_go_on() -> None:
+    async with connected() as session:
+        await at_rest(session)
+        peer, receiver = session.peer, session.viewer.video.receiver
+        # Longer ago than a decoder may take for what it got.
+        peer._queued_at -= webrtc.REST_SECONDS
+        before, asked_at = session.keyframes_asked, peer._decoder_asked
+        await receiver._send_rtcp_pli(peer._video._ssrc)
+        await until(lambda: peer._decoder_asked != asked_at)
+        assert session.keyframes_asked == before
+        peer._decoder_asked = time.monotonic()  # a busy machine must not make the second one the first
+        await receiver._send_rtcp_pli(peer._video._ssrc)
+        await until(lambda: session.keyframes_asked == before + 1)
+
+
+async def test_a_last_picture_of_which_nothing_came_is_made_again_until_it_comes() -> None:
+    async with connected() as session:
+        await at_rest(session)
+        hear, asked = session.viewer.transport._handle_rtp_data, session.keyframes_asked
+
+        async def nothing(data: bytes, arrival_time_ms: int) -> None:
+            pass
+
+        session.viewer.transport._handle_rtp_data = nothing
+        session.peer.send_video(session.picture.next(), 0)
+        await until(lambda: session.keyframes_asked > asked)
+        assert session.picture.keyframe_wanted
+        session.viewer.transport._handle_rtp_data = hear
+        session.peer.send_video(session.picture.next(), 0)
+        await until(lambda: session.peer._next_look is None)
+
+
+async def at_rest(session: Session) -> None:
+    """Send no more, and wait until the viewer has said that it got the last packet."""
+    await asyncio.wait_for(session.viewer.tracks["video"].recv(), PATIENCE)
+    session._feeder.cancel()
+    await until(lambda: session.peer._next_look is None)
+    assert session.peer._settled
 
 
 async def test_every_video_packet_says_play_without_delay() -> None:

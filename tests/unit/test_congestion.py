@@ -196,7 +196,7 @@ def test_what_is_never_reported_is_forgotten() -> None:
     assert len(control._sent_bits) <= 1001
 
 
-def test_settled_once_every_packet_is_reported() -> None:
+def test_settled_once_the_last_packet_is_reported() -> None:
     control = CongestionControl()
     assert not control.settled
     for number in range(3):
@@ -205,3 +205,11 @@ def test_settled_once_every_packet_is_reported() -> None:
     assert not control.settled, "the last packet may be lost, and the viewer cannot know"
     control.report([(2, 1.02)], 0.2)
     assert control.settled
+
+
+def test_a_report_that_is_lost_does_not_leave_it_unsettled_for_good() -> None:
+    control = CongestionControl()
+    for number in range(3):
+        control.sent(number, 1200, 0.01 * number)
+    control.report([(2, 1.02)], 0.2)
+    assert control.settled, "what the viewer misses before its last packet, it asks for"

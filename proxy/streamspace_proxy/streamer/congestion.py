@@ -68,6 +68,7 @@ class CongestionControl:
         self.bitrate = min(START_BITRATE, ceiling)
         self._ceiling = ceiling
         self._sent: dict[int, tuple[float, int]] = {}
+        self._newest: int | None = None
         self._sent_bits: deque[tuple[float, int]] = deque()
         self._delivered: deque[tuple[float, int]] = deque()
         self._delays: deque[tuple[float, float]] = deque()
@@ -91,8 +92,11 @@ class CongestionControl:
 
     @property
     def settled(self) -> bool:
-        """Whether the viewer has reported on every packet: the last ones are not lost without its knowing."""
-        return self._seen is not None and not self._sent
+        """Whether the viewer has reported on the last packet, so that it knows what it misses.
+
+        Nothing may be concluded from the others: reports are lost as well, and none is sent again.
+        """
+        return self._seen is not None and self._newest not in self._sent
 
     @property
     def pace(self) -> float:
@@ -104,6 +108,7 @@ class CongestionControl:
         """Note a packet of `size` bytes that leaves under a number (16 bits, counting up)."""
         self._sent.pop(number, None)
         self._sent[number] = (now, size)
+        self._newest = number
         self._sent_bits.append((now, 8 * size))
         self._forget_sent(now)
         if len(self._sent) > REMEMBERED:

@@ -29,6 +29,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from streamspace_proxy.streamer import webrtc_hooks
 from streamspace_proxy.streamer.congestion import MAX_BITRATE, CongestionControl
+from streamspace_proxy.streamer.doubt import Doubt
 from streamspace_proxy.streamer.frames import EncodedFrame, OpusPacket
 from streamspace_proxy.streamer.metrics import RtpFigures
 from streamspace_proxy.streamer.peers import RtcCodec
@@ -80,6 +81,11 @@ class _PacketTrack(MediaStreamTrack):
         self._filled.set()
         return True
 
+    @property
+    def empty(self) -> bool:
+        """Whether all that was queued has left."""
+        return self._sending is None and not self._queue
+
     async def recv(self) -> Any:
         """Return the next packet; aiortc hands what is no raw frame to the sender's packer.
 
@@ -89,7 +95,8 @@ class _PacketTrack(MediaStreamTrack):
             self.flowing = True
             self._on_first()
         if self._sending is not None:
-            self._on_sent(self._sending)
+            sent, self._sending = self._sending, None
+            self._on_sent(sent)
         while not self._queue:
             if self.readyState != "live":
                 raise MediaStreamError
@@ -140,7 +147,10 @@ class WebRtcPeer:
         self._audio_track: _PacketTrack | None = None
         self._video: Any = None
         self._awaiting_keyframe = True
-        self._keyframe_asked = self._clock_told = self._queued_at = -math.inf
+        self._keyframe_asked = self._decoder_asked = self._clock_told = self._queued_at = -math.inf
+        self._reached: int | None = None
+        self._doubt = Doubt()
+        self._next_look: asyncio.TimerHandle | None = None
         self._candidates = 0
         self._sent = self._dropped = 0
         self._state = "new"
@@ -225,6 +235,9 @@ class WebRtcPeer:
             self._awaiting_keyframe = False
             self._sent += 1
             self._queued_at = time.monotonic()
+            self._doubt.sent(self._queued_at)
+            if self._next_look is None:
+                self._look_whether_it_came()
             return True
         self._dropped += 1 + MAX_VIDEO_QUEUE
         self._awaiting_keyframe = True
@@ -232,6 +245,7 @@ class WebRtcPeer:
         return False
 
     def _has_left(self, frame_id: int) -> None:
+        self._doubt.sent(time.monotonic())
         if not self._closed:
             self._listener.peer_sent(self, frame_id)
 
@@ -266,8 +280,9 @@ class WebRtcPeer:
         """End the connection; no callback comes afterwards."""
         self._closed = True
         self._state = "closed"
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._next_look):
+            if timer is not None:
+                timer.cancel()
         webrtc_hooks.forget_unused(self._connection)
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -287,9 +302,31 @@ class WebRtcPeer:
         """Pass on a decoder's wish for a keyframe, unless it only wonders why nothing comes.
 
         Chromium asks three seconds after every frame that no other follows; a still screen would never come to rest.
+        A decoder that cannot go on asks again and again.
         """
-        if time.monotonic() - self._queued_at < REST_SECONDS or not self._control.settled:
+        now = time.monotonic()
+        again, self._decoder_asked = now - self._decoder_asked < REST_SECONDS, now
+        if again or now - self._queued_at < REST_SECONDS or not self._settled:
             self._want_keyframe()
+
+    @property
+    def _settled(self) -> bool:
+        """Whether all has left, and the viewer has said in either way that the last packet came."""
+        reached = self._reached is not None and self._reached == self._video.last_sequence
+        return self._video_track.empty and (reached or self._control.settled)
+
+    def _look_whether_it_came(self) -> None:
+        self._next_look = None
+        if self._closed:
+            return
+        now = time.monotonic()
+        if not self._video_track.empty:
+            self._doubt.sent(now)  # a large picture on a thin line is still leaving
+        again, seconds = self._doubt.look(self._settled, now)
+        if again:
+            self._want_keyframe()
+        if seconds is not None:
+            self._next_look = asyncio.get_running_loop().call_later(seconds, self._look_whether_it_came)
 
     def _want_keyframe(self) -> None:
         now = time.monotonic()
@@ -322,7 +359,8 @@ class WebRtcPeer:
         if self._steering is not None:
             self._steer_by_rtcp(self._steering.remb(estimate, self._sent_rate(), time.monotonic()))
 
-    def _reported(self, lost: float, round_trip: float | None) -> None:
+    def _reported(self, lost: float, round_trip: float | None, reached: int) -> None:
+        self._reached = reached
         if self._steering is not None:
             self._steer_by_rtcp(self._steering.report(lost, round_trip, self._sent_rate(), time.monotonic()))
 

@@ -198,8 +198,11 @@ class BurstPacer:
         return max(0.0, -self._credit / bytes_per_second)
 
 
-def observe_reports(sender: Any, on_report: Callable[[float, float | None], None]) -> None:
-    """Hear of each receiver report on this sender: share of packets lost, and the round trip in seconds."""
+def observe_reports(sender: Any, on_report: Callable[[float, float | None, int], None]) -> None:
+    """Hear of each receiver report on this sender.
+
+    That is the share of packets lost, the round trip in seconds, and the sequence number of the last packet that came.
+    """
     handle: Callable[[Any], Awaitable[None]] = sender._handle_rtcp_packet
 
     async def observed(packet: Any) -> None:
@@ -209,7 +212,7 @@ def observe_reports(sender: Any, on_report: Callable[[float, float | None], None
             round_trip = None
             if report.dlsr and report.lsr == sender._RTCRtpSender__lsr:
                 round_trip = max(0.0, time.time() - sender._RTCRtpSender__lsr_time - report.dlsr / 65536)
-            on_report(report.fraction_lost / 256, round_trip)
+            on_report(report.fraction_lost / 256, round_trip, report.highest_sequence & 0xFFFF)
         await handle(packet)
 
     sender._handle_rtcp_packet = observed
@@ -246,11 +249,12 @@ def tap_sending(
 
     What is sent again does not wait, but what comes after it does. What others send on the same transport (sound, RTCP)
     is left alone. `on_frame` hears the RTP timestamp and the capture time of each frame, `on_packet` the number, the
-    size and the time of each packet.
+    size and the time of each packet; `sender.last_sequence` is the last packet's, None before the first.
     """
     transport, packer = sender.transport, sender._RTCRtpSender__encoder
     extensions: LiveExtensions = sender._RTCRtpSender__rtp_header_extensions_map
     sources = {ssrc.to_bytes(4, "big") for ssrc in (sender._ssrc, sender._rtx_ssrc)}
+    sender.last_sequence = None
     send: Callable[[bytes], Awaitable[None]] = transport._send_rtp
     loop = asyncio.get_running_loop()
     told = -1
@@ -266,6 +270,7 @@ def tap_sending(
                     on_frame(int.from_bytes(data[4:8], "big"), told)
                 if seconds >= MIN_SLEEP:
                     await asyncio.sleep(seconds)
+                sender.last_sequence = int.from_bytes(data[2:4], "big")
             on_packet(number, len(data), loop.time())
         await send(data)
 
