@@ -105,7 +105,7 @@ def test_climbs_to_webrtc_and_falls_back(browser: Firefox, terminal: ViewerSessi
         page.goto(terminal.url())
         wait_for_transport(page, "webrtc")
         focus(page, terminal)
-        page.evaluate("window.peers[0].getReceivers().forEach(r => r.track.stop())")
+        page.evaluate("window.peers.at(-1).getReceivers().forEach(r => r.track.stop())")
         for _ in range(20):
             page.type("x")
             if page.evaluate("window.streamspace.transport") == "websocket":

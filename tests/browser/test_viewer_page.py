@@ -108,7 +108,7 @@ def test_falls_back_to_the_websocket_when_webrtc_dies(context: BrowserContext, t
     )
     page = open_page(context, terminal)
     wait_for_transport(page, "webrtc")
-    page.evaluate("() => { const p = window.peers[0]; p.getReceivers().forEach(r => r.track.stop()); }")
+    page.evaluate("() => { const p = window.peers.at(-1); p.getReceivers().forEach(r => r.track.stop()); }")
     focus(page, terminal)
     for _ in range(60):
         page.keyboard.type("x")

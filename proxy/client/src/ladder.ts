@@ -89,8 +89,8 @@ export interface LadderStep {
 const START_ORDER: readonly Transport[] = ['websocket', 'http', 'webrtc', 'rfb'];
 /** The first rung gets this long by itself: two that start at once are both later. */
 const HEAD_START_MS = 2000;
-/** How long WebRTC is left alone after so many failures in a row. */
-const RETRY_MS = [0, 2 * 60_000, 10 * 60_000, 60 * 60_000] as const;
+/** How long WebRTC is left alone after so many failures in a row. The first may be a computer's that was busy. */
+const RETRY_MS = [0, 30_000, 2 * 60_000, 10 * 60_000, 60 * 60_000] as const;
 /** WebRTC that carried the picture for so long can get through here: when it breaks, the way to it has changed. */
 const STEADY_MS = 60_000;
 /** A viewer socket that is lost within this after WebRTC was lost for the same reason: it takes longer to notice. */

@@ -40,7 +40,7 @@ const measure = (conditions: Partial<Conditions> = {}): Undated => ({
   ...conditions,
 });
 const network: Undated = { type: 'network_changed' };
-const lately: Memory = { failures: 1, at: T - MINUTE };
+const lately: Memory = { failures: 2, at: T - MINUTE };
 
 function say(action: LadderAction): string {
   switch (action.type) {
@@ -403,8 +403,8 @@ describe('ladder', () => {
   });
 
   it('waits ever longer for WebRTC that fails, and an hour at most', () => {
-    const waits = [0, 1, 2, 3, 100].map(failures => retryAt({ failures, at: 0 }) / MINUTE);
-    expect(waits).toEqual([0, 2, 10, 60, 60]);
+    const waits = [0, 1, 2, 3, 4, 100].map(failures => retryAt({ failures, at: 0 }) / MINUTE);
+    expect(waits).toEqual([0, 0.5, 2, 10, 60, 60]);
   });
 });
 
