@@ -67,3 +67,17 @@ async def test_sound_comes_beside_novncs_picture() -> None:
             count = len(viewer.sounds)
             await server.play(1000, 0.3)
             assert len(viewer.sounds) == count
+
+
+async def test_without_the_policy_no_sound_leaves() -> None:
+    async with running_streamer(policy={"audio": False}) as running:
+        with SoundServer(running.x.folder) as server:
+            viewer = await running.viewer()
+            assert (await viewer.message("hello"))["policy"]["audio"] is False
+            await viewer.send("start", transport="websocket", audio=True)
+            await viewer.until(lambda: viewer.frames, "a picture")
+            await server.play(1000, 0.5)
+            await viewer.send("ping", t=1)
+            await viewer.message("pong")
+            assert viewer.sounds == []
+            assert server.listed("source-outputs") == [], "nobody records"
