@@ -115,6 +115,18 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         Unset, the cluster has none: apps that need a GPU are refused, those that only like one start without.
         """,
     )
+    gpu_encoder_resource = Unicode(
+        config=True,
+        help="""
+        What the streamer of a session with a GPU gets one of, to encode on: as `gpu_resource`, as a rule a share.
+
+        The GPU that an app asks for is its own container's; Kubernetes gives no device to two. Shares have names::
+
+            c.StreamSpaceSpawner.gpu_encoder_resource = "nvidia.com/gpu.shared"
+
+        Unset, the streamer encodes on the CPU. Its image has to be built for it (`--build-arg GPU=yes`).
+        """,
+    )
     gpu_node_selector = Dict(
         config=True,
         help="""
@@ -144,12 +156,12 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         # Programs are asked to end and get three seconds; KubeSpawner's default is one.
         return 10
 
-    @validate("gpu_resource")
+    @validate("gpu_resource", "gpu_encoder_resource")
     def _known_resource(self, proposal: Mapping[str, Any]) -> str:
         name: str = GPU_KINDS.get(proposal["value"], proposal["value"])
         if name and not EXTENDED_RESOURCE.fullmatch(name):
             raise TraitError(
-                f"StreamSpaceSpawner.gpu_resource: {name!r} must be one of {', '.join(GPU_KINDS)}, "
+                f"StreamSpaceSpawner.{proposal['trait'].name}: {name!r} must be one of {', '.join(GPU_KINDS)}, "
                 "or the name of an extended resource such as 'nvidia.com/gpu'"
             )
         return name
@@ -251,7 +263,10 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
                     status=503,
                 )
             return None
-        return Gpus(self.gpu_resource, need.count, self.gpu_node_selector, self.gpu_tolerations, self.gpu_runtime_class)
+        return Gpus(
+            self.gpu_resource, need.count, self.gpu_node_selector, self.gpu_tolerations, self.gpu_runtime_class,
+            self.gpu_encoder_resource,
+        )  # fmt: skip
 
     # --- start -----------------------------------------------------------------------------------------------------
 

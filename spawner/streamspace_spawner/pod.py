@@ -29,6 +29,7 @@ PYTHON = ["python3", "-P", "-m"]
 STREAMER_MOUNT, DESKTOP_MOUNT = "/run/streamspace/streamer", "/run/streamspace/desktop"
 # One level deeper: what the kubelet mounts belongs to root and is open to all.
 STREAMER_DIR, DESKTOP_DIR = f"{STREAMER_MOUNT}/run", f"{DESKTOP_MOUNT}/run"
+NVIDIA, CAPABILITIES = "nvidia.com/", "NVIDIA_DRIVER_CAPABILITIES"
 SECRET_PREFIXES = ("JUPYTERHUB_", "JPY_", "JUPYTER_TOKEN", "JUPYTER_SERVER_", "CONFIGPROXY_")
 """Names of variables that are the Jupyter server's alone; as in `streamspace_proxy.desktop.settings`."""
 
@@ -45,6 +46,8 @@ class Gpus:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Mapping[str, Any]] = ()
     runtime_class: str = ""
+    encoder: str = ""
+    """Extended resource of which the streamer gets one, to encode on; empty: it encodes on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def as_session(pod: V1Pod, session: SessionPod) -> V1Pod:
     ]
     pod.spec.security_context = _pod_security(_as_dict(pod.spec.security_context), session)
     if session.gpus is not None:
-        _ask_for_gpus(pod, desktop, session.gpus)
+        _ask_for_gpus(pod, notebook, desktop, session.gpus)
     return pod
 
 
@@ -172,14 +175,23 @@ def _as_dict(context: Any) -> Security:
     return dict(context) if isinstance(context, Mapping) else {}
 
 
-def _ask_for_gpus(pod: V1Pod, desktop: V1Container, gpus: Gpus) -> None:
-    # Extended resources know no overcommitment: request and limit are the same number.
-    desktop.resources.limits = {**desktop.resources.limits, gpus.resource: gpus.count}
-    desktop.resources.requests = {**desktop.resources.requests, gpus.resource: gpus.count}
+def _ask_for_gpus(pod: V1Pod, notebook: V1Container, desktop: V1Container, gpus: Gpus) -> None:
+    _ask_for(desktop, gpus.resource, gpus.count)
+    if gpus.encoder:
+        _ask_for(notebook, gpus.encoder, 1)
     pod.spec.node_selector = {**(pod.spec.node_selector or {}), **gpus.node_selector} or None
     pod.spec.tolerations = [*(pod.spec.tolerations or []), *gpus.tolerations] or None
     if gpus.runtime_class:
         pod.spec.runtime_class_name = gpus.runtime_class
+
+
+def _ask_for(container: V1Container, resource: str, count: int) -> None:
+    # Extended resources know no overcommitment: request and limit are the same number.
+    container.resources.limits = {**container.resources.limits, resource: count}
+    container.resources.requests = {**container.resources.requests, resource: count}
+    if resource.startswith(NVIDIA) and all(variable.name != CAPABILITIES for variable in container.env):
+        # By default its runtime brings computing alone: neither OpenGL nor the encoder.
+        container.env = _with(container.env, **{CAPABILITIES: "all"})
 
 
 def desktop_exit_code(pod: Mapping[str, Any]) -> int | None:

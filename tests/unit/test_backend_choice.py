@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def test_the_probe_asks_the_driver_and_outlives_its_failure() -> None:
     assert probe(lambda: {"h264": "nvenc", "h265": "nvenc"}) == Machine(True, frozenset({"h264", "h265"}))
     assert probe(dict[str, str]) == Machine(True)
     assert probe(broken) == Machine(True)
+
+
+def test_a_package_that_lacks_a_library_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pixelflux.py").write_text("raise ImportError('libgbm.so.1: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pixelflux", raising=False)
+    assert probe() == Machine()
 
 
 def test_the_environment_may_force_one(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ from streamspace_hub.images import ImageError, containerfile, image_name
 from streamspace_hub.model import AppTemplate
 
 CATALOG = load_catalog()
+ROOT = Path(__file__).parents[2]
+BASE, TEST_PACKAGES = ROOT / "images/base/Containerfile", ROOT / "tools/packages-test.txt"
 
 
 @pytest.mark.parametrize("app", sorted(CATALOG.apps))
@@ -22,6 +27,20 @@ def test_every_built_in_app_has_an_image(app: str) -> None:
     assert all(any(package in line for line in lines) for package in template.packages)
     users = [line for line in lines if line.startswith("USER ")]
     assert users[-1] == "USER 1000:100", "it does not run as root"
+
+
+@pytest.mark.parametrize(("gpu", "expected"), [("", False), ("yes", True)])
+def test_the_base_has_what_encodes_on_a_gpu_where_it_is_asked_for(gpu: str, expected: bool) -> None:
+    text = BASE.read_text().replace("\\\n", " ")
+    [pip] = re.findall(r"\[session.*?\]", text)
+    [install] = re.findall(r"apt-get install (?:(?!&&).)*tigervnc(?:(?!&&).)*", text)
+    said = subprocess.run(
+        ["sh", "-c", f'echo "{pip}" {install}'], env={"GPU": gpu}, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert said[0] == ("[session,tracing,gpu]" if expected else "[session,tracing]")
+    linked = {"libgbm1", "libpixman-1-0", "libxkbcommon0"}
+    assert linked <= set(TEST_PACKAGES.read_text().split()), "what pixelflux links to, on this machine too"
+    assert (linked | {"libva2", "va-driver-all"} <= set(said)) is expected
 
 
 def test_an_app_without_packages_is_refused_with_a_sentence() -> None:

@@ -41,6 +41,7 @@ def spawner(**settings: Any) -> StreamSpaceSpawner:
 )
 def test_a_kind_of_gpu_is_a_resource(given: str, resource: str) -> None:
     assert spawner(gpu_resource=given).gpu_resource == resource
+    assert spawner(gpu_encoder_resource=given).gpu_encoder_resource == resource
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ def test_a_kind_of_gpu_is_a_resource(given: str, resource: str) -> None:
     [
         ("gpu_resource", "voodoo", "gpu_resource: 'voodoo' must be one of nvidia, amd, intel, or the name"),
         ("gpu_resource", "nvidia.com/gpu; rm", "gpu_resource"),
+        ("gpu_encoder_resource", "nvenc", "gpu_encoder_resource: 'nvenc' must be one of nvidia, amd, intel"),
         ("session_image", "team/{app}:$(id)", "session_image"),
         ("session_image", "team/{user}:1", "it may hold {app} only"),
         ("session_home_path", "home", "must be an absolute path"),

@@ -137,6 +137,26 @@ def test_gpus_go_to_the_users_programs_and_their_nodes() -> None:
     assert made.spec.node_selector == {"zone": "a", "pool": "gpu"}
     assert [getattr(item, "key", None) or item["key"] for item in made.spec.tolerations] == ["x", "gpu"]
     assert made.spec.runtime_class_name == "nvidia"
+    assert variables(desktop)["NVIDIA_DRIVER_CAPABILITIES"] == "all", "OpenGL, not only computing"
+    assert "NVIDIA_DRIVER_CAPABILITIES" not in variables(notebook)
+
+
+def test_the_streamer_gets_a_share_of_a_gpu_to_encode_on() -> None:
+    gpus = replace(GPUS, encoder="nvidia.com/gpu.shared")
+    notebook, desktop = containers(pod(replace(SESSION, gpus=gpus)))
+    asked = notebook.resources
+    assert asked.limits == {"memory": 2**30, "nvidia.com/gpu.shared": 1}
+    assert asked.requests == {"cpu": 0.1, "nvidia.com/gpu.shared": 1}
+    assert variables(notebook)["NVIDIA_DRIVER_CAPABILITIES"] == "all"
+    assert "nvidia.com/gpu.shared" not in desktop.resources.limits
+
+
+def test_what_an_admin_says_of_the_drivers_holds() -> None:
+    env = {"NVIDIA_DRIVER_CAPABILITIES": "graphics,utility"}
+    _, desktop = containers(pod(replace(SESSION, gpus=GPUS), env=env))
+    assert variables(desktop)["NVIDIA_DRIVER_CAPABILITIES"] == "graphics,utility"
+    _, desktop = containers(pod(replace(SESSION, gpus=replace(GPUS, resource="gpu.intel.com/i915"))))
+    assert "NVIDIA_DRIVER_CAPABILITIES" not in variables(desktop)
 
 
 def test_other_containers_and_the_port_stay_as_they_are() -> None:

@@ -34,7 +34,7 @@ class Machine:
     """What a machine can do."""
 
     pixelflux: bool = False
-    """The package is installed."""
+    """The package is installed, with the libraries that it needs."""
     gpu_codecs: frozenset[str] = frozenset()
     """What a GPU encodes, by pixelflux' names."""
 
@@ -69,7 +69,11 @@ def probe(hardware: Callable[[], Mapping[str, str]] | None = None) -> Machine:
     if hardware is None:
         if find_spec("pixelflux") is None:
             return Machine()
-        import pixelflux
+        try:
+            import pixelflux
+        except ImportError as error:  # a library that it links to
+            logger.warning("capture: pixelflux is installed and cannot be loaded: %s", error)
+            return Machine()
 
         hardware = pixelflux.hardware_encoders
     try:
