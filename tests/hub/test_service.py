@@ -501,7 +501,7 @@ async def test_nobody_is_signed_in_who_did_not_begin_it_here(running: ServiceHub
             assert "streamspace-token" not in back.headers.get("set-cookie", "")
         state = httpx.URL(begun.headers["location"]).params["state"]
         refused = await client.get(f"{base}oauth_callback", params={"state": state, "code": "made-up"})
-        assert refused.status_code == 502
+        assert refused.status_code == 403
         assert "Traceback" not in refused.text
         secure = await client.get(base, headers={"X-Forwarded-Proto": "https"})
         assert "Secure" in secure.headers["set-cookie"]

@@ -18,7 +18,7 @@ from streamspace_hub.client import AsyncClient
 from tests.support.event_stream import Events
 from tests.support.hub import HUB_MAJOR
 from tests.support.receiver import receiver
-from tests.support.service import ADMIN, LIMIT, Api, postgresql, replicas
+from tests.support.service import ADMIN, LIMIT, PREFIX, Api, postgresql, replicas
 
 pytestmark = [
     pytest.mark.hub,
@@ -173,6 +173,22 @@ async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: P
         assert [(line["target"], line["origin"]) for line in lines] == [(f"{running.ann}/refused", "hub")]
         rows = csv.DictReader(io.StringIO((await ann("GET", "/usage/export")).text))
         assert sorted(row["session"] for row in rows) == ["before", "keyed", "meanwhile"]
+
+
+async def test_a_hub_that_goes_away_in_the_middle_of_a_sign_in_is_waited_for() -> None:
+    async with replicas(1) as (running, (only,)), httpx.AsyncClient(base_url=f"{only.url}{PREFIX}") as browser:
+        begun = await browser.get("/")
+        assert begun.status_code == 302
+        back = {"state": httpx.URL(begun.headers["location"]).params["state"], "code": "made-up"}
+        running.hub.kill()
+        away = await browser.get("/oauth_callback", params=back)
+        assert (away.status_code, away.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert int(away.headers["retry-after"]) >= 1
+        assert "The hub cannot be reached. Load this page again in a moment." in away.text
+        await running.hub.start()
+        # The same page once more: what has begun is known, and the hub is asked again, which knows no such code.
+        again = await browser.get("/oauth_callback", params=back)
+        assert (again.status_code, "did not accept the sign-in" in again.text) == (403, True)
 
 
 class Script:

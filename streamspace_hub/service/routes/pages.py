@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,7 +18,7 @@ from streamspace_hub.service.authentication import UnknownToken
 from streamspace_hub.service.context import Context
 from streamspace_hub.service.hub import HubError
 from streamspace_hub.service.identity import Caller
-from streamspace_hub.service.problems import ProblemError
+from streamspace_hub.service.problems import ProblemError, retry_after
 from streamspace_hub.service.requests import Asking, InContext, network_refusal, origin_of
 from streamspace_hub.service.signin import (
     COOKIE,
@@ -36,6 +37,8 @@ TYPES = {".js": "text/javascript", ".css": "text/css"}
 FOREVER = "public, max-age=31536000, immutable"
 COOKIE_SECONDS = 14 * 24 * 3600
 """The hub ends tokens earlier: when the user signs out, or after `oauth_token_expires_in`."""
+RETRY = 5
+"""Seconds after which a hub that does not answer may be there again."""
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -95,7 +98,7 @@ async def _page(request: Request, context: InContext, path: str, more: Mapping[s
     except UnknownToken:
         return _to_the_hub(request, context, path)
     except ProblemError as problem:
-        return _plain(context, problem.title, problem.detail, problem.status)
+        return _plain(context, problem.title, problem.detail, problem.status, problem.headers)
     service = context.settings.service_name
     refused = None if caller.may_enter(service) else f"This account does not hold access:services!service={service}."
     if refused := refused or network_refusal(request, context):
@@ -136,8 +139,12 @@ async def come_back(request: Request, context: InContext, state: str = "", code:
         token = await context.hub.token_for_code(
             flow.form(code, context.settings.client_id, secret, context.settings.callback)
         )
-    except HubError as problem:
-        return _plain(context, "Not signed in", problem.message, 502)
+    except HubError as refused:
+        if refused.status < 500:
+            return _plain(context, "Not signed in", refused.message, 403)
+        # What has begun is kept: the same address is good for as long as the hub's code is.
+        text = f"{refused.message} Load this page again in a moment."
+        return _plain(context, "Not signed in", text, 503, retry_after(RETRY))
     answer = RedirectResponse(flow.to, 302)
     _set_cookie(answer, request, context, COOKIE, token, COOKIE_SECONDS)
     answer.delete_cookie(flow_cookie(state), path=context.settings.prefix)
@@ -195,13 +202,15 @@ def _hub(context: Context, path: str) -> str:
     return f"{context.settings.hub_host}{context.settings.base_url}hub/{path}"
 
 
-def _plain(context: Context, title: str, text: str, status: int) -> Response:
+def _plain(
+    context: Context, title: str, text: str, status: int, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
     link = escape(context.settings.prefix, quote=True)
-    return _html(PLAIN.format(title=escape(title), text=escape(text), link=link, label="Try again"), status)
+    return _html(PLAIN.format(title=escape(title), text=escape(text), link=link, label="Try again"), status, headers)
 
 
-def _html(body: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "text/html; charset=utf-8")
+def _html(body: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(body, status, {"Cache-Control": "no-store", **headers}, "text/html; charset=utf-8")
 
 
 def _script_json(value: object) -> str:
