@@ -33,7 +33,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": 5}
+        # What is written is in no error, and so in no log.
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": 5, "hide_parameters": True}
         if not self.is_sqlite:
             options["connect_args"] = {"connect_timeout": 5}
         self.engine: AsyncEngine = create_async_engine(url, **options)

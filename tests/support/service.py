@@ -53,13 +53,15 @@ class ServiceHub:
         self.hub = hub
         self.ann, self.bob = hub.users[:2]
         self.tokens: dict[str, str] = {}
+        self.given: list[str] = []
         self._apis: list[Api] = []
 
     async def token(self, user: str, scopes: list[str] | None = None) -> str:
         """Return a new token of `user`, with all that they may do or only `scopes`."""
         reply = await self.hub.api("POST", f"/users/{user}/tokens", json={} if scopes is None else {"scopes": scopes})
         reply.raise_for_status()
-        return str(reply.json()["token"])
+        self.given.append(str(reply.json()["token"]))
+        return self.given[-1]
 
     async def api(self, user: str | None, url: str | None = None, scopes: list[str] | None = None) -> Api:
         """Return the API as `user` sees it (None: without a token), through the hub's proxy unless `url` is given."""
@@ -70,6 +72,11 @@ class ServiceHub:
         api = Api(url or self.hub.url, token)
         self._apis.append(api)
         return api
+
+    def check_discreet(self, log: str, *secrets: str) -> None:
+        """See that a log holds none of the tokens that were given out, and none of `secrets`."""
+        for token in (*self.given, *secrets):
+            assert token not in log, f"a log holds a token: {[line for line in log.splitlines() if token in line][:3]}"
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,6 +128,7 @@ async def service_hub(config: str = "", **options: Any) -> AsyncIterator[Service
             await until_up(hub.url, lambda: hub.log)
             yield found
             assert "could not be emitted" not in hub.log, "a line of the audit log does not fit its schema"
+            found.check_discreet(hub.log)
         finally:
             await found.close()
 
@@ -196,6 +204,8 @@ async def replicas(
         try:
             await asyncio.gather(*(replica.start() for replica in running))
             yield found, running
+            for replica in running:
+                found.check_discreet(replica.log, token)
         finally:
             await found.close()
             for replica in running:

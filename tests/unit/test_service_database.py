@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import IntegrityError
 
 from streamspace_hub.service.database import Database
-from streamspace_hub.service.tables import Table
+from streamspace_hub.service.tables import SettingsRow, Table
 
 
 def differences(connection: Connection) -> list[object]:
@@ -38,6 +40,17 @@ def test_replicas_that_start_together_migrate_once(database_url: str) -> None:
     command = [sys.executable, "-c", code, database_url]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [(process.communicate()[1], process.returncode) for process in running] == [("", 0)] * 3
+
+
+async def test_what_is_written_stands_in_no_error(database: Database) -> None:
+    once = insert(SettingsRow).values(user="ann", values={"sealed": "a secret"})
+    async with database.writing() as session:
+        await session.execute(once)
+    async with database.reading() as session:
+        with pytest.raises(IntegrityError) as caught:
+            await session.execute(once)
+    assert "INSERT INTO settings" in str(caught.value)
+    assert "a secret" not in str(caught.value)
 
 
 async def test_a_database_that_is_away_does_not_answer(tmp_path: Path) -> None:
