@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.hub import AS_ROOT, LIMIT, new_user
+from tests.support.receiver import Receiver, receiver
 from tests.support.service import ADMIN, ServiceHub, service_hub, until_up
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11, pytest.mark.asyncio(loop_scope="module")]
@@ -42,8 +43,14 @@ with open(run["folder"] + "/apps/gpu-app.yaml", "w") as file:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running() -> AsyncIterator[ServiceHub]:
-    async with service_hub(config=CONFIG, prices=PRICES) as found:
+async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Receiver]:
+    async with receiver(tmp_path_factory.mktemp("webhook")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(there: Receiver) -> AsyncIterator[ServiceHub]:
+    async with service_hub(config=CONFIG, prices=PRICES, webhooks=[there.hook]) as found:
         yield found
 
 
@@ -144,12 +151,14 @@ async def test_gpu_hours_bind_apps_with_a_gpu_alone(running: ServiceHub) -> None
             pass
 
 
-async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes(running: ServiceHub) -> None:
+async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes(
+    running: ServiceHub, there: Receiver
+) -> None:
     eve, hub = await newcomer(running), running.hub
     api, admin = await running.api(eve), await running.api(ADMIN)
 
     async def alerts() -> list[dict[str, Any]]:
-        """Return all alerts so far, as subscribers and webhooks get them."""
+        """Return all alerts so far, as subscribers get them."""
         stream = await api("GET", "/events", params={"wait": 1}, headers={"Last-Event-ID": "0"})
         found = [one.partition("data: ")[2] for one in stream.text.split("\n\n") if one.startswith("event: budget")]
         return [json.loads(one) for one in found]
@@ -177,6 +186,10 @@ async def test_a_budget_is_told_at_its_thresholds_once_and_ends_starts_and_wakes
         await until_up(hub.url, lambda: hub.log)
         assert "the budget of group paid" in await refused(running, eve), "the ledger is what counts"
         assert await alerts() == told, "nothing is told twice"
+        async with asyncio.timeout(LIMIT):
+            while (heard := [one["data"] for one in there.of(eve) if one["type"] == "budget"]) != told:
+                assert len(heard) <= len(told)
+                await asyncio.sleep(0.2)
         lines = (await admin("GET", "/audit", params={"action": "budget.alert"})).json()["events"]
         assert sorted(one["details"]["threshold"] for one in lines) == [80, 100]
         assert {one["target"] for one in lines} == {f"user:{eve}"}
