@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,22 +35,23 @@ class Prices(BaseModel):
 
     def cost(self, used: Used) -> float:
         """Return what `used` costs, to a hundredth of a cent."""
-        whole = (
-            used.seconds * self.session_hour
-            + used.core_seconds * self.core_hour
-            + used.gib_seconds * self.gib_hour
-            + used.gpu_seconds * self.gpu_hour
-        )
-        return round(whole / HOUR, 4)
+        whole = self._sum(used.seconds, used.core_seconds, used.gib_seconds, used.gpu_seconds)
+        return float(round(whole / HOUR, 4))
 
-    def rate(self, cores: float, memory: float, gpus: int) -> float:
-        """Return what a session costs an hour that counts as so many cores, bytes of memory and GPUs."""
-        return self.session_hour + cores * self.core_hour + memory / GIB * self.gib_hour + gpus * self.gpu_hour
+    def rate(self, cores: Any, memory: Any, gpus: Any) -> Any:
+        """Return what a session costs an hour that counts as so many cores, bytes of memory and GPUs.
+
+        Of numbers a number; of a table's columns the expression by which the database works it out.
+        """
+        return self._sum(1, cores, memory / GIB, gpus)
 
     @property
     def costs_something(self) -> bool:
         """Whether there is any price."""
-        return self.rate(1, GIB, 1) > 0
+        return bool(self.rate(1, GIB, 1) > 0)
+
+    def _sum(self, sessions: Any, cores: Any, gib: Any, gpus: Any) -> Any:
+        return sessions * self.session_hour + cores * self.core_hour + gib * self.gib_hour + gpus * self.gpu_hour
 
 
 class Budget(BaseModel):

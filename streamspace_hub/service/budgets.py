@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, func, select
 from streamspace_hub.model.alerts import Threshold, crossing
 from streamspace_hub.model.api import AuditEvent, BudgetAlert, Outcome
 from streamspace_hub.model.hours import DAY, HOUR
-from streamspace_hub.model.prices import GIB, Prices
+from streamspace_hub.model.prices import Prices
 from streamspace_hub.model.quota import Quotas
 from streamspace_hub.model.rolling import Grant, budgets_together, grants_of, has_budgets
 from streamspace_hub.service.audit import Attempt, AuditLog
@@ -164,14 +164,9 @@ class Budgets:
 
 
 def _cost(prices: Prices, edge: float, now: float) -> ColumnElement[Any]:
-    """Return what the part of an entry that lies between `edge` and `now` costs, as `Prices.rate` has it."""
+    """Return what the part of an entry that lies between `edge` and `now` costs."""
     begun, ended = within(edge, now, now)
-    rate = (
-        prices.session_hour
-        + UsageRow.cores * prices.core_hour
-        + UsageRow.memory / GIB * prices.gib_hour
-        + UsageRow.gpus * prices.gpu_hour
-    )
+    rate: ColumnElement[Any] = prices.rate(UsageRow.cores, UsageRow.memory, UsageRow.gpus)
     return (ended - begun) * rate / HOUR
 
 
