@@ -7,7 +7,6 @@ without a pause, so that of two that come at once one counts the other.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,8 @@ from streamspace_hub.model.quota import (
     together_of,
 )
 from streamspace_hub.model.rolling import Entry, budgets_together, grants_of, refusal
-from streamspace_hub.model.waiting import Line, Place, headers_of, sentence
+from streamspace_hub.model.waiting import Place, headers_of, sentence
+from streamspace_spawner import queues
 from streamspace_spawner.session import SessionPlan, SessionRefused
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds that a start waits for files to be measured; one whose files take longer is let in."""
-
-_lines: defaultdict[tuple[str, str], Line] = defaultdict(Line)
-"""Who waits: for the hub, for a group's quota, for a user's own. Forgotten when the hub is restarted, and then made
-anew by those who ask again."""
 
 
 async def check_storage(spawner: StreamSpaceMixin, plan: SessionPlan) -> None:
@@ -123,7 +119,7 @@ def _fit(  # noqa: PLR0913 - what fits where
     plan: SessionPlan,
     limits: dict[Kind, Limit],
     running: Sequence[Running],
-    scope: tuple[str, str],
+    scope: tuple[queues.Kind, str],
     *,
     admitted: bool,
 ) -> None:
@@ -133,7 +129,7 @@ def _fit(  # noqa: PLR0913 - what fits where
     limits = {kind: limit for kind, limit in limits.items() if need_of(kind, wanted.resources)}
     if not limits:
         return
-    line = _lines[scope] if plan.queue else _lines.get(scope, Line())
+    line = queues.line(*scope, kept=plan.queue)
     message = refusal_of(limits, running, wanted)
     if plan.queue and not admitted and ever_fits(limits, wanted):
         place = line.ask(_asker(spawner), fits=message is None, now=now)
@@ -155,7 +151,7 @@ def _check_capacity(spawner: StreamSpaceMixin, plan: SessionPlan, catalog: Catal
         text = f"{plan.template.title} needs more than this hub has. An administrator can tell more."
         raise SessionRefused(text, reason="capacity", status=409)
     running = _others(spawner, _users(spawner), catalog)
-    place = _lines["hub", ""].ask(_asker(spawner), fits=capacity.fits(running, needs), now=time.monotonic())
+    place = queues.line("hub").ask(_asker(spawner), fits=capacity.fits(running, needs), now=time.monotonic())
     if place is not None:
         raise _waits(plan, place)
 

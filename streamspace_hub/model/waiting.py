@@ -7,7 +7,7 @@ app gets its room; what is started is started by the user's own request, and not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,29 +78,58 @@ def place_in(headers: Mapping[str, str]) -> Place | None:
     return Place(int(number), float(wait) if wait.isdecimal() else None)
 
 
-class Line:
-    """The line of one hub. Whoever starts a session asks here."""
+@dataclass
+class _Waiter:
+    came: float
+    asked: float
+    """When they have asked last."""
 
-    def __init__(self) -> None:
-        self._asked: dict[tuple[str, str], float] = {}
-        """In the order of coming: when each has asked last."""
+
+class Line:
+    """One line. Whoever starts a session asks here.
+
+    Args:
+        on_let_in: told, in seconds, how long one has waited who is let in; not of those who need not wait.
+        on_given_up: called for each that has not asked for longer than `KEEP`.
+    """
+
+    def __init__(
+        self, on_let_in: Callable[[float], None] = lambda _: None, on_given_up: Callable[[], None] = lambda: None
+    ) -> None:
+        self._on_let_in = on_let_in
+        self._on_given_up = on_given_up
+        self._waiters: dict[tuple[str, str], _Waiter] = {}
+        """In the order of coming."""
         self._let_in: deque[float] = deque(maxlen=REMEMBER)
 
     def ask(self, who: tuple[str, str], *, fits: bool, now: float) -> Place | None:
         """Return the place of `who` (user and server) in the line; None: there is room, and it is their turn."""
-        self._asked = {one: asked for one, asked in self._asked.items() if asked > now - KEEP or one == who}
-        waiting = list(self._asked)
-        ahead = waiting.index(who) if who in self._asked else len(waiting)
+        self._forget(now, but=who)
+        waiting = list(self._waiters)
+        ahead = waiting.index(who) if who in self._waiters else len(waiting)
         if fits and ahead == 0:
-            if self._asked.pop(who, None) is not None:
+            if (waiter := self._waiters.pop(who, None)) is not None:
                 self._let_in.append(now)
+                self._on_let_in(now - waiter.came)
             return None
-        self._asked[who] = now
+        self._waiters.setdefault(who, _Waiter(now, now)).asked = now
         return Place(ahead + 1, self._wait(ahead + 1))
+
+    def waiting(self, now: float) -> list[float]:
+        """Return for how many seconds each has waited, the one who came first before the others."""
+        self._forget(now)
+        return [now - waiter.came for waiter in self._waiters.values()]
 
     def others(self, who: tuple[str, str], now: float) -> int:
         """Return how many wait, not counting `who`."""
-        return sum(asked > now - KEEP for one, asked in self._asked.items() if one != who)
+        return sum(waiter.asked > now - KEEP for one, waiter in self._waiters.items() if one != who)
+
+    def _forget(self, now: float, but: tuple[str, str] | None = None) -> None:
+        """Forget those who do not ask any more."""
+        for who, waiter in list(self._waiters.items()):
+            if waiter.asked <= now - KEEP and who != but:
+                del self._waiters[who]
+                self._on_given_up()
 
     def _wait(self, number: int) -> float | None:
         if len(self._let_in) < 2:

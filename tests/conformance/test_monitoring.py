@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY, generate_latest
 from streamspace_proxy.streamer.metrics import Metrics as SessionMetrics
+from streamspace_spawner import queues
 
 from streamspace_hub.service.metrics import Metrics
 
@@ -69,8 +71,9 @@ def test_the_dashboard_of_sessions_asks_for_metrics_that_sessions_have() -> None
     assert {re.sub(r"_(bucket|count|sum|total)$", "", name) for name in asked} <= there
 
 
-def test_all_of_them_ask_for_metrics_that_the_service_has() -> None:
-    page = Metrics().page({}).decode()
+def test_all_of_them_ask_for_metrics_that_service_and_hub_have() -> None:
+    page = Metrics().page({}).decode() + generate_latest(REGISTRY).decode()
+    assert all(f'streamspace_queue_length{{queue="{kind}"}}' in page for kind in queues.KINDS)
     there = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")}
     asked = {name for text in [*QUERIES, *(rule["expr"] for rule in RULES)] for name in NAME.findall(text)}
     assert asked

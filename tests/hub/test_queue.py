@@ -5,15 +5,28 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from streamspace_hub.model.waiting import Place, place_in
-from tests.support.hub import LIMIT
+from tests.support.hub import LIMIT, TempHub
 from tests.support.service import ADMIN, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11]
 
 APP = {"app": "test-app"}
-CONFIG = 'c.StreamSpace.capacity = {"sessions": 1}'
+CONFIG = """
+c.StreamSpace.capacity = {"sessions": 1}
+c.JupyterHub.load_roles.append({"name": "prometheus", "services": ["test"], "scopes": ["read:metrics"]})
+"""
+
+
+async def metrics(hub: TempHub) -> dict[str, float]:
+    """Return what the hub tells Prometheus of those who wait for its own room."""
+    page = (await hub.get("/hub/metrics", token=hub.token)).text
+    samples = (sample for family in text_string_to_metric_families(page) for sample in family.samples)
+    ours = [one for one in samples if one.name.startswith("streamspace_queue_") and one.labels.get("queue") == "hub"]
+    assert ours, page
+    return {one.name: one.value for one in ours if "le" not in one.labels}
 
 
 async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_again() -> None:
@@ -33,6 +46,10 @@ async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_ag
             assert second.status_code == 429
             assert "You are number 2 in the queue." in second.json()["message"]
             assert place_in(second.headers) == Place(2, None)
+            told = await metrics(hub)
+            assert told["streamspace_queue_length"] == 2
+            assert told["streamspace_queue_oldest_seconds"] > 0
+            assert told["streamspace_queue_wait_seconds_count"] == 0
         overtaking = await hub.request_start(ann, "two", APP)
         assert overtaking.status_code == 429, "there is room, and it is another's turn"
         async with asyncio.timeout(LIMIT):
@@ -45,6 +62,9 @@ async def test_who_comes_to_a_full_hub_waits_in_order_and_is_let_in_by_asking_ag
         assert [line["outcome"] for line in reversed(lines)] == ["allowed", "denied", "allowed"], lines
         assert lines[1]["reason"] == said, "asked for, told to wait, and let in: nothing of the asking in between"
         assert "You are number 1 in the queue." in (await hub.request_start(ann, "two", APP)).json()["message"]
+        told = await metrics(hub)
+        assert (told["streamspace_queue_length"], told["streamspace_queue_wait_seconds_count"]) == (1, 1)
+        assert told["streamspace_queue_wait_seconds_sum"] > 0
         await hub.stop_server(bob, "test-app")
         async with hub.session(ann, "two"):
             pass

@@ -63,6 +63,20 @@ def test_who_waits_for_a_quota_is_told_which() -> None:
     )
 
 
+def test_it_is_told_how_long_was_waited_and_who_has_given_up() -> None:
+    waited, given_up = list[float](), list[str]()
+    line = Line(waited.append, lambda: given_up.append("one"))
+    assert line.ask(EVE, fits=True, now=0) is None
+    line.ask(ANN, fits=False, now=10)
+    line.ask(BOB, fits=False, now=20)
+    assert line.waiting(30) == [20, 10]
+    line.ask(ANN, fits=False, now=60)
+    line.ask(EVE, fits=False, now=70)
+    assert line.waiting(90) == [80, 20], "bob has not asked for long"
+    assert line.ask(ANN, fits=True, now=95) is None
+    assert (waited, given_up) == ([85], ["one"]), "eve found room at once, the first time"
+
+
 def test_who_does_not_wait_sees_that_others_do() -> None:
     line = Line()
     line.ask(ANN, fits=False, now=0)
