@@ -84,7 +84,7 @@ def add_service(c: Any, options: Mapping[str, Any]) -> None:
 
 def _tell_changes(c: Any) -> None:
     """Have the hub tell the service at once whose servers have changed, and hear what it needs for starts and sleep."""
-    from streamspace_hub import asleep, changes, from_service, journal, refusals, runs, step_up, storage
+    from streamspace_hub import asleep, changes, from_service, journal, refusals, runs, step_up, storage, turned_away
 
     ours = [
         (changes.PATH, changes.ChangesHandler),
@@ -92,6 +92,7 @@ def _tell_changes(c: Any) -> None:
         *asleep.handlers(),
         *step_up.handlers(),
         *storage.handlers(),
+        *turned_away.handlers(),
         (runs.PATH, runs.RunsHandler),
         (refusals.PATH, refusals.RefusalsHandler),
     ]

@@ -31,7 +31,8 @@ def refusal(message: str, *, reason: str, status: int = 400, headers: Mapping[st
     else:
         # Not as tornado's `log_message` alone: that one is %-formatted.
         raised = web.HTTPError(status, "%s", message)
-        raised.jupyterhub_message = message  # type: ignore[attr-defined] # the hub looks for it
+    # The hub looks for it, 6.x too where it tells how a start went.
+    raised.jupyterhub_message = message  # type: ignore[attr-defined]
     again = {"Retry-After": RETRY_AFTER} if status == 429 else {}
     raised.headers = {**again, **(headers or {})}  # type: ignore[attr-defined] # the hub sends them
     return raised

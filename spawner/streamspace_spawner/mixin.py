@@ -30,8 +30,9 @@ from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
 from streamspace_hub.model.session import REFUSAL
+from streamspace_hub.model.turned_away import TURNED_AWAY, turned_away_in
 from streamspace_hub.telemetry import tracing
-from streamspace_spawner import admission
+from streamspace_spawner import admission, names
 from streamspace_spawner.catalog_cache import current_catalog
 from streamspace_spawner.compat import refusal, server_model, unwrap_options, who_asks
 from streamspace_spawner.config import StreamSpace
@@ -79,6 +80,9 @@ class StreamSpaceMixin(_Spawner):
     asleep: Asleep | None = None
     """What sleeps with its memory under this server's name, from the end of a session until one that was woken from it
     has shown that it lives."""
+
+    turned_away = False
+    """Whether no start of this server was ever let in: its first one is looked at, or was refused."""
 
     _span = tracing.Span()
     """Of the start that is going on."""
@@ -154,11 +158,13 @@ class StreamSpaceMixin(_Spawner):
             self.plan = plan
         except SessionRefused as refused:
             noted = self._note_refusal(refused.message) if refused.reason != "queue" else {}
+            names.forget_later(self)
             raise refusal(
                 refused.message, reason=refused.reason, status=refused.status, headers={**refused.headers, **noted}
             ) from None
         finally:
             self._prepared.set()
+        self.turned_away = False
         if self.plan is not None:
             self._become_session(self.plan)
             self._note_begin(self.plan.template.name)
@@ -213,6 +219,8 @@ class StreamSpaceMixin(_Spawner):
 
     def on_pending(self) -> None:
         """Tell that the hub sees this server in another state."""
+        if self._spawn_pending and self.orm_spawner.state is None:  # the hub writes a state at every end of a start
+            self.turned_away = True
         self._tell("state")
 
     @property
@@ -498,14 +506,17 @@ class StreamSpaceMixin(_Spawner):
         super().load_state(state)
         self.session_state = dict(state.get(LIVE, {}))
         self.asleep = Asleep.model_validate(state[KEY]) if KEY in state else None
+        self.turned_away = turned_away_in(state)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the state for the hub's database: two more keys, and only for a session."""
+        """Return the state for the hub's database: more keys, of a session or where there never was one."""
         state: dict[str, Any] = super().get_state()
         if self.session_state:
             state[LIVE] = dict(self.session_state)
         if self.asleep is not None:
             state[KEY] = self.asleep.model_dump()
+        if self.turned_away:
+            state[TURNED_AWAY] = True
         return state
 
     def clear_state(self) -> None:

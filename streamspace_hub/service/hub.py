@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ PAGINATED = "application/jupyterhub-pagination+json"
 READ_LIMIT = 15.0
 CHANGES_SILENCE = 40.0
 """Seconds without a word of a hub that says every fifteen that it is there."""
+FAILED = "Spawn failed: "
+"""How the hub begins what it says of a start that has failed."""
 START_LIMIT = 60.0
 """Seconds; the hub answers a start after `slow_spawn_timeout` (10 s) at the latest, and a stop likewise."""
 
@@ -56,7 +59,7 @@ class User:
 
     name: str
     servers: Mapping[str, Mapping[str, Any]]
-    """The hub's models of their servers, stopped ones too, by name."""
+    """The hub's models of their servers, stopped ones too, by name; without those that were never let in."""
     groups: Sequence[str] = ()
     asleep: Mapping[str, Asleep] = field(default_factory=dict)
     """Which of them sleep with their memory, by name."""
@@ -69,11 +72,13 @@ class User:
         model: Mapping[str, Any],
         asleep: Mapping[str, Any] | None = None,
         storage: Mapping[str, Any] | None = None,
+        turned_away: Collection[str] = (),
     ) -> User:
-        """Read the hub's model, and what it says of those that sleep, and of files."""
+        """Read the hub's model, and what it says of those that sleep, of files, and of those that never were."""
+        servers = {name: one for name, one in (model.get("servers") or {}).items() if name not in turned_away}
         sleeping = {name: Asleep.model_validate(told) for name, told in (asleep or {}).items()}
         files = Storage.model_validate(storage) if storage else None
-        return cls(model["name"], model.get("servers") or {}, sorted(model.get("groups") or []), sleeping, files)
+        return cls(model["name"], servers, sorted(model.get("groups") or []), sleeping, files)
 
 
 @dataclass(frozen=True)
@@ -152,14 +157,20 @@ class Hub:
             not server.get("ready") or server.get("pending") for server in (model.get("servers") or {}).values()
         )
         own = quote(name, safe="")
-        asleep = await self._told(f"streamspace/asleep/{own}") if quiet else None
+        asleep, turned_away = await self._told_of_quiet(f"/{own}") if quiet else ({}, ())
         storage = await self._told(f"streamspace/storage/{own}") if self._limits_storage() else None
-        return User.of(model, asleep, storage)
+        return User.of(model, asleep, storage, turned_away)
 
-    async def _told(self, path: str) -> Mapping[str, Any]:
+    async def _told_of_quiet(self, whose: str = "") -> tuple[Any, Any]:
+        """Return which servers sleep, and which were never let in: of one user, or by user."""
+        asked = (self._told(f"streamspace/{what}{whose}") for what in ("asleep", "turned-away"))
+        asleep, turned_away = await asyncio.gather(*asked)
+        return asleep, turned_away
+
+    async def _told(self, path: str) -> Any:
         """Return what a handler of ours says; nothing of a hub that has no such handler."""
         try:
-            return dict(await self._ask("GET", path) or {})
+            return await self._ask("GET", path) or {}
         except HubError as error:
             if error.status in (403, 404):
                 return {}
@@ -167,14 +178,15 @@ class Hub:
 
     async def active_users(self) -> AsyncIterator[User]:
         """Yield each user with an active server."""
-        asleep = await self._told("streamspace/asleep")
+        asleep, turned_away = await self._told_of_quiet()
         storage = await self._told("streamspace/storage") if self._limits_storage() else {}
         offset: int | None = 0
         while offset is not None:
             query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
             page = await self._ask("GET", query, paginated=True)
             for model in page["items"]:
-                yield User.of(model, asleep.get(model["name"]), storage.get(model["name"]))
+                name = model["name"]
+                yield User.of(model, asleep.get(name), storage.get(name), turned_away.get(name, ()))
             following = page["_pagination"].get("next")
             offset = following["offset"] if following else None
 
@@ -242,13 +254,20 @@ class Hub:
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
-    async def failure(self, user: str, server: str) -> str | None:
-        """Return why the last start of a server has failed, when the hub still knows."""
+    async def failure(self, user: str, server: str, *, wait: bool = False) -> str | None:
+        """Return why the last start of a server has failed, when the hub still knows.
+
+        Args:
+            user: whose it is.
+            server: its name.
+            wait: for the first word of a start that is still looked at: then it goes on, or was refused.
+        """
         try:
             async with aclosing(self.progress(user, server)) as steps:
                 async for step in steps:
-                    if step is not None:
-                        return str(step.get("message", "")) if step.get("failed") else None
+                    # The first step is the hub's own, that it has been asked.
+                    if step is not None and not (wait and step.get("progress") == 0):
+                        return str(step.get("message", "")).removeprefix(FAILED) if step.get("failed") else None
         except (HubError, ValueError):
             return None
         return None

@@ -16,7 +16,7 @@ from streamspace_hub.model import SessionState
 from streamspace_hub.model.api import CreateSession, UserSession
 from streamspace_hub.model.session import RESTING
 from streamspace_hub.service.changes import HubChanges, Told
-from streamspace_hub.service.hub import Hub
+from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
 
@@ -91,7 +91,13 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
         await _either(task, told, TOLD if changes.heard else SOON)
         if told.model is not None and (begun := await mirror.begun(server.user, told.model)) is not None:
             return begun
-        return await _shown(mirror, server, task, told, enough)
+        try:
+            return await _shown(mirror, server, task, told, enough)
+        except LookupError:
+            # A start that the hub was still looking at when it answered: it says what came of it as soon as it knows.
+            if why := await hub.failure(server.user, server.name, wait=True):
+                raise HubError(409, why) from None
+            return await _shown(mirror, server, task, told, enough)
 
 
 async def stop(hub: Hub, changes: HubChanges, mirror: Mirror, server: Server, *, remove: bool) -> UserSession | None:

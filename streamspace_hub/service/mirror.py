@@ -109,6 +109,7 @@ class Mirror:
         if session is None:
             return None
         lines: list[AuditEvent] = []
+        heard = time.time()
         try:
             async with self._database.writing() as session_:
                 watched = await session_.get(WatchedRow, user, with_for_update=True)
@@ -119,10 +120,13 @@ class Mirror:
                     return now
                 if now is not None:  # of files the hub tells another time
                     session = session.model_copy(update={"storage": now.storage})
+                # Answers from before have nothing of it.
                 if watched is None:
-                    session_.add(WatchedRow(user=user, asked=0.0, groups=[]))
-                    await session_.flush()
-                await self._put(session_, user, known, {**known, name: session}, time.time(), lines)
+                    session_.add(WatchedRow(user=user, asked=heard, groups=[]))
+                else:
+                    watched.asked = max(watched.asked, heard)
+                await session_.flush()
+                await self._put(session_, user, known, {**known, name: session}, heard, lines)
         except IntegrityError:  # somebody else is just taking up what the hub shows of them
             return session
         self._starts[user, name] = server["started"]

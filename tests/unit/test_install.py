@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
 from traitlets.config import Config
 
-from streamspace_hub import asleep, changes, install, journal, refusals, step_up, storage
+from streamspace_hub import asleep, changes, install, journal, refusals, step_up, storage, turned_away
 from streamspace_hub._install import SPAWNER, InstallError
 
 USER_SCOPES = {f"custom:streamspace:{right}!{whose}" for right in ("control", "view") for whose in ("user", "server")}
@@ -349,6 +349,7 @@ def test_the_hub_tells_the_service_of_changes_beside_what_it_had_already() -> No
         *(path for path, _ in asleep.handlers()),
         *(path for path, _ in step_up.handlers()),
         *(path for path, _ in storage.handlers()),
+        *(path for path, _ in turned_away.handlers()),
         "/api/streamspace/runs",
         "/api/streamspace/refusals",
     ]

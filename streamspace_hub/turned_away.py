@@ -1,0 +1,75 @@
+"""`/hub/api/streamspace/turned-away`: which servers were never let in, though the hub has a row of each.
+
+JupyterHub writes a named server down before its start is looked at. When that first start is refused, there has never
+been a session; the service asks here, to list none. Knows JupyterHub's handlers, and of a spawner what
+`StreamSpaceMixin` promises.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyterhub import orm
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.scopes import needs_scope
+from tornado import web
+
+from streamspace_hub.asleep import NEEDED
+from streamspace_hub.model.turned_away import turned_away_in
+
+ALL_PATH = r"/api/streamspace/turned-away"
+USER_PATH = r"/api/streamspace/turned-away/(?P<user_name>[^/]+)"
+
+
+class AllHandler(APIHandler):
+    """Those of all users."""
+
+    _accept_cookie_auth = False
+    """For services, which come with their token."""
+
+    def get(self) -> None:
+        """List their names by user."""
+        if not set(self.expanded_scopes) >= NEEDED:
+            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
+        rows = (
+            self.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.state)
+            .join(orm.User, orm.Spawner.user_id == orm.User.id)
+            .filter(orm.Spawner.state.is_not(None))
+        )
+        found: dict[str, set[str]] = {}
+        for user, server, state in rows:
+            if turned_away_in(state):
+                found.setdefault(user, set()).add(server)
+        for user in self.users.values():
+            found[user.name] = _as_spawners_say(user, found.get(user.name, set()))
+        self.write(json.dumps({user: sorted(names) for user, names in found.items() if names}))
+
+
+class UserHandler(APIHandler):
+    """Those of one user."""
+
+    @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
+    def get(self, user_name: str) -> None:
+        """List their names."""
+        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
+        if user is None:
+            raise web.HTTPError(404)
+        rows = {name for name, spawner in user.orm_spawners.items() if turned_away_in(spawner.state)}
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(sorted(_as_spawners_say(user, rows))))
+
+
+def _as_spawners_say(user: Any, names: set[str]) -> set[str]:
+    """Return the names, given those that are written down: what has changed is written at the end of a start."""
+    for name, spawner in user.spawners.items():
+        if getattr(spawner, "turned_away", False):
+            names.add(name)
+        else:
+            names.discard(name)
+    return names
+
+
+def handlers() -> list[tuple[str, type[APIHandler]]]:
+    """Return what `install` adds to the hub."""
+    return [(ALL_PATH, AllHandler), (USER_PATH, UserHandler)]
