@@ -25,10 +25,17 @@ from streamspace_spawner.admission import storage_limit
 from streamspace_spawner.compat import refusal
 from streamspace_spawner.discreet import DiscreetRequests
 from streamspace_spawner.mixin import StreamSpaceMixin
+from streamspace_spawner.patient import PatientRequests, Trouble, said
 from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, ended_at, has_ended
 from streamspace_spawner.pod_events import step
 from streamspace_spawner.reflectors import NOTICING, Noticing
-from streamspace_spawner.refusals import ended_at_start, not_configured, not_in_time, refused_by_cluster
+from streamspace_spawner.refusals import (
+    ended_at_start,
+    not_answered,
+    not_configured,
+    not_in_time,
+    refused_by_cluster,
+)
 from streamspace_spawner.session import SessionPlan
 
 EXTENDED_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
@@ -41,7 +48,7 @@ LOOK_INTERVAL = 0.05
 """Seconds between attempts to reach a session that is coming up."""
 
 
-class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # type: ignore[misc]
+class StreamSpaceSpawner(StreamSpaceMixin, PatientRequests, DiscreetRequests, KubeSpawner):  # type: ignore[misc]
     """Starts sessions and JupyterLab servers as pods."""
 
     session_image = Unicode(
@@ -286,7 +293,7 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
         await self._session_pod(plan)  # refuses what cannot be before anything is made for it
         title = plan.template.title
         self.tell_beginning(5, title)
-        self.session_state = self.begin_state(plan)
+        self.session_state, self.trouble = self.begin_state(plan), None
         telling = asyncio.create_task(self._tell_events(title))
         try:
             async with asyncio.timeout(self.start_timeout * BEFORE_THE_HUB):
@@ -296,6 +303,8 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
                 await self.tell_how_it_woke(url, title)
             return url
         except TimeoutError as error:
+            if self.trouble is not None:
+                raise not_answered(title, said(self.trouble)) from error
             await self._complain_of_reflector()
             raise not_in_time(title, self.start_timeout, self.told[-1]) from error
         except ApiException as error:
@@ -303,6 +312,12 @@ class StreamSpaceSpawner(StreamSpaceMixin, DiscreetRequests, KubeSpawner):  # ty
             raise refused_by_cluster(error, title) from error
         finally:
             telling.cancel()
+
+    def note_trouble(self, trouble: Trouble) -> None:
+        """Tell the user that the cluster is asked again."""
+        if self.plan is not None:
+            title = self.plan.template.title
+            self.tell(8, f"The cluster cannot take {title} for the moment ({said(trouble)}); it is asked again.")
 
     async def _create_and_wait(self, title: str = "") -> str:
         """Have KubeSpawner create the pod, and notice at once when it runs."""

@@ -28,6 +28,16 @@ def not_in_time(title: str, seconds: float, last: str) -> web.HTTPError:
     )
 
 
+def not_answered(title: str, said: str) -> web.HTTPError:
+    """Return the refusal of a start that the API server has not taken, however often it was asked; it `said` that."""
+    return refusal(
+        f"The cluster did not take {title}, though it was asked again and again: its API server says {said}. "
+        "Try again in some minutes.",
+        reason="cluster_busy",
+        status=503,
+    )
+
+
 def not_configured(sentence: str) -> web.HTTPError:
     """Return the refusal for a setting that cannot be right; `sentence` names it."""
     return refusal(f"{sentence} An administrator has to change it.", reason="configuration", status=503)

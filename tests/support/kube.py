@@ -143,8 +143,8 @@ class Namespace:
         """Return the pods, claims, secrets and services that there are."""
         return self.kubectl("get", "pods,pvc,secrets,services", "-o", "name").split()
 
-    def hub_kubeconfig(self, folder: Path) -> Path:
-        """Make the hub's service account with z2jh's rights, and a kubeconfig of it."""
+    def hub_kubeconfig(self, folder: Path, api_server: str = "") -> Path:
+        """Make the hub's service account with z2jh's rights, and a kubeconfig of it (`api_server`: another way)."""
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hub"}
         self.apply(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "hub"}},
@@ -168,15 +168,17 @@ class Namespace:
             authority = base64.b64encode(Path(config["certificate-authority"]).read_bytes()).decode()
         token = self.kubectl("create", "token", "hub").strip()
         path = folder / f"{self.name}.kubeconfig"
-        write_kubeconfig(path, config["server"], authority, {"token": token}, self.name)
+        write_kubeconfig(path, api_server or config["server"], authority, {"token": token}, self.name)
         return path
 
 
 @asynccontextmanager
-async def kube_hub(namespace: Namespace, image: str, folder: Path, *, extra: str = "") -> AsyncIterator[TempHub]:
+async def kube_hub(
+    namespace: Namespace, image: str, folder: Path, *, extra: str = "", api_server: str = ""
+) -> AsyncIterator[TempHub]:
     """Run a hub whose servers are pods of `namespace`; what a failing test left of them is ended."""
     config = CONFIG.format(
-        kubeconfig=str(namespace.hub_kubeconfig(folder)),
+        kubeconfig=str(namespace.hub_kubeconfig(folder, api_server)),
         port=free_ports(1)[0],
         address=namespace.cluster.address,
         namespace=namespace.name,
