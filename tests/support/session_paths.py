@@ -13,6 +13,7 @@ REQUESTS = (
     ("POST", "api/v1/freeze"),
     ("POST", "api/v1/thaw"),
     ("POST", "api/v1/hibernate"),
+    ("POST", "api/v1/end"),
     ("GET", "api/v1/stats"),
     ("GET", "api/v1/metrics"),
     ("GET", "api/v1/thumbnail"),

@@ -93,3 +93,22 @@ def test_without_a_cipher_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sealing, "_libcrypto", None)
     with pytest.raises(SleepKeyError, match="There is no libcrypto here"):
         sleep_key.take(inherited(KEY))
+
+
+def test_roots_file_is_handed_on_and_its_folder_closed(tmp_path: Path) -> None:
+    path = tmp_path / "closed" / "secret" / "key"
+    path.parent.mkdir(parents=True, mode=0o777)
+    path.write_text(KEY.hex())
+    environ = {"STREAMSPACE_SLEEP_KEY_FILE": str(path)}
+    sleep_key.hold(environ)
+    assert list(environ) == ["STREAMSPACE_SLEEP_KEY_FD"]
+    assert sleep_key.take(environ) == sleep_key.take(inherited(KEY))
+    assert path.exists(), "it is the pod's, and is there when the container starts again"
+    assert path.parents[1].stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("file", ["", "key", "/no/such/key"])
+def test_a_file_that_root_does_not_find_either_is_told_of_later(file: str) -> None:
+    environ = {"STREAMSPACE_SLEEP_KEY_FILE": file}
+    sleep_key.hold(environ)
+    assert environ == {"STREAMSPACE_SLEEP_KEY_FILE": file}

@@ -182,7 +182,7 @@ def end_all() -> None:
         raise RuntimeError("Anywhere else this would end all processes of the user.")
     deadline = time.monotonic() + END_LIMIT
     while time.monotonic() < deadline:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # root's own, that look into a container
             os.kill(-1, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:

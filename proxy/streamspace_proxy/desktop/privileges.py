@@ -22,7 +22,7 @@ NEEDED = (SETPCAP, SYS_PTRACE, CHECKPOINT_RESTORE)
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _CLONE_NEWTIME = 0x80
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_SLAVE = 2, 4, 8, 0x1000, 0x4000, 0x80000
-_PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 4, 47, 2
+_PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 4, 8, 24, 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 FIRST_PID, SPREAD = 5000, 20_000
 """Where the PIDs of a desktop begin, and in how many after that: out of the way of what will help to wake it, and of
@@ -57,6 +57,22 @@ def keep_only(capabilities: tuple[int, ...]) -> None:
     _check(_libc.capset(ctypes.byref(header), data), "capset")
     for number in capabilities:
         _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0), "prctl(PR_CAP_AMBIENT)")
+
+
+def become(uid: int) -> None:
+    """From root, become an ordinary user for good, with what CRIU needs of the capabilities that there are.
+
+    The group stays. Raises OSError.
+    """
+    kept = tuple(number for number in NEEDED if number in effective_capabilities())
+    _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
+    os.setresuid(uid, uid, uid)
+    keep_only(kept)
+    if SETPCAP in kept:
+        # No others can be had from here on, whatever is run: that of changing the user, for one.
+        for number in set(range(64)) - set(kept):
+            _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+    show_to_same_user()
 
 
 def show_to_same_user() -> None:

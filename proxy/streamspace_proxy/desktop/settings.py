@@ -50,6 +50,8 @@ class Settings:
     """The memory image that the desktop is woken from."""
     sleep_folder: Path | None = None
     """Where its memory is kept when the session goes to sleep; what is there is ours to replace."""
+    last_words: Path | None = None
+    """The file by which whoever started us learns that the memory is kept."""
     keep_last: bool = False
     """Whether that image is kept beside, when it is not needed any more."""
     memory_sleep: bool = False
@@ -134,11 +136,11 @@ def make_shared(folder: Path) -> None:
         raise SettingsError(f"STREAMSPACE_DESKTOP_DIR: {folder}: {error.strerror}.") from error
 
 
-def _folder(environ: Mapping[str, str], name: str, what: str) -> Path | None:
-    folder = environ.get(name) or None
-    if folder is not None and not folder.startswith("/"):
+def _path(environ: Mapping[str, str], name: str, what: str) -> Path | None:
+    path = environ.get(name) or None
+    if path is not None and not path.startswith("/"):
         raise SettingsError(f"{name} must be the absolute path of {what}.")
-    return None if folder is None else Path(folder)
+    return None if path is None else Path(path)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -161,8 +163,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError("STREAMSPACE_SLEEP_KEEP must be `no` or `last`.")
     command = _text_list(template, "command", 1)
     return Settings(
-        restore=_folder(environ, "STREAMSPACE_RESTORE", "a memory image's folder"),
-        sleep_folder=_folder(environ, "STREAMSPACE_SLEEP_FOLDER", "a folder for the session's memory image"),
+        restore=_path(environ, "STREAMSPACE_RESTORE", "a memory image's folder"),
+        sleep_folder=_path(environ, "STREAMSPACE_SLEEP_FOLDER", "a folder for the session's memory image"),
+        last_words=_path(environ, "STREAMSPACE_LAST_WORDS", "the file for the container's last words"),
         keep_last=keep == "last",
         memory_sleep=_memory_sleep(template),
         title=str(template.get("title") or command[0]),

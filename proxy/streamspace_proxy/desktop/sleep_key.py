@@ -1,7 +1,8 @@
 """The key that memory images are encrypted with: how a desktop is given it, and how its programs are not.
 
     STREAMSPACE_SLEEP_KEY_FD     a descriptor that we have inherited, read to its end and closed
-    STREAMSPACE_SLEEP_KEY_FILE   a file, read and deleted before the first program starts: they are of our user
+    STREAMSPACE_SLEEP_KEY_FILE   a file, read and deleted before the first program starts: they are of our user; or, in
+                                 a container that root starts, read by root, who closes the way to it
 
 Either holds 32 bytes, or 64 hexadecimal digits.
 """
@@ -39,6 +40,26 @@ def forget(environ: Mapping[str, str]) -> None:
     for descriptor in descriptors(environ):
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def hold(environ: MutableMapping[str, str]) -> None:
+    """As root: close the folder that holds the file's to everybody else, and hand what the file holds on in a pipe.
+
+    The file's own folder may be a Secret of Kubernetes, which all of a pod's users can read and nobody can change. What
+    is wrong is told later, by `take`.
+    """
+    path = environ.get(FILE, "")
+    if not path.startswith("/"):
+        return
+    with contextlib.suppress(OSError):
+        os.chmod(os.path.dirname(os.path.dirname(path)), 0o700)
+        with open(path, "rb") as file:
+            text = file.read(_LONGEST)
+        reading, writing = os.pipe()
+        os.write(writing, text)
+        os.close(writing)
+        del environ[FILE]
+        environ[DESCRIPTOR] = str(reading)
 
 
 def take(environ: MutableMapping[str, str]) -> bytes | None:

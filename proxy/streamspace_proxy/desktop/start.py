@@ -11,7 +11,7 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
-from streamspace_proxy.desktop import ability, image, memory, privileges, sleep_key
+from streamspace_proxy.desktop import ability, container, image, memory, privileges, sleep_key
 from streamspace_proxy.desktop.init import live
 from streamspace_proxy.desktop.logs import CappedLog
 from streamspace_proxy.desktop.processes import adopt_orphans, die_with_parent, hide_from_same_user
@@ -29,6 +29,7 @@ def main() -> int:
     if os.getpid() != 1:
         die_with_parent(signal.SIGTERM, parent)
     try:
+        container.enter(os.environ)
         settings = read_settings(os.environ)
         if settings.shared:
             make_shared(settings.runtime_dir)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from streamspace_proxy.desktop import freezing, image, memory, obstacles, status
+from streamspace_proxy.desktop import freezing, image, last_words, memory, obstacles, status
 from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.control_link import ControlLink
@@ -180,9 +180,11 @@ class Supervisor:
             if was == "frozen":
                 self._stopped = freezing.stop(self._root)
             self._set(was)
+            print(f"streamspace desktop: {error}", file=sys.stderr, flush=True)
             raise RefusedError(str(error)) from error
         self._kept = {"bytes": kept.bytes, "seconds": kept.seconds}
         self._set("asleep")
+        self._leave_word()
         # The session counts as asleep; a thread of the loop's own would hold up its end.
         done = asyncio.get_running_loop(), self._on_packed
         threading.Thread(target=_pack, args=(folder, self._ability.key, *done), daemon=True).start()
@@ -193,7 +195,12 @@ class Supervisor:
         if self._kept is not None and size is not None:
             self._kept["bytes"] = size
         self._packed = True
+        self._leave_word()
         self._control.publish()
+
+    def _leave_word(self) -> None:
+        if self._kept is not None:
+            last_words.leave(self._settings.last_words, asleep={"since": self._since, "bytes": self._kept["bytes"]})
 
     async def _open_when_awake(self) -> None:
         """Open the file that a woken session was started with."""

@@ -30,11 +30,15 @@ REFUSED = (401, 403)
 log = logging.getLogger("streamspace.entry")
 
 
-def _asks_how_it_is(handler: AuthorisedHandler, token: str, own: str) -> bool:
-    """Return whether the spawner asks, with the session's own token, how it woke: that shows nothing of its screen."""
+THE_SPAWNERS = (("GET", "/streamspace/api/v1/status"), ("POST", "/streamspace/api/v1/end"))
+"""How the session woke, and that it ends: neither shows anything of its screen."""
+
+
+def _is_the_spawner(handler: AuthorisedHandler, token: str, own: str) -> bool:
+    """Return whether the spawner comes with one of its own requests, and the session's own token."""
     request = handler.request
-    is_status = request.method == "GET" and request.path.endswith("/streamspace/api/v1/status")
-    return is_status and hmac.compare_digest(token.encode(), own.encode())
+    is_its = any(request.method == method and request.path.endswith(path) for method, path in THE_SPAWNERS)
+    return is_its and hmac.compare_digest(token.encode(), own.encode())
 
 
 def _peer(handler: AuthorisedHandler) -> str:
@@ -76,7 +80,7 @@ class PolicyEntry:
         """Refuse whoever comes from elsewhere, or has not shown a second factor lately (`StepUpNeeded`)."""
         provider: Any = handler.identity_provider  # a hub session's
         token = str(provider.hub_auth.get_token(handler) or "")
-        if _asks_how_it_is(handler, token, provider.token):
+        if _is_the_spawner(handler, token, provider.token):
             return
         if self._allowed or self._denied:
             forwarded = handler.request.headers.get("X-Forwarded-For", "")

@@ -96,6 +96,7 @@ def make_app(core: Streamer, handovers: HandoverServer) -> web.Application:
             web.post("/api/v1/freeze", freeze),
             web.post("/api/v1/thaw", thaw),
             web.post("/api/v1/hibernate", hibernate),
+            web.post("/api/v1/end", end),
             web.get("/api/v1/stats", stats),
             web.get("/api/v1/metrics", metrics),
             web.get("/api/v1/thumbnail", thumbnail),
@@ -329,6 +330,13 @@ async def hibernate(request: web.Request) -> web.StreamResponse:
         return _error(403, "Only the service puts a session to sleep with its memory.")
     order = await _order(request, Order)
     return await _asleep(request, lambda sleep: sleep.hibernate(order)) if isinstance(order, Order) else order
+
+
+async def end(request: web.Request) -> web.StreamResponse:
+    """End the desktop for good, and with it the session: nothing of its memory is kept."""
+    if request[ROLE] is not Role.OWNER:
+        return _error(403, "Only the owner of the session, or the hub, ends it.")
+    return await _pass_on(request, "stop")
 
 
 async def _order(request: web.Request, model: type[Body]) -> Body | web.Response:
