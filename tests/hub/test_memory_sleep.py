@@ -15,6 +15,7 @@ from tests.support.hub import AS_ROOT, LIMIT, TempHub
 from tests.support.hub_desktop import SLEEPER, HubDesktop, add_app, image_of
 from tests.support.service import ADMIN, Api, ServiceHub, service_hub
 from tests.support.sleeping import CARET, changed, needs_memory, settled, type_text
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.hub,
@@ -161,15 +162,15 @@ async def test_what_is_woken_and_put_to_sleep_again_sleeps_as_it_is_then(running
     await removed(running, ann, path)
 
 
-async def test_two_who_wake_it_at_once_get_one_session(running: ServiceHub) -> None:
+async def test_a_hundred_who_wake_it_at_once_get_one_session(running: ServiceHub) -> None:
     ann, path, desktop = await started(running)
     before = await settled(desktop)
     await hibernated(ann, path)
     token = {"Authorization": f"token {running.hub.token}"}
     url = f"{running.hub.url}/hub/api/users/{running.ann}/servers/one"
     replies = await asyncio.gather(
-        *(ann("POST", f"{path}/resume") for _ in range(3)),
-        *(running.hub.client.post(url, headers=token) for _ in range(3)),
+        *(ann("POST", f"{path}/resume") for _ in range(50)),
+        *(running.hub.client.post(url, headers=token) for _ in range(50)),
     )
     assert all(reply.status_code in (200, 201, 202, 400) for reply in replies), [reply.text for reply in replies]
     await ann.until(path, "running")
@@ -248,6 +249,37 @@ async def test_links_in_a_users_home_lead_the_hub_nowhere(running: ServiceHub) -
     await removed(running, ann, path)
     assert (precious / "one" / "file").read_text() == "root's"
     folder.unlink()
+
+
+IMITATOR = """
+import json, os, pathlib, socket
+own = pathlib.Path(os.environ["XDG_RUNTIME_DIR"]).parent / "desktop.sock"
+own.unlink()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(str(own))
+listener.listen()
+open("imitating", "w").close()
+status = {"display": os.environ["DISPLAY"], "app": {"state": "running"}, "sleep": {"state": "asleep"}}
+while True:
+    link, _ = listener.accept()
+    for line in link.makefile():
+        answer = {"id": json.loads(line)["id"], "ok": True, "bytes": -1, "status": status}
+        link.sendall(json.dumps(answer).encode() + b"\\n")
+"""
+
+
+async def test_a_program_in_the_place_of_the_supervisors_socket_gains_and_loses_nothing(running: ServiceHub) -> None:
+    ann, path, desktop = await started(running)
+    home = running.hub.folder / "home" / running.ann
+    (home / "imitate.py").write_text(IMITATOR)
+    await type_text(desktop, "\npython3 ~/imitate.py &\nclear\n")
+    before = await settled(desktop, 2)
+    await asyncio.to_thread(eventually, (home / "imitating").exists, "the imitator")
+    await hibernated(ann, path)
+    assert image_of(running.hub, running.ann, "one").exists()
+    await woken(ann, path)
+    assert changed(before, await settled(HubDesktop(running.hub))) <= CARET
+    await removed(running, ann, path)
 
 
 async def test_nobody_else_puts_a_session_to_sleep_or_wakes_it(running: ServiceHub) -> None:

@@ -1,4 +1,6 @@
-"""CRIU killed at every point of a dump and of a restore: before each kind of line that it logs, one after the other."""
+"""Killed at every point: CRIU of a dump and of a restore, before each kind of line that it logs; the supervisor, before
+each kind of change that it makes to disk and processes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +140,75 @@ async def test_criu_may_be_killed_at_every_point_of_a_restore(open_path: Path) -
             assert restored["ok"] or restored["said"].startswith("Test app has been started anew, because"), line
         print(f"{point - 1} points")
         assert point > LEAST
+
+
+SUPERVISOR = """
+import os, re, sys
+from streamspace_proxy.desktop.supervisor import Supervisor
+
+with open(sys.argv[1], "a+") as file:
+    file.seek(0)
+    known = file.read().splitlines()
+CHANGES = {"subprocess.Popen", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.kill"}
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+begun, hibernate = False, Supervisor._hibernate
+
+def audit(event, arguments):
+    global begun
+    if not begun or not (event in CHANGES or (event == "open" and arguments[2] & WRITES)):
+        return
+    what = str(arguments[1][:2] if event == "subprocess.Popen" else arguments[0])
+    if event in ("os.remove", "os.rmdir") and not what.startswith("/"):
+        what = ""  # one of many, below a folder that goes
+    # Of the many files of memory one stands for all, as one name does for those that are made up.
+    kind = event + " " + re.sub("[0-9]+", "0", re.sub("[^/]*[.]img", "img", re.sub("streamspace-.*", "", what)))
+    if kind not in known:
+        begun = False
+        with open(sys.argv[1], "a") as file:
+            file.write(kind + "\\n")
+        os._exit(9)  # the end of a namespace's first process, however it comes, is that of all in it
+
+async def watched(self, folder):
+    global begun
+    begun = "never" not in known
+    return await hibernate(self, folder)
+
+sys.addaudithook(audit)
+Supervisor._hibernate = watched
+import streamspace_proxy.desktop.__main__
+"""
+"""Ends before the first change of a kind that is not in the file that it is given, and adds it."""
+
+
+async def test_the_supervisor_may_end_at_every_point_and_an_image_is_there_all_the_while(open_path: Path) -> None:
+    kinds = open_path / "kinds"
+    kinds.write_text("never\n")
+    kinds.chmod(0o666)
+    program = (sys.executable, "-c", SUPERVISOR, str(kinds))
+    async with run_desktop("xterm", "-e", "sh", "-c", ANSWER, user=USER, sleep=YES, program=program) as running:
+        image = running.home / "image"
+        await running.running()
+        await hibernate(running, image)
+        kinds.write_text("")
+        for point in itertools.count(1):
+            restored = (await started(running, image=image))["restored"]
+            assert restored["ok"], (kinds.read_text(), restored)
+            with contextlib.suppress(ConnectionError, ValueError):
+                assert (await running.request("hibernate", folder=str(image)))["ok"]
+            while running.process.poll() is None and not await packed(running):
+                await asyncio.sleep(0.02)
+            if len(kinds.read_text().splitlines()) < point:
+                break
+            await running.ended()
+            await running.nothing_left()
+        print(kinds.read_text())
+        assert point > 15
+        await ended(running)
+        assert sorted(path.name for path in running.home.iterdir() if "image" in path.name) == ["image"]
+
+
+async def packed(running: Running) -> bool:
+    """Whether a desktop sleeps in an image that will not change any more."""
+    with contextlib.suppress(ConnectionError, FileNotFoundError, ValueError):
+        return bool((await running.status())["sleep"]["packed"])
+    return False

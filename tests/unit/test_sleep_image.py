@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +17,8 @@ from streamspace_proxy.desktop import criu, image
 from streamspace_proxy.desktop.facts import Facts, mismatch
 from streamspace_proxy.desktop.image import ImageError, Manifest
 from streamspace_proxy.desktop.image_stream import ImageStream
+
+from tests.support.waiting import PATIENCE
 
 FACTS = Facts("x86_64", "6.12", "boot", 1000.0, frozenset({"sse2", "avx"}), "4.1.1")
 needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
@@ -240,6 +245,38 @@ def program(folder: Path, body: str) -> str:
 
 def no_images(mode: Literal["capture", "serve"]) -> ImageStream:
     return ImageStream(mode, lambda name, pipe: None)
+
+
+ASKS = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(sys.argv[1])
+    name = b"pages-1.img"
+    link.sendall((len(name) + 2).to_bytes(4, "little") + bytes([0x0A, len(name)]) + name)
+    assert link.recv(6) == bytes([2, 0, 0, 0, 8, 1])
+    reader, writer = os.pipe()
+    socket.send_fds(link, [b"x"], [writer])
+    os.close(writer)
+    print(os.read(reader, 100).decode())
+"""
+"""Asks for an image as CRIU does."""
+
+
+def test_who_comes_to_the_socket_before_criu_gets_nothing() -> None:
+    def give(name: str, pipe: int) -> None:
+        os.write(pipe, b"what was in memory")
+
+    images = ImageStream("serve", give)
+    address = str(images.folder / "streamer-serve.sock")
+    with socket.socket(socket.AF_UNIX) as hostile:
+        hostile.connect(address)
+        hostile.settimeout(PATIENCE)
+        with subprocess.Popen([sys.executable, "-c", ASKS, address], stdout=subprocess.PIPE, text=True) as process:
+            images.start(process)  # type: ignore[arg-type]
+            assert hostile.recv(1) == b""
+            assert process.communicate(timeout=PATIENCE)[0] == "what was in memory\n"
+    images.close(whole=True)
+    assert images.error is None
 
 
 def test_a_restore_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
