@@ -150,6 +150,11 @@ async def test_an_unsaved_drawing_and_its_undo_come_back_by_a_click(running: Ser
         assert desktop.processes() == []
         listed = await in_lab(running)
         assert (listed["state"], listed["asleep_bytes"]) == ("sleeping", asleep["asleep_bytes"])
+        (hub.folder / "home" / user / "saved.txt").write_text("what was saved")
+        for url in ("api/contents/saved.txt", "files/saved.txt"):
+            reply = await hub.get(f"/user/{user}/{url}", token=await running.token(user))
+            assert (reply.status_code, "what was saved" in reply.text) == (200, True), reply.text
+        assert (await in_lab(running))["state"] == "sleeping", "its files were looked at, and it woke"
 
         await launcher(page, running)
         await tile(page).click()
