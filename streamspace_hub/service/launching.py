@@ -89,8 +89,8 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
     with changes.expect(server.user, server.name, "accepted") as told:
         task = _go_on(hub.start(server.user, server.name, options, title=title, token=server.token))
         await _either(task, told, TOLD if changes.heard else SOON)
-        if told.model is not None and (begun := await mirror.begun(server.user, told.model)) is not None:
-            return begun
+        if told.model is not None and (begun := mirror.told(server.user, told.model)) is not None:
+            return begun  # the leading replica has heard it, too, and takes it up
         try:
             return await _shown(mirror, server, task, told, enough)
         except LookupError:

@@ -97,17 +97,22 @@ class Mirror:
             return now
         return (await self._known(user))[0]
 
-    async def begun(self, user: str, server: Mapping[str, Any]) -> UserSession | None:
-        """Take up that the hub has begun to start `server`, as it has told; return the session, None if it is none.
+    def told(self, user: str, server: Mapping[str, Any]) -> UserSession | None:
+        """Return the session that the hub has told of as `server`, which it starts; None if it is none."""
+        name, sleeper = server["name"], server.get("asleep")
+        asleep = {name: Asleep.model_validate(sleeper)} if sleeper else {}
+        return sessions_of(user, {name: server}, self._book.titles, asleep).get(name)
+
+    async def begun(self, user: str, server: Mapping[str, Any]) -> None:
+        """Take up that the hub has begun to start `server`, as it has told, if that is a session.
 
         What is known of it by then stays, unless that is at rest: it is from before, or the start has failed so soon
         that nobody has seen that there was one.
         """
-        name, sleeper = server["name"], server.get("asleep")
-        asleep = {name: Asleep.model_validate(sleeper)} if sleeper else {}
-        session = sessions_of(user, {name: server}, self._book.titles, asleep).get(name)
+        session = self.told(user, server)
         if session is None:
-            return None
+            return
+        name = session.name
         lines: list[AuditEvent] = []
         heard = time.time()
         try:
@@ -117,7 +122,7 @@ class Mirror:
                 now = known.get(name)
                 again = self._starts.get((user, name)) == server["started"]
                 if now is not None and (again or now.state not in RESTING):
-                    return now
+                    return
                 if now is not None:  # of files the hub tells another time
                     session = session.model_copy(update={"storage": now.storage})
                 # Answers from before have nothing of it.
@@ -128,10 +133,9 @@ class Mirror:
                 await session_.flush()
                 await self._put(session_, user, known, {**known, name: session}, heard, lines)
         except IntegrityError:  # somebody else is just taking up what the hub shows of them
-            return session
+            return
         self._starts[user, name] = server["started"]
         self._publish(user, lines)
-        return session
 
     def _publish(self, user: str, lines: Sequence[AuditEvent]) -> None:
         self._on_written(user)

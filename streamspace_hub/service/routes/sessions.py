@@ -202,6 +202,8 @@ async def create(asked: ByCaller, wanted: CreateSession, user: str, name: str, t
         server = launching.Server(user, name, asked.caller.token)
         context = asked.context
         session = await launching.start(context.hub, context.changes, context.mirror, server, wanted, title)
+        if session.storage is None and name in known:  # of files the hub tells another time
+            session = session.model_copy(update={"storage": known[name].storage})
         return Answer(202, session.model_dump_json(), where)
 
 
