@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 from sqlalchemy import text
 
 from streamspace_hub.model import PolicyDefaults, resolve_policy
@@ -35,6 +39,8 @@ MANY, MANY_LISTS = 1_000_000, 20
 MIXED = 1500
 AT_ONCE = 16
 LINES = 200
+PAGE = 8192
+"""Bytes of a page of PostgreSQL's log."""
 EVENTS = 10
 GROUPS, USERS, MEMBER_OF = 100, 2000, 10
 
@@ -82,12 +88,12 @@ async def _all() -> list[Figure]:
         database = Database(server.url.replace("postgresql:", "postgresql+psycopg:"))
         try:
             await _fill(database)
-            return [figure async for figure in _figures(running, only, database)]
+            return [figure async for figure in _figures(running, only, database, server.folder)]
         finally:
             await database.close()
 
 
-async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncIterator[Figure]:
+async def _figures(running: ServiceHub, only: Any, database: Database, folder: Path) -> AsyncIterator[Figure]:
     admin, ann = await running.api(ADMIN, only.url), await running.api(running.ann, only.url)
     given = {"database": "postgresql", "replicas": 1, "sessions": SESSIONS}
     for limit in (50, 200):
@@ -102,7 +108,10 @@ async def _figures(running: ServiceHub, only: Any, database: Database) -> AsyncI
     yield _figure("mixed requests", "1/s", {**given, **mix}, value=rate)
     memory = psutil.Process(only.process.pid).memory_info().rss / 1e6
     yield _figure("resident memory of a replica", "MB", given, value=memory)
-    yield _figure("audit line written and durable", "ms", {"database": "postgresql"}, samples=await _audit(database))
+    lines, rows, disk = await _audit(database, folder)
+    yield _figure("audit line written and durable", "ms", {"database": "postgresql"}, samples=lines)
+    yield _figure("the driver alone: a row written and durable", "ms", {"database": "postgresql"}, samples=rows)
+    yield _figure("the disk alone: a page written and durable", "ms", {"page": "8 KiB"}, samples=disk)
     pairs = [(await _create(ann), await _hub_alone(running.hub, running.ann)) for _ in range(EVENTS)]
     yield _figure("session asked for: first answer", "ms", {}, samples=[ours for ours, _ in pairs])
     yield _figure("the same asked of the hub: accepted after", "ms", {}, samples=[alone for _, alone in pairs])
@@ -198,13 +207,35 @@ async def _mixed(admin: Api, ann: Api, first: int) -> None:
             tag = reply.headers["etag"]
 
 
-async def _audit(database: Database) -> list[float]:
-    log, samples = AuditLog(database, Metrics()), []
-    for _ in range(LINES):
-        begun = time.perf_counter()
-        await log.write(Attempt("user:bench", "bench", None, "127.0.0.1", "bench", Outcome.ALLOWED))
-        samples.append((time.perf_counter() - begun) * 1000)
-    return samples
+async def _audit(database: Database, folder: Path) -> tuple[list[float], list[float], list[float]]:
+    """Return how long each line takes, in ms, and by turns what nobody can do without: a commit, a page on the disk."""
+    log, lines, rows, disk = AuditLog(database, Metrics()), [], [], []
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    async with await psycopg.AsyncConnection.connect(url) as alone:
+        await alone.execute("CREATE TABLE alone (line text)")
+        await alone.commit()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # As PostgreSQL's log: in a file that is as long as it will be, a page after the other.
+            file.write(bytes(PAGE * LINES))
+            os.fsync(file.fileno())
+            for number in range(LINES):
+                begun = time.perf_counter()
+                await log.write(Attempt("user:bench", "bench", None, "127.0.0.1", "bench", Outcome.ALLOWED))
+                lines.append(_since(begun))
+                begun = time.perf_counter()
+                await alone.execute("INSERT INTO alone VALUES ('a line')")
+                await alone.commit()
+                rows.append(_since(begun))
+                begun = time.perf_counter()
+                os.pwrite(file.fileno(), os.urandom(PAGE), number * PAGE)
+                os.fdatasync(file.fileno())
+                disk.append(_since(begun))
+    return lines, rows, disk
+
+
+def _since(begun: float) -> float:
+    """Return the milliseconds since `begun`."""
+    return (time.perf_counter() - begun) * 1000
 
 
 async def _create(ann: Api) -> float:
