@@ -4,7 +4,7 @@
 #   make test     everything that CI runs
 #   make test-apps  every app of the catalog, installed (some gigabytes), started and looked at
 #   make check    lint, types and unit tests: the everyday loop
-#   make bench    measure (about 80 minutes); ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming
+#   make bench    measure (about 90 minutes); ONLY=name,... for a part, QUICK=1 for a short rough run of the streaming
 #                 figures; TABLE=build/bench.jsonl measures nothing and prints the tables for the docs
 #   make cluster  a Kubernetes for the tests, made here (root, Linux); cluster-down ends it, test-kube tests on it
 #   make docs     the documentation, into docs/_build

@@ -67,6 +67,12 @@ AIMS = (
     Aim("thaw until the screen can be read", {}, (50, 50)),
     Aim("sleep command until the process tree is gone", {"app": "gimp"}, (2000, 4000)),
     Aim("wake until the screen can be read", {"app": "gimp"}, (1500, 3000)),
+    Aim("input into a frozen session until the next frame", {}, (50, 50)),
+    # A tick of the clock in ten seconds.
+    Aim("CPU of a frozen session", {"part": "desktop"}, (0.1,)),
+    Aim("sleep, longest hold of the supervisor's event loop", {}, (5, 5)),
+    Aim("wake: click to first picture", {"from": "memory"}, (1.5, 3)),
+    Aim("wake: click to first picture", {"from": "a stop"}, (8, 16)),
     Aim("session memory (PSS)", {"part": "all without the app"}, (350,)),
     Aim("ladder: one round", {}, (5000, 5000)),
     Aim("service: listing 1,000 sessions, all pages", {}, (100, 100)),
