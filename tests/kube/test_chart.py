@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.kube.cluster.binaries import prometheus_operator
 from tests.support.kube import Cluster, Namespace, doctor
 from tests.support.postgres import Postgres
 from tests.support.waiting import eventually
@@ -19,15 +21,22 @@ from tests.support.z2jh import COMPANION, Release, overlay, render
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
-OVERLAYS = ("streamspace", "gpu", "turn", "postgres", "network", "ha")
+OVERLAYS = ("streamspace", "gpu", "turn", "postgres", "network", "ha", "monitoring", "ingress")
 COMBINATIONS = [(name,) for name in OVERLAYS] + [("streamspace", name) for name in OVERLAYS[1:]] + [OVERLAYS]
 VERSIONS = ("4.4.0", "4.2.0")
 COMPANIONS = {
     "service": [],
     "service-told-more": ["--set=service.replicas=1", "--set-string=service.env.STREAMSPACE_MAX=1"],
     "turn": ["--set=service.enabled=false", "--set=turn.enabled=true"],
+    "turn-on-a-node": ["--set=service.enabled=false,turn.enabled=true,turn.hostPort=true,turn.service.type=ClusterIP"],
+    "monitoring": [
+        "--set=service.enabled=false,monitoring.serviceMonitor.enabled=true",
+        "--set=monitoring.prometheusRule.enabled=true,monitoring.prometheusRule.labels.release=stack",
+        "--set=monitoring.dashboards.enabled=true",
+    ],
     "both-without-policies": ["--set=turn.enabled=true", "--set=networkPolicy.enabled=false"],
 }
+PROMETHEUS = r"{.data.hub\.services\.streamspace-prometheus\.apiToken}"
 GOLDEN = Path(__file__).with_name("golden")
 
 
@@ -68,9 +77,22 @@ def test_a_typo_in_an_overlay_is_refused_by_its_path(cluster: Cluster, chart: st
     assert said in done.stderr
 
 
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster) -> Iterator[None]:
+    """The kinds of the Prometheus operator, where the cluster has them not."""
+    files = [f"--filename={file}" for file in sorted(prometheus_operator().glob("*.yaml"))]
+    there = "servicemonitors.monitoring.coreos.com" in cluster.kubectl("get", "crd", "-o", "name")
+    if not there:
+        cluster.kubectl("create", *files)
+        cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
+    yield
+    if not there:
+        cluster.kubectl("delete", "--wait=false", *files)
+
+
 @pytest.mark.parametrize("name", COMPANIONS)
 def test_the_companion_chart_renders_what_it_did_and_the_api_server_takes_it(
-    cluster: Cluster, namespace: Namespace, name: str
+    cluster: Cluster, namespace: Namespace, operator: None, name: str
 ) -> None:
     done = render(COMPANION, *COMPANIONS[name])
     assert done.returncode == 0, done.stderr
@@ -94,6 +116,8 @@ def test_the_companion_chart_passes_lint(cluster: Cluster) -> None:
         ("service.image.name=a;b", "image"),
         ("service.env.PATH=/tmp", "PATH"),
         ("service.hubUrl=hub:8081", "hubUrl"),
+        ("monitoring.serviceMonitor.interval=often", "interval"),
+        ("monitoring.dashboard.enabled=true", "dashboard"),
         ("turn.peers={10.0.0.0/8}", "peers"),
         ("turn.service.type=Loadbalancer", "type"),
         ("turn.ports.relayLast=1,turn.enabled=true", "turn.ports.relayLast must not be smaller"),
@@ -141,6 +165,9 @@ def test_the_service_in_two_replicas_beside_a_hub_with_all_overlays_outlives_one
                 return httpx.get(health, timeout=10).status_code == 200
 
             eventually(answers, "the service to answer through the hub's proxy", log=release.said)
+            token = base64.b64decode(namespace.kubectl("get", "secret", "hub", f"-o=jsonpath={PROMETHEUS}")).decode()
+            told = httpx.get(f"{health.partition('/api/')[0]}/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert "streamspace_sessions{" in told.text, told
             namespace.kubectl("delete", "pod", replicas[0], "--wait=true")
             eventually(answers, "the other replica to answer", log=release.said)
         log = namespace.kubectl("logs", "deployment/hub")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.kube import images
-from tests.kube.cluster import lifecycle
+from tests.kube.cluster import binaries, lifecycle
 from tests.kube.cluster.settings import layout, why_not
 
 USAGE = "usage: python -m tests.kube.cluster up | down | exec COMMAND... | test ARGUMENTS OF PYTEST..."
@@ -48,6 +48,7 @@ def _test(command: Sequence[str], given: str | None) -> int:
         return subprocess.run(
             command, check=False, env={**os.environ, "STREAMSPACE_TEST_NO_CLUSTER": reason}
         ).returncode
+    binaries.prometheus_operator()
     with lifecycle.running(layout()):
         # Before going inside: there is no way from there to where packages come from.
         found = {"STREAMSPACE_TEST_IMAGE": images.provide(layout())}

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kube.cluster.settings import CACHE, COREDNS, ETCD, HELM, KUBERNETES
+from tests.kube.cluster.settings import CACHE, COREDNS, ETCD, HELM, KUBERNETES, PROMETHEUS_OPERATOR
 
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
 OLDEST_GO = (1, 24)
@@ -65,6 +65,11 @@ def coredns() -> Path:
 def helm() -> Path:
     """Return the path of helm."""
     return _cached(f"helm-{HELM}", _build_helm) / "helm"
+
+
+def prometheus_operator() -> Path:
+    """Return a folder with the definitions of the Prometheus operator's kinds that we make."""
+    return _cached(f"prometheus-operator-{PROMETHEUS_OPERATOR}", _fetch_prometheus_operator)
 
 
 def pause() -> Path:
@@ -127,6 +132,18 @@ def _build_coredns(folder: Path) -> None:
 def _build_helm(folder: Path) -> None:
     print(f"==> Building helm {HELM} (once, some minutes)", flush=True)
     _build_with(folder, "helm", None, f"helm.sh/helm/v3@v{HELM}", "helm.sh/helm/v3/cmd/helm")
+
+
+def _fetch_prometheus_operator(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as temporary:
+        work = Path(temporary)
+        (work / "go.mod").write_text("module streamspace.test/prometheus-operator\n\ngo 1.24\n")
+        module = "github.com/prometheus-operator/prometheus-operator"
+        fetched = json.loads(_Go(work)("mod", "download", "-json", f"{module}@v{PROMETHEUS_OPERATOR}"))
+        for kind in ("servicemonitors", "prometheusrules"):
+            shutil.copy(
+                Path(fetched["Dir"], "example/prometheus-operator-crd", f"monitoring.coreos.com_{kind}.yaml"), folder
+            )
 
 
 def _build_with(folder: Path, name: str, main: str | None, module: str, package: str = ".") -> None:

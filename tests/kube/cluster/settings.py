@@ -14,6 +14,8 @@ KUBERNETES = "1.34.4"
 ETCD = "3.5"
 COREDNS = "1.13.2"
 HELM = "3.22.0"
+PROMETHEUS_OPERATOR = "0.85.0"
+"""Whose kinds the companion chart makes objects of; not run."""
 PAUSE_IMAGE = "streamspace.test/pause:1"
 
 NODE = "node"
