@@ -1,4 +1,4 @@
-"""`streamspace images`: lists, shows and builds the container images of apps."""
+"""`streamspace images`: lists, shows, builds and pushes the container images of apps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamspace_hub.cli.registering import command
 if TYPE_CHECKING:
     from streamspace_hub.model import AppTemplate
 
-images = typer.Typer(help="List, show or build the container images of apps.", no_args_is_help=True)
+images = typer.Typer(help="List, show, build or push the container images of apps.", no_args_is_help=True)
 
 Folders = Annotated[list[Path] | None, typer.Option("--catalog-dir", help="A folder of templates (repeatable).")]
 Base = Annotated[str | None, typer.Option(help="The image to start from; streamspace/base of this version without it.")]
@@ -92,6 +92,30 @@ def build(
         print(f"Building {name}", flush=True)
         try:
             build_image(template, base=base or BASE, name=name, options=buildah or [])
+        except ImageError as problem:
+            return _fail(str(problem))
+    return Exit.OK
+
+
+@command(images)
+def push(
+    apps: Annotated[list[str], typer.Argument(help="Names of the apps.")],
+    catalog_dir: Folders = None,
+    prefix: Prefix = "",
+    buildah: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="For buildah (repeatable).")] = None,
+) -> int:
+    """Push images that were built to the registry of --prefix, with buildah."""
+    from streamspace_hub.images import ImageError, image_name
+    from streamspace_hub.images import push as push_image
+
+    templates = [_template(app, catalog_dir) for app in apps]
+    if None in templates:
+        return Exit.FAILED
+    for template in filter(None, templates):
+        name = image_name(template.name, prefix)
+        print(f"Pushing {name}", flush=True)
+        try:
+            push_image(name, options=buildah or [])
         except ImageError as problem:
             return _fail(str(problem))
     return Exit.OK

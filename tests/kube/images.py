@@ -24,9 +24,13 @@ PREFIX = "registry.test/streamspace"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LARGEST_STORAGE = 8
 """GiB of images and of what makes building them again quick."""
-DEBIAN = "localhost/debian:trixie-slim"
-SLIM = ("doc/*", "info/*", "lintian/*", "locale/*", "man/*")
-"""What of /usr/share the slim images of Debian do without, now and in what is installed later."""
+SLIM = (
+    *(f"path-exclude=/usr/share/{what}" for what in ("doc/*", "info/*", "lintian/*", "locale/*", "man/*")),
+    "path-include=/usr/share/doc/*/copyright",
+)
+"""What Debian's slim images have dpkg do without, now and in what is installed later."""
+LEAN = ROOT / "images/base/lean"
+DEBIAN = f"localhost/debian:trixie-slim-{hashlib.sha256(repr(SLIM).encode()).hexdigest()[:8]}"
 K8S_HUB = f"""\
 # What of Zero-to-JupyterHub's hub image its configuration needs: the image itself cannot be had here.
 FROM {DEBIAN}
@@ -81,7 +85,7 @@ def provide(layout: Layout) -> str:
     """
     wheel = _wheel()
     plans = _plans(wheel)
-    tag = _digest(*(plan.text.encode() for plan in plans.values()), *_contents(wheel))
+    tag = _digest(*(plan.text.encode() for plan in plans.values()), *_contents(wheel), LEAN.read_bytes())
     if any(plan.pushed and not _in_registry(layout, name, tag) for name, plan in plans.items()):
         print(f"==> Building the images of {', '.join(plans)} (once, some minutes)", flush=True)
         with _buildah() as buildah:
@@ -101,13 +105,15 @@ def _plans(wheel: Path) -> dict[str, Plan]:
     The texts of the apps' are what `streamspace images build` would build, and are built by it.
     """
     dist = {f"dist/{wheel.name}": wheel}
+    lean = {"images/base/lean": LEAN}
     apps = {app: Plan(containerfile(load_catalog().get(app).template, "localhost/base:TAG")) for app in APPS}
     return {
-        "base": Plan((ROOT / "images/base/Containerfile").read_text(), {"DEBIAN": DEBIAN}, dist, pushed=False),
+        "base": Plan((ROOT / "images/base/Containerfile").read_text(), {"DEBIAN": DEBIAN}, dist | lean, pushed=False),
         **apps,
         "k8s-hub": Plan(K8S_HUB, pushed=False),
         "hub": Plan((ROOT / "images/hub/Containerfile").read_text(), {"HUB": "localhost/k8s-hub:TAG"}, dist),
         "lab": Plan(LAB, context=dist),
+        "stacks": Plan((ROOT / "docs/how-to/own-image.Containerfile").read_text(), {"IMAGE": "localhost/lab:TAG"}),
         "proxy": Plan(PROXY, context={"node_modules": ROOT / "build/node/node_modules"}),
     }
 
@@ -132,7 +138,7 @@ def _build(buildah: list[str], name: str, plan: Plan, tag: str) -> None:
             if source.is_dir():
                 shutil.copytree(source, context / target, symlinks=True)
             else:
-                shutil.copyfile(source, context / target)
+                shutil.copy(source, context / target)
         pip = own if CERTIFICATES.exists() and "PIP_CERT" in plan.text else []
         _run(*buildah, "build", *how, *pip, *arguments, "--tag", f"localhost/{name}:{tag}", folder)
 
@@ -152,7 +158,7 @@ def _make_debian(buildah: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         archive = f"{folder}/trixie.tar"
-        without = [f"--dpkgopt=path-exclude=/usr/share/{what}" for what in SLIM]
+        without = [f"--dpkgopt={option}" for option in SLIM]
         _run("mmdebstrap", "--quiet", "--variant=minbase", *without, "--include=ca-certificates", "trixie", archive)
         container = _run(*buildah, "from", "scratch")
         _run(*buildah, "add", "--quiet", container, archive, "/")

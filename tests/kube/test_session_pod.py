@@ -87,17 +87,22 @@ async def test_its_programs_reach_nothing_that_enforces_policy(hub: TempHub, nam
 
 
 async def test_its_screen_is_seen_and_its_desktop_runs(hub: TempHub, namespace: Namespace) -> None:
+    async with hub.session(hub.users[0], options=TERMINAL):
+        await until_app_runs(hub, namespace)
+
+
+async def until_app_runs(hub: TempHub, namespace: Namespace) -> None:
+    """Wait until the app of the one session has its window."""
     user = hub.users[0]
-    async with hub.session(user, options=TERMINAL):
-        token = await hub.user_token(user)
-        status: dict[str, Any] = {}
-        for _ in range(600):
-            reply = await hub.get(f"/user/{user}/one/streamspace/api/v1/status", token=token)
-            status = reply.json()
-            if status["desktop"]["app"]["state"] == "running":
-                break
-            await asyncio.sleep(0.1)
-        assert status["desktop"]["app"]["state"] == "running", f"{status}\n{logs(namespace)}"
+    token = await hub.user_token(user)
+    status: dict[str, Any] = {}
+    for _ in range(600):
+        reply = await hub.get(f"/user/{user}/one/streamspace/api/v1/status", token=token)
+        status = reply.json()
+        if status["desktop"]["app"]["state"] == "running":
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{status}\n{logs(namespace)}")
 
 
 async def test_progress_tells_of_the_pod_in_sentences(hub: TempHub, namespace: Namespace) -> None:
@@ -139,6 +144,36 @@ async def test_a_gpu_that_the_cluster_has_not_is_refused(hub: TempHub, namespace
     assert reply.status_code == 503
     assert "Thing needs a GPU, and this cluster offers none." in reply.json()["message"]
     assert namespace.left() == []
+
+
+IN_THE_IMAGE = """
+import json, os, shutil, stat
+with open("/usr/share/streamspace/sbom.cdx.json") as file:
+    bill = json.load(file)
+found = {one["purl"].partition("@")[0] for one in bill["components"] if "purl" in one}
+setuid = [path for folder, _, names in os.walk("/usr") for name in names
+          if os.lstat(path := os.path.join(folder, name)).st_mode & (stat.S_ISUID | stat.S_ISGID)]
+compilers = [name for name in ("cc", "gcc", "clang", "go", "rustc") if shutil.which(name)]
+licence = os.path.exists("/usr/share/doc/xfce4-terminal/copyright")
+print(json.dumps({"packages": sorted(found), "setuid": setuid, "compilers": compilers, "licence": licence}))
+"""
+
+
+async def test_an_image_says_what_is_in_it_and_has_no_tools_of_attack(hub: TempHub, namespace: Namespace) -> None:
+    async with hub.session(hub.users[0], options=TERMINAL):
+        found = json.loads(namespace.run("desktop", "python3", "-c", IN_THE_IMAGE))
+    packages = {"deb/debian/xfce4-terminal", "deb/debian/openbox", "pypi/aiortc", "pypi/streamspace-hub"}
+    assert {f"pkg:{package}" for package in packages} <= set(found.pop("packages"))
+    assert found == {"setuid": [], "compilers": [], "licence": True}
+
+
+async def test_an_image_of_ones_own_that_was_given_a_sessions_parts(
+    hub: TempHub, namespace: Namespace, image: str
+) -> None:
+    text = f"name: own\ntitle: Own\ncommand: [xterm]\nimage: {image.replace('{app}', 'stacks')}\n"
+    (hub.folder / "apps" / "own.yaml").write_text(text)
+    async with hub.session(hub.users[0], options={"app": "own"}):
+        await until_app_runs(hub, namespace)
 
 
 async def test_the_hub_finds_its_session_again_after_a_restart(hub: TempHub, namespace: Namespace) -> None:

@@ -68,7 +68,22 @@ def test_the_command_lists_every_app(capsys: pytest.CaptureFixture[str]) -> None
     assert all(row["builds"] and row["image"].startswith("registry.test/team/") for row in rows)
 
 
-@pytest.mark.parametrize("action", ["show", "build"])
+def test_labels_hold_what_a_template_says_however_it_is_written() -> None:
+    title = 'A "best" $HOME \\ of all'
+    template = AppTemplate(name="mine", title=title, command=["mine"], packages=["mine"])
+    lines = [line.strip() for line in containerfile(template, "registry.test/base:1").splitlines()]
+    assert 'org.opencontainers.image.title="A \\"best\\" \\$HOME \\\\ of all" \\' in lines
+    assert 'org.opencontainers.image.base.name="registry.test/base:1"' in lines
+    assert 'io.streamspace.sbom="/usr/share/streamspace/sbom.cdx.json" \\' in lines
+
+
+@pytest.mark.parametrize("prefix", ["", "team"])
+def test_pushing_to_nowhere_is_refused(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["images", "push", "gimp", "--prefix", prefix]) == 1
+    assert "names no registry: say which by --prefix" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["show", "build", "push"])
 def test_an_unknown_app_gets_a_sentence(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images", action, "gmip"]) == 1
     assert "Did you mean gimp?" in capsys.readouterr().err
