@@ -41,7 +41,6 @@ SERVICE_CUSTOM_SCOPES: dict[str, dict[str, Any]] = {
 USER_SCOPES = [
     "custom:streamspace:control!user",
     "custom:streamspace:view!user",
-    "custom:streamspace:control!server",
     "custom:streamspace:view!server",
 ]
 """What every user holds: for their own sessions, so that it can be passed on when one is shared; and for the server

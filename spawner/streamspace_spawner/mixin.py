@@ -49,6 +49,9 @@ else:
 
 VIEWER_SCOPES = ("custom:streamspace:view", "custom:streamspace:control")
 """What a viewer may do in a session; defined in the hub by `streamspace_hub.install`."""
+LEAST = VIEWER_SCOPES[0]
+"""What everybody holds who has a part in a session, and so what a browser's token asks for: the hub (5.3 to 6.1) makes
+none that asks for more than its user holds. Who controls the session by a share it finds out itself."""
 
 SERVER_TOKEN_SCOPES = ("access:servers!user", "servers!user", "users:activity!user")
 """What JupyterLab's server needs to show its user's sessions: start, stop, list and reach them."""
@@ -60,8 +63,9 @@ SERVICE_SCOPES = (
 )
 """What it needs besides where the service runs: the `streamspace` command in a terminal of JupyterLab."""
 
-OWN_STOP_SCOPE = "delete:servers!server"
-"""What a session's server may do besides the hub's `server` role: be stopped by its owner from the viewer page."""
+OWN_SCOPES = ("delete:servers!server", "read:shares!server")
+"""What a session's server may do besides the hub's `server` role: be stopped by its owner from the viewer page, and see
+with whom it is shared."""
 
 BEGUN = time.monotonic()
 """When this hub began, as nearly as is known here."""
@@ -454,15 +458,15 @@ class StreamSpaceMixin(_Spawner):
         database = self.user.db
         token = orm.APIToken.find(database, self.api_token)
         whose = f"={self.user.name}/{self.name}"
-        if token is not None and OWN_STOP_SCOPE + whose not in token.scopes:
+        if token is not None and any(scope + whose not in token.scopes for scope in OWN_SCOPES):
             usual = orm.Role.find(database, "server").scopes
-            wanted = [*usual, OWN_STOP_SCOPE]
+            wanted = [*usual, *OWN_SCOPES]
             token.update_scopes([scope + whose if scope.endswith("!server") else scope for scope in wanted])
             database.commit()
 
     @default("oauth_client_allowed_scopes")
     def _viewer_scopes(self) -> list[str]:
-        return [f"{scope}!server" for scope in VIEWER_SCOPES] if _installed() else []
+        return [f"{LEAST}!server"] if _installed() else []
 
     @validate("oauth_client_allowed_scopes")
     def _with_viewer_scopes(self, proposal: Mapping[str, Any]) -> Any:

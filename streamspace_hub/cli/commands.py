@@ -102,9 +102,14 @@ def list_sessions(
     user: User = None,
     state: Annotated[SessionState | None, typer.Option(help="Only sessions in this state.")] = None,
     search: Annotated[str | None, typer.Option(help="Only sessions with this text.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Those that others share with you, or your groups.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """List the sessions that you may see."""
+    if shared:
+        if state is not None or search is not None:
+            raise typer.BadParameter("can't be used together with --state or --search", param_hint="--shared")
+        return _list_shared(user, as_json)
     with Client() as client:
         sessions = list(client.sessions(user=user, state=state, search=search))
     if as_json:
@@ -114,6 +119,20 @@ def list_sessions(
         show_table(
             ("name", "user", "app", "state", "started"), rows, "No sessions: `streamspace launch APP` starts one."
         )
+    return Exit.OK
+
+
+def _list_shared(user: str | None, as_json: bool) -> int:
+    with Client() as client:
+        sessions = list(client.shared(user=user))
+    if as_json:
+        show_json({"sessions": [one.model_dump(mode="json") for one in sessions]})
+    else:
+        rows = [
+            (one.name or "(default)", one.user, one.app, str(one.state), one.role, " ".join(one.groups))
+            for one in sessions
+        ]
+        show_table(("name", "user", "app", "state", "role", "groups"), rows, "Nobody shares a session with you.")
     return Exit.OK
 
 

@@ -38,6 +38,8 @@ from streamspace_hub.model.api import (
     SessionLog,
     SessionShares,
     Settings,
+    SharedSession,
+    SharedSessionList,
     ShareRole,
     ShareWith,
     StartProgress,
@@ -284,6 +286,18 @@ class AsyncClient:
     async def shares(self, name: str, *, user: str | None = None) -> SessionShares:
         """Return with whom a session is shared."""
         return await self._get(f"{await self._path(name, user)}/shares", SessionShares)
+
+    async def shared(self, *, user: str | None = None) -> AsyncIterator[SharedSession]:
+        """Yield the sessions that others share with the caller, unless `user` is given, or with a group of theirs."""
+        path = f"{await self._of(user)}/shared"
+        after: str | None = None
+        while True:
+            page = await self._get(path, SharedSessionList, after=after, limit=200)
+            for session in page.sessions:
+                yield session
+            after = page.next
+            if after is None:
+                return
 
     async def share(
         self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None

@@ -39,6 +39,8 @@ from streamspace_hub.model.api import (
     SessionLog,
     SessionShares,
     Settings,
+    SharedSession,
+    SharedSessionList,
     ShareRole,
     ShareWith,
     StartProgress,
@@ -281,6 +283,18 @@ class Client:
     def shares(self, name: str, *, user: str | None = None) -> SessionShares:
         """Return with whom a session is shared."""
         return self._get(f"{self._path(name, user)}/shares", SessionShares)
+
+    def shared(self, *, user: str | None = None) -> Iterator[SharedSession]:
+        """Yield the sessions that others share with the caller, unless `user` is given, or with a group of theirs."""
+        path = f"{self._of(user)}/shared"
+        after: str | None = None
+        while True:
+            page = self._get(path, SharedSessionList, after=after, limit=200)
+            for session in page.sessions:
+                yield session
+            after = page.next
+            if after is None:
+                return
 
     def share(
         self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None

@@ -92,6 +92,24 @@ class StartProgress(_Data):
     failed: bool = Field(default=False, description="It was not started; nothing follows.")
 
 
+ShareRole = Literal["controller", "viewer"]
+
+
+class SharedSession(UserSession):
+    """A session that its user shares."""
+
+    role: ShareRole = Field(description="What whom it is shared with is in it.")
+    groups: list[str] = Field(description="The groups of theirs that it is shared with; empty: with them alone.")
+
+
+class SharedSessionList(_Data):
+    """One page of the sessions that are shared with somebody, ordered by user and name."""
+
+    sessions: list[SharedSession]
+    total: int = Field(ge=0, description="Sessions on all pages.")
+    next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
+
+
 class SessionList(_Data):
     """One page of sessions, ordered by user and name."""
 
@@ -234,9 +252,6 @@ class OverrideList(_Data):
 
     overrides: list[OverrideEntry]
     next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last one.")
-
-
-ShareRole = Literal["controller", "viewer"]
 
 
 class Share(_Data):
@@ -532,6 +547,8 @@ __all__ = [
     "Settings",
     "Share",
     "ShareWith",
+    "SharedSession",
+    "SharedSessionList",
     "SleepValue",
     "StartProgress",
     "StepAhead",

@@ -31,6 +31,7 @@ from streamspace_hub.service.runs import Runs
 from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
 from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.shared import SharedWith
 from streamspace_hub.service.sleeping import Sleeping
 from streamspace_hub.service.steps import for_good
 from streamspace_hub.service.syslog import Syslog
@@ -51,6 +52,7 @@ class Context:
     hub: Hub
     audit: AuditLog
     authentication: Authentication
+    shared: SharedWith
     keys: Keys
     waiters: Waiters
     mirror: Mirror
@@ -191,6 +193,7 @@ def make_context(settings: ServiceSettings) -> Context:
         hub=hub,
         audit=audit,
         authentication=Authentication(hub, settings.rate_limit),
+        shared=SharedWith(hub),
         keys=Keys(database, worker),
         waiters=Waiters(database),
         mirror=mirror,

@@ -218,14 +218,11 @@ class Hub:
 
     async def shares(self, user: str, server: str, token: str) -> list[dict[str, Any]]:
         """Return the hub's models of a server's shares, as the owner of `token` may see them."""
-        found: list[dict[str, Any]] = []
-        offset: int | None = 0
-        while offset is not None:
-            page = await self._ask("GET", f"{_shares(user, server)}?offset={offset}&limit={PAGE}", token=token)
-            found += page["items"]
-            following = page["_pagination"].get("next")
-            offset = following["offset"] if following else None
-        return found
+        return await self._all(_shares(user, server), token)
+
+    async def shared_with(self, user: str, token: str) -> list[dict[str, Any]]:
+        """Return the hub's models of the shares with a user and with their groups, as `token`'s owner may see them."""
+        return await self._all(f"users/{quote(user, safe='')}/shared", token)
 
     async def share(self, user: str, server: str, whom: Mapping[str, str], scopes: Sequence[str], token: str) -> None:
         """Share a server; `whom` is `{"user": NAME}` or `{"group": NAME}`. Scopes that it was shared with stay."""
@@ -357,6 +354,17 @@ class Hub:
         if reply.status_code != 200:
             raise HubError(reply.status_code, "The hub did not accept the sign-in. Try again.")
         return str(reply.json()["access_token"])
+
+    async def _all(self, path: str, token: str) -> list[dict[str, Any]]:
+        """Return a list of the hub's that comes in pages."""
+        found: list[dict[str, Any]] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = await self._ask("GET", f"{path}?offset={offset}&limit={PAGE}", token=token)
+            found += page["items"]
+            following = page["_pagination"].get("next")
+            offset = following["offset"] if following else None
+        return found
 
     async def _version(self) -> int:
         if self._major is None:

@@ -78,6 +78,18 @@ class Caller:
         filters = ("", f"!user={user}", f"!server={user}/{server}")
         return not self.scopes.isdisjoint({f"shares{one}" for one in filters})
 
+    def may_read_shared(self, user: str) -> bool:
+        """Return whether they may know what others share with a user: the hub tells them, and it is sessions' state."""
+        filters = ("", f"!user={user}")
+        return self.holds_for_user("view", user) and not self.scopes.isdisjoint(
+            {f"read:users:shares{one}" for one in filters}
+        )
+
+    def may_look_at_shared(self) -> bool:
+        """Return whether this token may see the screens that others share with its owner: as those of all their own."""
+        access = {"access:servers", f"access:servers!user={self.name}"}
+        return self.may_read_shared(self.name) and not self.scopes.isdisjoint(access)
+
     def is_user(self, name: str) -> bool:
         """Return whether this is the user `name`."""
         return self.kind == "user" and self.name == name

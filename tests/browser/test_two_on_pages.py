@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
 from tests.browser.test_activity import sign_in
 from tests.support import lab_on_hub
 from tests.support.chromium import ARGUMENTS
 from tests.support.hub import TempHub
 from tests.support.lab_on_hub import desktop, open_lab, tile
-from tests.support.service import ServiceHub, service_hub
+from tests.support.service import SHARING, ServiceHub, service_hub
 from tests.support.waiting import PATIENCE
 
 pytestmark = [
@@ -27,9 +28,7 @@ pytestmark = [
 
 CONFIG = f"""
 c.StreamSpace.capacity = {{"sessions": 1}}
-c.JupyterHub.load_roles.append(
-    {{"name": "user", "scopes": ["self", "shares!user", "read:users:name", "read:groups:name"]}}
-)
+{SHARING}
 {lab_on_hub.CONFIG}
 """
 TITLE = "Test app"
@@ -141,3 +140,55 @@ async def test_a_session_is_shared_opened_and_taken_back(two: Two) -> None:
         await expect(dialog).to_contain_text("It is shared with nobody.")
         await mine.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
+
+
+async def test_what_is_shared_stands_on_my_desktops_and_opens_as_what_it_was_shared_as(two: Two) -> None:
+    hub, ann, bob = two.hub, two.running.ann, two.running.bob
+    await two.running.join(bob, "class")
+    theirs = await two.my_desktops(two.bob)
+    section = theirs.get_by_role("region", name="Shared with you")
+    await expect(section).to_have_count(0)
+    async with hub.session(ann, "joint"):
+        mine = await two.my_desktops(two.ann)
+        await (
+            mine.locator(".card", has=mine.get_by_text("joint", exact=True))
+            .get_by_role("button", name=f"Share {TITLE}")
+            .click()
+        )
+        dialog = mine.get_by_role("dialog", name=f"Share {TITLE}")
+        await dialog.get_by_role("textbox", name="Name of the user").fill(bob)
+        await mine.keyboard.press("Enter")
+        await expect(dialog.get_by_label(f"Role of {bob}")).to_have_value("viewer")
+
+        # The page finds it by itself, and shows what it shows.
+        card = section.locator(".card")
+        await expect(card).to_contain_text(f"Shared by {ann}")
+        await expect(card).to_contain_text("Viewer")
+        await expect(card.get_by_role("img", name=f"Picture of {TITLE}")).to_be_visible()
+        await open_shared(theirs, card, ann, authorize=True)
+        assert await theirs.evaluate("window.streamspace.role") == "viewer"
+
+        await dialog.get_by_label("With", exact=True).select_option("group")
+        await dialog.get_by_role("textbox", name="Name of the group").fill("class")
+        await dialog.get_by_label("As", exact=True).select_option("controller")
+        await dialog.get_by_role("button", name="Share", exact=True).click()
+        await expect(dialog.get_by_label("Role of class")).to_have_value("controller")
+        await theirs.goto(f"{hub.url}/services/streamspace/")
+        await expect(card).to_contain_text(f"Shared by {ann} with class")
+        await expect(card).to_contain_text("Controller")
+        await open_shared(theirs, card, ann, authorize=False)
+        # The session asks the hub once in ten seconds.
+        async with asyncio.timeout(PATIENCE):
+            while await theirs.evaluate("window.streamspace.role") != "controller":
+                await theirs.reload()
+                await expect(theirs.locator(LIVE)).to_be_visible()
+    await theirs.close()
+    await mine.close()
+
+
+async def open_shared(page: Page, card: Locator, owner: str, *, authorize: bool) -> None:
+    """Open what somebody shares from its card; JupyterHub asks whoever comes to their server for the first time."""
+    await card.get_by_role("link", name=f"Open {TITLE} of {owner}").click()
+    if authorize:
+        await page.get_by_role("button", name="Authorize").click()
+    await expect(page.locator(LIVE)).to_be_visible()

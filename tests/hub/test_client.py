@@ -163,6 +163,8 @@ async def test_a_session_sleeps_wakes_is_kept_awake_and_shared_by_commands(runni
     shared = await ann("share", "verbs", running.bob, "--role", "controller")
     assert shared.splitlines()[1].split() == [running.bob, "user", "controller"]
     assert json.loads(await ann("share", "verbs", "class", "--group", "--json"))["shares"][0]["name"] == "class"
+    theirs = await streamspace(running, running.bob, "list", "--shared")
+    assert theirs.stdout.splitlines()[1].split() == ["verbs", running.ann, "sleeper", "running", "controller"]
     assert "class" not in await ann("unshare", "verbs", "class", "--group")
     assert await ann("unshare", "verbs", running.bob) == "It is shared with nobody.\n"
     slept = await streamspace(running, running.ann, "hibernate", "verbs")

@@ -196,6 +196,7 @@ async def test_a_sessions_token_does_the_least(hub: TempHub) -> None:
         assert {scope for scope in scopes if not scope.startswith("read:users:")} == {
             f"access:servers!server={user}/one",
             f"delete:servers!server={user}/one",
+            f"read:shares!server={user}/one",
             f"users:activity!user={user}",
         }
 
@@ -209,7 +210,7 @@ async def test_viewers_scopes_are_held_by_users_and_asked_for_by_sessions(hub: T
             environment = Path(f"/proc/{model['state']['pid']}/environ").read_text()
             variables = dict(line.split("=", 1) for line in environment.split("\0") if line)
             allowed = json.loads(variables["JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"])
-            assert set(allowed) == {"custom:streamspace:view!server", "custom:streamspace:control!server"}
+            assert set(allowed) == {"custom:streamspace:view!server"}
 
 
 async def test_without_traces_nothing_of_a_trace_is_handed_on(hub: TempHub) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from tests.support.service import ADMIN, SHARING, service_hub
+from tests.hub.test_extension_hub import assert_no_way_in, client, role_on_the_socket
+from tests.support.service import ADMIN, LIMIT, SHARING, Api, service_hub
 
 pytestmark = [pytest.mark.hub, pytest.mark.x11]
 
@@ -53,3 +57,81 @@ async def test_a_session_is_shared_and_taken_back() -> None:
             ("allowed", "viewer"),
             ("failed", None),
         ]
+
+
+async def test_what_is_shared_is_listed_and_opened_as_what_it_was_shared_as() -> None:
+    async with service_hub(config=SHARING) as running:
+        hub, ann, bob = running.hub, running.ann, running.bob
+        owner, path = await running.api(ann), f"/sessions/{ann}/one"
+        await running.join(bob, "class")
+        async with hub.session(ann, "one") as server:
+            url = f"{hub.url}{server['url']}streamspace/"
+            token = await running.token(bob, ["inherit"])
+            await assert_no_way_in(url, token)
+            await owner("PUT", f"{path}/shares/groups/class", json={"role": "viewer"})
+
+            guest = Api(hub.url, token)
+            (found,) = await shared_with(guest, bob)
+            assert (found["user"], found["name"], found["state"]) == (ann, "one", "running")
+            assert (found["role"], found["groups"], found["storage"]) == ("viewer", ["class"], None)
+            assert (await guest("GET", path)).json()["name"] == "one"
+            assert await eventual_role(url, token, "viewer") == "viewer"
+            for what in ("stop", "freeze", "hibernate"):
+                assert (await guest("POST", f"{path}/{what}")).status_code == 403, what
+
+            # What the pages' tokens hold: bob's own sessions, and what is shared with him. It shows no share by itself.
+            enter = "access:services!service=streamspace"
+            usual = [enter, "custom:streamspace:view!user", "access:servers!user"]
+            pages = await running.api(bob, scopes=[*usual, "read:users:shares!user"])
+            assert (await pages("GET", "/sessions")).json()["sessions"] == []
+            assert await picture(pages, path), "the session lets such a token look"
+            narrow = await running.api(bob, scopes=usual)
+            for refused in (f"/users/{bob}/shared", path, f"{path}/thumbnail"):
+                assert (await narrow("GET", refused)).status_code == 403, refused
+            assert (await guest("GET", f"/users/{ann}/shared")).status_code == 403
+            await guest.client.aclose()
+
+            # With the user himself too: the one with more rights counts.
+            await owner("PUT", f"{path}/shares/users/{bob}", json={"role": "controller"})
+            later = await running.api(bob, scopes=["inherit"])
+            (found,) = await shared_with(later, bob)
+            assert (found["role"], found["groups"]) == ("controller", ["class"])
+            await owner("DELETE", f"{path}/shares/users/{bob}")
+            await owner("DELETE", f"{path}/shares/groups/class")
+            assert await shared_with(await running.api(bob, scopes=["inherit"]), bob) == []
+            async with asyncio.timeout(LIMIT):
+                while (await guest_status(url, await running.token(bob))) != 403:
+                    await asyncio.sleep(0.5)
+
+
+async def shared_with(api: Api, user: str) -> list[dict[str, Any]]:
+    """Return what is shared with a user."""
+    reply = await api("GET", f"/users/{user}/shared")
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["total"] == len(reply.json()["sessions"])
+    return list(reply.json()["sessions"])
+
+
+async def eventual_role(url: str, token: str, wanted: str) -> str:
+    """Return the role of `token`'s owner, once the session has heard of a share: it asks once in ten seconds."""
+    async with asyncio.timeout(LIMIT):
+        while await guest_status(url, token) == 403:
+            await asyncio.sleep(0.5)
+    role = await role_on_the_socket(url, token)
+    assert role == wanted
+    return role
+
+
+async def guest_status(url: str, token: str) -> int:
+    """Return what the session at `url` answers to `token`."""
+    async with client(token) as guest, guest.get(f"{url}api/v1/status") as reply:
+        return reply.status
+
+
+async def picture(api: Api, path: str) -> bytes:
+    """Return what a session shows, once it shows something."""
+    async with asyncio.timeout(LIMIT):
+        while (reply := await api("GET", f"{path}/thumbnail")).status_code == 503:
+            await asyncio.sleep(1)
+    assert reply.status_code == 200, reply.text
+    return reply.content

@@ -78,6 +78,11 @@ class ServiceHub:
         for token in (*self.given, *secrets):
             assert token not in log, f"a log holds a token: {[line for line in log.splitlines() if token in line][:3]}"
 
+    async def join(self, user: str, group: str) -> None:
+        """Put a user into a group."""
+        reply = await self.hub.api("POST", f"/groups/{group}/users", json={"users": [user]})
+        assert reply.status_code == 200, reply.text
+
     async def close(self) -> None:
         """Close the connections."""
         for api in self._apis:
@@ -107,9 +112,10 @@ SHARING = """
 c.JupyterHub.load_roles.append(
     {"name": "user", "scopes": ["self", "shares!user", "read:users:name", "read:groups:name"]}
 )
+c.JupyterHub.load_roles.append({"name": "grouping", "services": ["test"], "scopes": ["groups"]})
 c.JupyterHub.load_groups = {"class": {"users": []}}
 """
-"""Lines of a hub's configuration: users may share."""
+"""Lines of a hub's configuration: users may share; there is a group, which the test may change."""
 
 OWN_CONFIG = """\
 c.JupyterHub.services.append({{"name": "streamspace", "api_token": {token!r}}})

@@ -17,7 +17,7 @@ from traitlets.config import Config
 from streamspace_hub import asleep, changes, install, journal, refusals, step_up, storage, turned_away
 from streamspace_hub._install import SPAWNER, InstallError
 
-USER_SCOPES = {f"custom:streamspace:{right}!{whose}" for right in ("control", "view") for whose in ("user", "server")}
+USER_SCOPES = {f"custom:streamspace:{scope}" for scope in ("control!user", "view!user", "view!server")}
 
 
 def user_scopes(c: Config) -> list[str]:

@@ -18,7 +18,7 @@ from streamspace_hub.service.event_log import LABEL, EventLog, by_action, load_s
 from streamspace_hub.service.settings import SettingsError
 
 SCHEMAS = load_schemas()
-ROOMS = "session|ahead|factors|settings|usage|quota|metrics|audit|announcement|policy|override"
+ROOMS = "session|shared|ahead|factors|settings|usage|quota|metrics|audit|announcement|policy|override"
 ACTION = re.compile(rf"authenticate|step-up|({ROOMS})(\.[a-z]+)+")
 STATES = {f"session.{state}" for state in [*SessionState, "removed"]}
 FILE = """\

@@ -50,6 +50,28 @@ def test_whom_the_hub_would_let_stop_a_server() -> None:
         assert not caller(scope).may_stop("ann", "one")
 
 
+@pytest.mark.parametrize(
+    ("scopes", "reads", "looks"),
+    [
+        (("custom:streamspace:view!user=ann",), False, False),
+        (("read:users:shares!user=ann",), False, False),
+        (("read:users:shares!user=ann", "custom:streamspace:view!user=ann"), True, False),
+        (("read:users:shares", "custom:streamspace:view"), True, False),
+        (("read:users:shares!user=bob", "custom:streamspace:view!user=ann", "access:servers!user=ann"), False, False),
+        (("read:users:shares!user=ann", "custom:streamspace:view!server=ann/one", "access:servers"), False, False),
+        (("read:users:shares!user=ann", "custom:streamspace:view!user=ann", "access:servers!user=ann"), True, True),
+        (("read:users:shares!user=ann", "custom:streamspace:view!user=ann", "access:servers!server=a/b"), True, False),
+        (("custom:streamspace:admin", "access:servers"), False, False),
+    ],
+)
+def test_a_token_made_for_less_sees_nothing_of_what_is_shared(
+    scopes: tuple[str, ...], reads: bool, looks: bool
+) -> None:
+    asked = caller(*scopes)
+    assert asked.may_read_shared("ann") is reads
+    assert asked.may_look_at_shared() is looks
+
+
 def test_entry_needs_the_hubs_own_scope() -> None:
     assert not caller("custom:streamspace:admin").may_enter("streamspace")
     assert not caller("access:services!service=other").may_enter("streamspace")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamspace_hub.model.api import Share, ShareRole
-from streamspace_hub.service.sharing import ACCESS, CONTROL, VIEW, beyond, scopes_of, shares_of
+from streamspace_hub.service.sharing import ACCESS, CONTROL, VIEW, Part, beyond, parts_of, scopes_of, shares_of
 
 HERE = "!server=ann/gimp"
 
@@ -49,3 +49,27 @@ def test_what_opens_no_session_is_no_share_of_it(scopes: list[str]) -> None:
 def test_who_becomes_a_viewer_keeps_no_control() -> None:
     assert beyond("viewer", "ann", "gimp") == [CONTROL + HERE]
     assert beyond("controller", "ann", "gimp") == []
+
+
+def shared(owner: str, server: str, role: ShareRole, **whom: str) -> dict[str, Any]:
+    """A share in a list of those with somebody."""
+    model = share(*scopes_of(role, owner, server), **whom)
+    return {**model, "server": {"user": {"name": owner}, "name": server}}
+
+
+def test_what_somebody_is_in_the_sessions_of_others() -> None:
+    jupyterlab = {**share("access:servers!server=ann/", user="bob"), "server": {"user": {"name": "ann"}, "name": ""}}
+    models = [
+        jupyterlab,
+        shared("ann", "gimp", "viewer", user="bob"),
+        shared("ann", "gimp", "controller", group="class"),
+        shared("ann", "gimp", "viewer", group="all"),
+        shared("eve", "", "viewer", group="class"),
+        shared("ann", "qgis", "controller", user="bob"),
+    ]
+    assert parts_of(models) == {
+        ("ann", "gimp"): Part("controller", ("all", "class")),
+        ("eve", ""): Part("viewer", ("class",)),
+        ("ann", "qgis"): Part("controller"),
+    }
+    assert parts_of(reversed(models)) == parts_of(models)

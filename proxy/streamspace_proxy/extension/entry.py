@@ -12,13 +12,13 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from streamspace_hub.model import Policy
 from streamspace_hub.model.networks import origin, refusal_of
 from streamspace_hub.model.step_up import is_fresh
 from streamspace_proxy.extension.handlers import AuthorisedHandler, Refusal, StepUpNeeded
-from streamspace_proxy.extension.hub_api import HubError
+from streamspace_proxy.extension.hub_api import Asks, HubError
 
 PATH = "/streamspace/step-up"
 REMEMBER = 5.0
@@ -48,13 +48,6 @@ def _peer(handler: AuthorisedHandler) -> str:
         return str(stream.socket.getpeername()[0])
     except (AttributeError, OSError):
         return ""
-
-
-class Asks(Protocol):
-    """The hub's API, as much of it as is needed here."""
-
-    async def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
-        """Return the answer; raises HubError."""
 
 
 class PolicyEntry:

@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -29,6 +29,13 @@ class HubError(Exception):
         """Seconds after which the hub wants to be asked again; None where it said nothing."""
         self.place = place
         """Of a start that waits for room: where it stands."""
+
+
+class Asks(Protocol):
+    """The hub's API, as much of it as those need who ask about visitors."""
+
+    async def request(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
+        """Return the answer; raises HubError."""
 
 
 class HubApi:

@@ -15,11 +15,12 @@ from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httputil import url_concat
 
-from streamspace_proxy.extension.roles import Visitor, keeps_sleep
+from streamspace_proxy.extension.roles import Server, Visitor, keeps_sleep, may_gain
+from streamspace_proxy.extension.shares import Shares, given_by
 
 
 class HubUser(User):
-    """A user as the hub knows it; `hub_user` is the hub's model, with the scopes of the request's token."""
+    """A user as the hub knows it; `hub_user` is its model, with the scopes of the request's token and of shares."""
 
     def __init__(self, hub_user: dict[str, Any]) -> None:
         super().__init__(username=hub_user["name"])
@@ -27,11 +28,19 @@ class HubUser(User):
 
 
 class HubIdentityProvider(IdentityProvider):
-    """Signs visitors in through the hub, and lets pass whoever has access to this server."""
+    """Signs visitors in through the hub, and lets pass whoever has access to this server.
 
-    def __init__(self, hub_auth: HubOAuth) -> None:
+    Args:
+        hub_auth: JupyterHub's way to find out who asks.
+        server: this server.
+        shares: with whom it is shared.
+    """
+
+    def __init__(self, hub_auth: HubOAuth, server: Server, shares: Shares) -> None:
         super().__init__()
         self.hub_auth: Any = hub_auth  # JupyterHub is not typed
+        self._server = server
+        self._shares = shares
 
     @property
     def token(self) -> str:  # type: ignore[override]
@@ -44,6 +53,11 @@ class HubIdentityProvider(IdentityProvider):
         if hub_user is None:
             return None
         visitor = Visitor(hub_user["name"], hub_user.get("kind", "user"), hub_user["scopes"])
+        if may_gain(visitor, self._server):
+            # A token in a header may be any of theirs.
+            signed_in = not self.hub_auth.get_token(handler, in_cookie=False)
+            given = given_by(await self._shares.current(), hub_user, signed_in=signed_in)
+            hub_user = {**hub_user, "scopes": sorted({*hub_user["scopes"], *given})}
         # That service gets as far as the handlers, which give it nothing but its own orders.
         if not keeps_sleep(visitor) and not self.hub_auth.check_scopes(self.hub_auth.access_scopes, hub_user):
             raise web.HTTPError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from streamspace_hub.model import Role
 
+ACCESS_SCOPE = "access:servers"
 CONTROL_SCOPE = "custom:streamspace:control"
 VIEW_SCOPE = "custom:streamspace:view"
 SLEEP_SCOPE = "custom:streamspace:sleep"
@@ -57,6 +58,15 @@ def role_for(visitor: Visitor, server: Server) -> Role | None:
     if _holds(VIEW_SCOPE, visitor, server):
         return Role.VIEWER
     return None
+
+
+def may_gain(visitor: Visitor, server: Server) -> bool:
+    """Return whether a share that the visitor's token does not show could give them more than it does."""
+    if visitor.kind != "user" or visitor.name == server.owner:
+        return False
+    sees_all = not {VIEW_SCOPE, f"{VIEW_SCOPE}!user={server.owner}"}.isdisjoint(visitor.scopes)
+    has_all = _holds(ACCESS_SCOPE, visitor, server) and (sees_all or _holds(CONTROL_SCOPE, visitor, server))
+    return not has_all
 
 
 def keeps_sleep(visitor: Visitor) -> bool:

@@ -29,13 +29,14 @@ from tornado.httpserver import HTTPServer
 from streamspace_hub.model import AppTemplate, Policy, Role
 from streamspace_proxy.extension import activity
 from streamspace_proxy.extension.entry import PolicyEntry
-from streamspace_proxy.extension.handlers import AuthorisedHandler, Entry, Refusal
+from streamspace_proxy.extension.handlers import AuthorisedHandler, Entry, Refusal, this_server
 from streamspace_proxy.extension.hub_api import HubApi, HubError, internal_ssl
 from streamspace_proxy.extension.identity import HubIdentityProvider, OAuthCallback
 from streamspace_proxy.extension.logs import SessionLog
 from streamspace_proxy.extension.page import HubLinks, PublicHandler, Redirect
 from streamspace_proxy.extension.routes import only_session_routes
 from streamspace_proxy.extension.sessions import OnlySession, OpenSession
+from streamspace_proxy.extension.shares import Shares
 from streamspace_proxy.extension.streamer_link import StreamerLink
 from streamspace_proxy.extension.turn import HubTurn
 from streamspace_proxy.telemetry import configure_logging
@@ -224,7 +225,7 @@ class SessionServer:
 def make_application(place: Place, session: OpenSession, hub: HubApi, life: Life, entry: Entry) -> web.Application:
     """Return the application with every route there is; `entry` says what they ask of visitors."""
     hub_auth = HubOAuth(base_url=place.base_url)
-    identity = HubIdentityProvider(hub_auth)
+    identity = HubIdentityProvider(hub_auth, this_server(), Shares(hub, this_server()))
     home = {"to": f"{place.base_url}streamspace/"}
     routes: list[tuple[str, Any, dict[str, Any]]] = [
         (r"/(?:|lab|tree)/?", Redirect, home),

@@ -13,6 +13,8 @@ export type App = Schemas['App'];
 export type Session = Schemas['UserSession'] & {
   storage?: { used?: number | null; limit: number } | null;
 };
+/** One that its user shares. */
+export type SharedSession = Schemas['SharedSession'];
 export type State = Schemas['SessionState'];
 export type QuotaLimit = Schemas['QuotaLimit'];
 export type PolicyValue = Schemas['PolicyValue'];
@@ -194,6 +196,19 @@ export function makeApi(page: Page, onSignedOut: () => void) {
     async unshare(session: Session, { kind, name }: Share): Promise<Share[]> {
       const path = { ...pathOf(session), kind: PLURAL[kind], name };
       return (await ask(client.DELETE(SHARE, { params: { path } }))).data.shares;
+    },
+    /** What others share with a user, or with a group of theirs. */
+    async sharedWith(user: string): Promise<SharedSession[]> {
+      const found: SharedSession[] = [];
+      let after: string | undefined;
+      do {
+        const query = { limit: PAGE, ...(after === undefined ? {} : { after }) };
+        const params = { path: { user }, query };
+        const { data } = await ask(client.GET('/api/v1/users/{user}/shared', { params }));
+        found.push(...data.sessions);
+        after = data.next ?? undefined;
+      } while (after !== undefined);
+      return found;
     },
     /** What the ladder of sleep has in store for each of a user's sessions, by name. */
     async ahead(user: string): Promise<ReadonlyMap<string, StepAhead[]>> {

@@ -9,6 +9,7 @@ import { Quota } from './quota';
 import { SessionCard } from './session_card';
 import { canStart, inOrder, isOpen } from './sessions';
 import { useAttempt, useShared } from './shared';
+import { SharedWithYou } from './shared_with_you';
 import { useSessions } from './use_sessions';
 import { useWaiting, WaitingList } from './waiting';
 
@@ -82,6 +83,7 @@ export function Desktops() {
           ))}
         </ul>
       </section>
+      <SharedWithYou icons={icons} />
       <Quota user={page.user} at={usage(listed)} />
       <Catalog apps={apps} sessions={sessions} waiting={waiters} onStart={start} onFavorite={favorite} />
     </>

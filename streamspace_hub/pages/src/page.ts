@@ -11,6 +11,8 @@ export interface Page {
   traces: boolean;
   /** Whether the hub lets the user share their sessions. */
   shares: boolean;
+  /** Whether it may be shown what others share with the user. */
+  sharedWithYou: boolean;
   hubHome: string;
   signOut: string;
   /** The address of My desktops. */

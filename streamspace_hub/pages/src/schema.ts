@@ -278,6 +278,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{user}/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shared
+         * @description List the sessions that others share with a user, or with a group of theirs, and what the user is in them.
+         */
+        get: operations["list_shared"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{user}/{server}/logs": {
         parameters: {
             query?: never;
@@ -1728,6 +1748,98 @@ export interface components {
              * @enum {string}
              */
             role: "controller" | "viewer";
+        };
+        /**
+         * SharedSession
+         * @description A session that its user shares.
+         */
+        SharedSession: {
+            /**
+             * Name
+             * @description Name of the JupyterHub server (empty: the default server).
+             */
+            name: string;
+            /** App */
+            app: string;
+            /** Title */
+            title: string;
+            state: components["schemas"]["SessionState"];
+            /**
+             * Url
+             * @description Path of the viewer page, from the origin's root.
+             */
+            url: string;
+            /**
+             * Started
+             * @description ISO 8601 time of the start, UTC.
+             */
+            started?: string | null;
+            /**
+             * Last Activity
+             * @description ISO 8601 time, UTC.
+             */
+            last_activity?: string | null;
+            /**
+             * Asleep Since
+             * @description Since when it has been frozen or asleep; ISO 8601, UTC.
+             */
+            asleep_since?: string | null;
+            /**
+             * Asleep Bytes
+             * @description Of one that sleeps with its memory: bytes that its image takes on disk.
+             */
+            asleep_bytes?: number | null;
+            /**
+             * Memory
+             * @description Of a running one: whether its memory can be kept in sleep; null: not known (yet).
+             */
+            memory?: boolean | null;
+            /**
+             * Why Not
+             * @description Why its memory cannot be kept: a sentence.
+             */
+            why_not?: string | null;
+            /**
+             * User
+             * @description Name of the user whose session it is.
+             */
+            user: string;
+            /**
+             * Message
+             * @description Why it failed, when it has.
+             */
+            message?: string | null;
+            /** @description What the user's files take, those of all their sessions together; null where that has no limit. */
+            storage?: components["schemas"]["Storage"] | null;
+            /**
+             * Role
+             * @description What whom it is shared with is in it.
+             * @enum {string}
+             */
+            role: "controller" | "viewer";
+            /**
+             * Groups
+             * @description The groups of theirs that it is shared with; empty: with them alone.
+             */
+            groups: string[];
+        };
+        /**
+         * SharedSessionList
+         * @description One page of the sessions that are shared with somebody, ordered by user and name.
+         */
+        SharedSessionList: {
+            /** Sessions */
+            sessions: components["schemas"]["SharedSession"][];
+            /**
+             * Total
+             * @description Sessions on all pages.
+             */
+            total: number;
+            /**
+             * Next
+             * @description Value of `after` for the next page; null on the last one.
+             */
+            next?: string | null;
         };
         /**
          * ShowCode
@@ -3850,6 +3962,105 @@ export interface operations {
             };
             /** @description Not possible in this state */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not accepted; Idempotency key used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; No room at present */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The hub does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available for the moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_shared: {
+        parameters: {
+            query?: {
+                /** @description Sessions on one page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedSessionList"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not permitted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

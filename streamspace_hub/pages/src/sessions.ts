@@ -26,7 +26,7 @@ export function without(sessions: Sessions, key: string): Sessions {
 }
 
 /** Those that run first, each group in the order of titles. */
-export function inOrder(sessions: Iterable<Session>): Session[] {
+export function inOrder<T extends Session>(sessions: Iterable<T>): T[] {
   const rank = (one: Session) => (RESTING.includes(one.state) ? 1 : 0);
   return [...sessions].sort(
     (a, b) =>

@@ -7,6 +7,7 @@ import { keyOf } from './sessions';
 import { useShared } from './shared';
 
 const ROLES: readonly ShareRole[] = ['viewer', 'controller'];
+const KINDS: readonly Share['kind'][] = ['user', 'group'];
 
 export function ShareButton({ session }: { session: Session }) {
   const { page, strings } = useShared();
@@ -104,6 +105,7 @@ function Shares({ session }: { session: Session }) {
 
 function Add({ onShare }: { onShare: (share: Share) => Promise<boolean> }) {
   const { strings } = useShared();
+  const [kind, setKind] = useState<Share['kind']>('user');
   const [name, setName] = useState('');
   const [role, setRole] = useState<ShareRole>('viewer');
   const hint = useId();
@@ -112,15 +114,26 @@ function Add({ onShare }: { onShare: (share: Share) => Promise<boolean> }) {
       className="filters"
       onSubmit={event => {
         event.preventDefault();
-        void onShare({ kind: 'user', name: name.trim(), role }).then(done => done && setName(''));
+        void onShare({ kind, name: name.trim(), role }).then(done => done && setName(''));
       }}
     >
+      <select
+        aria-label={strings.shareKind}
+        value={kind}
+        onChange={event => setKind(event.target.value as Share['kind'])}
+      >
+        {KINDS.map(one => (
+          <option key={one} value={one}>
+            {strings.shareKinds[one]}
+          </option>
+        ))}
+      </select>
       <input
         type="text"
         required
         pattern=".*\S.*"
-        aria-label={strings.shareName}
-        placeholder={strings.shareName}
+        aria-label={strings.shareName[kind]}
+        placeholder={strings.shareName[kind]}
         autoComplete="off"
         value={name}
         onChange={event => setName(event.target.value)}

@@ -7,6 +7,7 @@ import type {
   Queued,
   QuotaLimit,
   Session,
+  Share,
   ShareRole,
   State,
   StepAhead,
@@ -88,15 +89,22 @@ export interface Strings {
   shareShort: string;
   noSharing: string;
   sharedWithNobody: string;
+  sharedWithYou: string;
+  /** With the user, or through groups of theirs. */
+  sharedBy: (user: string, groups: readonly string[]) => string;
+  openOf: (title: string, user: string) => string;
   groupNamed: (name: string) => string;
   roleOf: (name: string) => string;
   unshare: (name: string) => string;
   unshareShort: string;
-  shareName: string;
+  shareKind: string;
+  shareKinds: Record<Share['kind'], string>;
+  shareName: Record<Share['kind'], string>;
   shareRole: string;
   shareAddress: string;
   role: Record<ShareRole, string>;
   roleHint: Record<ShareRole, string>;
+  yourRoleHint: Record<ShareRole, string>;
   since: (time: string) => string;
   lastUsed: (time: string) => string;
   categoryName: Record<Category, string>;
@@ -362,17 +370,26 @@ const en: Strings = {
   shareShort: 'Share',
   noSharing: 'Users may not share sessions on this hub. An administrator can allow it.',
   sharedWithNobody: 'It is shared with nobody.',
+  sharedWithYou: 'Shared with you',
+  sharedBy: (user, groups) => `Shared by ${user}${groups.length > 0 ? ` with ${groups.join(', ')}` : ''}`,
+  openOf: (title, user) => `Open ${title} of ${user}`,
   groupNamed: name => `Group ${name}`,
   roleOf: name => `Role of ${name}`,
   unshare: name => `Take back from ${name}`,
   unshareShort: 'Take back',
-  shareName: 'Name of the user',
+  shareKind: 'With',
+  shareKinds: { user: 'User', group: 'Group' },
+  shareName: { user: 'Name of the user', group: 'Name of the group' },
   shareRole: 'As',
   shareAddress: 'Send them this address',
   role: { viewer: 'Viewer', controller: 'Controller' },
   roleHint: {
     viewer: 'Sees and hears what you do.',
     controller: 'Uses mouse, keyboard and clipboard as you do.',
+  },
+  yourRoleHint: {
+    viewer: 'You see and hear it.',
+    controller: 'You use mouse, keyboard and clipboard as its owner does.',
   },
   since: time => `since ${time}`,
   lastUsed: time => `last used ${time}`,
@@ -658,17 +675,26 @@ const de: Strings = {
   shareShort: 'Teilen',
   noSharing: 'Auf diesem Hub dürfen Benutzer keine Sitzungen teilen. Wer ihn verwaltet, kann es erlauben.',
   sharedWithNobody: 'Sie ist mit niemandem geteilt.',
+  sharedWithYou: 'Mit dir geteilt',
+  sharedBy: (user, groups) => `Geteilt von ${user}${groups.length > 0 ? ` mit ${groups.join(', ')}` : ''}`,
+  openOf: (title, user) => `${title} von ${user} öffnen`,
   groupNamed: name => `Gruppe ${name}`,
   roleOf: name => `Rolle von ${name}`,
   unshare: name => `${name} wieder wegnehmen`,
   unshareShort: 'Wegnehmen',
-  shareName: 'Name der Person',
+  shareKind: 'Mit',
+  shareKinds: { user: 'Person', group: 'Gruppe' },
+  shareName: { user: 'Name der Person', group: 'Name der Gruppe' },
   shareRole: 'Als',
   shareAddress: 'Schick ihnen diese Adresse',
   role: { viewer: 'Schaut zu', controller: 'Steuert mit' },
   roleHint: {
     viewer: 'Sieht und hört, was du machst.',
     controller: 'Benutzt Maus, Tastatur und Zwischenablage wie du.',
+  },
+  yourRoleHint: {
+    viewer: 'Du siehst und hörst sie.',
+    controller: 'Du benutzt Maus, Tastatur und Zwischenablage wie die Person, der sie gehört.',
   },
   since: time => `seit ${time}`,
   lastUsed: time => `zuletzt benutzt ${time}`,

@@ -12,13 +12,15 @@ interface Props {
   icon: string | undefined;
   /** Pictures on the page: the more there are, the seldomer each is fetched. */
   among: number;
+  /** Whether its user shares it with who looks. */
+  shared?: boolean;
 }
 
-export function Thumbnail({ session, icon, among }: Props) {
+export function Thumbnail({ session, icon, among, shared = false }: Props) {
   const { page, strings } = useShared();
   const place = useRef<HTMLDivElement>(null);
   const seen = useSeen(place);
-  const may = page.pictures === 'all' || (page.pictures === 'own' && session.user === page.user);
+  const may = page.pictures === 'all' || (page.pictures === 'own' && (shared || session.user === page.user));
   const picture = usePicture(session, may && seen && session.state === 'running', among);
   return (
     <div className="thumbnail" ref={place}>

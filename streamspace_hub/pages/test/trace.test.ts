@@ -11,6 +11,7 @@ const PAGE: Page = {
   pictures: 'none',
   traces: false,
   shares: false,
+  sharedWithYou: false,
   hubHome: '/hub/home',
   signOut: '/hub/logout',
   home: '/services/streamspace/',

@@ -115,6 +115,7 @@ async def _page(request: Request, context: InContext, path: str, more: Mapping[s
         "pictures": _pictures(context, caller),
         "traces": context.traces.on,
         "shares": caller.may_share(caller.name, ""),
+        "sharedWithYou": caller.may_read_shared(caller.name),
         "hubHome": _hub(context, "home"),
         "signOut": _hub(context, "logout"),
         "home": prefix,

@@ -130,7 +130,7 @@ async def create_session(asked: ByCaller, wanted: CreateSession, idempotency_key
 async def get_session(asked: ByCaller, user: UserName, server: Server) -> Response:
     """Show one session."""
     name = server_name(server)
-    if not asked.caller.may_see(user, name):
+    if not (asked.caller.may_see(user, name) or await asked.context.shared.has_part(asked.caller, user, name)):
         raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
     return tagged(asked.request, await known_session(asked.context, user, name))
 

@@ -31,7 +31,7 @@ router = APIRouter(tags=["sessions"])
 async def get_thumbnail(asked: ByLooker, user: UserName, server: Server) -> Response:
     """Show what a running session shows. Has a rate limit of its own, for pages with many of them."""
     name = server_name(server)
-    if not asked.caller.may_look(user, name):
+    if not (asked.caller.may_look(user, name) or await _has_part(asked, user, name)):
         raise await asked.denied("session.look", f"{user}/{name}", "You may not see the screen of this session.")
     async with asked.context.database.reading() as session:
         row = await session.get(SessionRow, (user, name))
@@ -45,3 +45,8 @@ async def get_thumbnail(asked: ByLooker, user: UserName, server: Server) -> Resp
     if picture is None:
         raise ProblemError("unavailable", "There is no picture at the moment.", headers=retry_after(FRESH))
     return Response(picture, media_type=KIND, headers={"Cache-Control": f"private, max-age={FRESH:.0f}"})
+
+
+async def _has_part(asked: ByLooker, user: str, name: str) -> bool:
+    """Return whether others share the session with the caller, whose token may see such screens."""
+    return asked.caller.may_look_at_shared() and await asked.context.shared.has_part(asked.caller, user, name)
