@@ -6,8 +6,9 @@ beginning, so that what it has read is still true when it writes; on PostgreSQL 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(streamspace_writes=True)
+        # Who waits for SQLite's lock looks for it now and then, in no order, and may run out of time while others have
+        # it: within a process they take turns. Another process may still have it for a while.
+        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -52,7 +56,7 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Give a session that commits at the end, and undoes everything when something is raised."""
-        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+        async with self._turn, AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def upgrade(self) -> None:
