@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Literal
 
 from streamspace_hub.model.step_up import credential_of
@@ -38,11 +39,14 @@ class UnknownToken(ProblemError):  # noqa: N818 - an answer, not a fault
 class Authentication:
     """Knows callers by their tokens, and how often they ask."""
 
-    def __init__(self, hub: Hub, per_minute: int) -> None:
+    def __init__(self, hub: Hub, per_minute: int, replicas: Callable[[], int]) -> None:
         self._hub = hub
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
-        self._limits = {"request": RateLimit(per_minute), "look": RateLimit(PICTURES * per_minute)}
-        self._unknown = RateLimit(UNKNOWN_PER_MINUTE)
+        self._limits = {
+            "request": RateLimit(per_minute, replicas),
+            "look": RateLimit(PICTURES * per_minute, replicas),
+        }
+        self._unknown = RateLimit(UNKNOWN_PER_MINUTE, replicas)
 
     async def caller(self, token: str, origin: str, purpose: Purpose = "request") -> Caller:
         """Return the owner of `token`; requests for each `purpose` are counted by themselves.

@@ -27,6 +27,7 @@ from streamspace_hub.service.metrics import Metrics
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.overrides import HubOverrides, OverrideStore
 from streamspace_hub.service.refusals import Refusals
+from streamspace_hub.service.replicas import Replicas
 from streamspace_hub.service.runs import Runs
 from streamspace_hub.service.second_factors import SecondFactors
 from streamspace_hub.service.session_link import SessionLink
@@ -74,6 +75,7 @@ class Context:
     hub_overrides: HubOverrides
     syslog: Syslog
     factors: SecondFactors
+    replicas: Replicas
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -83,6 +85,7 @@ class Context:
     async def start(self) -> list[asyncio.Task[None]]:
         """Bring the database up to date and start what runs beside the requests."""
         await self.database.upgrade()
+        await self.replicas.look()  # before there are requests to be counted
         loops = (
             self.watcher.follow,
             self.watcher.run,
@@ -97,6 +100,7 @@ class Context:
             self.announcing.run,
             self.hub_overrides.run,
             self.syslog.run,
+            self.replicas.run,
         )
         return [asyncio.create_task(for_good(loop)) for loop in loops]
 
@@ -112,6 +116,8 @@ class Context:
         await self.thumbnails.close()
         await self.link.close()
         await self.hub.close()
+        if tasks:
+            await self.replicas.leave()
         await self.database.close()
         await asyncio.to_thread(self.traces.close)
 
@@ -150,6 +156,8 @@ def make_context(settings: ServiceSettings) -> Context:
     )
     hub_overrides = HubOverrides(overrides, hub, hours.note_all)
     announcing = Announcing(database, hub, link, worker)
+    replicas = Replicas(database, worker)
+    metrics.replicas.set_function(lambda: replicas.count)
 
     def written(user: str) -> None:
         feed.poke()
@@ -192,7 +200,7 @@ def make_context(settings: ServiceSettings) -> Context:
         database=database,
         hub=hub,
         audit=audit,
-        authentication=Authentication(hub, settings.rate_limit),
+        authentication=Authentication(hub, settings.rate_limit, lambda: replicas.count),
         shared=SharedWith(hub),
         keys=Keys(database, worker),
         waiters=Waiters(database),
@@ -215,4 +223,5 @@ def make_context(settings: ServiceSettings) -> Context:
         hub_overrides=hub_overrides,
         syslog=Syslog(database, settings.syslog, watcher.leads),
         factors=SecondFactors(database, hub),
+        replicas=replicas,
     )

@@ -46,6 +46,9 @@ class Metrics:
         self.limited = Counter(
             "streamspace_service_rate_limited_total", "Requests refused for being too many", registry=self.registry
         )
+        self.replicas = Gauge(
+            "streamspace_service_replicas", "Replicas that live, as far as this one knows", registry=self.registry
+        )
         self.subscribers = Gauge("streamspace_service_event_subscribers", "Open event streams", registry=self.registry)
         self.audited = Counter(
             "streamspace_service_audit_events_total", "Lines of the audit log", ["outcome"], registry=self.registry

@@ -1,8 +1,9 @@
-"""How many requests somebody may make: a token bucket for each. In memory, so each replica counts by itself."""
+"""How many requests somebody may make: a token bucket for each, in memory. Of several replicas each has a part."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -13,10 +14,17 @@ class _Bucket:
 
 
 class RateLimit:
-    """At most `per_minute` requests in any burst, and as many a minute on average."""
+    """At most `per_minute` requests in any burst, and as many a minute on average, at all replicas together.
 
-    def __init__(self, per_minute: int, remember: int = 10_000) -> None:
-        self._size = float(per_minute)
+    Args:
+        per_minute: requests.
+        replicas: how many share it at present; each lets as many through as the others, and one at once at least.
+        remember: of how many it is known how often they ask.
+    """
+
+    def __init__(self, per_minute: int, replicas: Callable[[], int] = lambda: 1, remember: int = 10_000) -> None:
+        self._per_minute = float(per_minute)
+        self._replicas = replicas
         self._remember = remember
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
@@ -25,8 +33,10 @@ class RateLimit:
 
         Returns 0 when it may go ahead, else the seconds until the next one may.
         """
-        bucket = self._buckets.pop(who, None) or _Bucket(self._size, now)
-        bucket.tokens = min(self._size, bucket.tokens + (now - bucket.filled) * self._size / 60)
+        ours = self._per_minute / self._replicas()
+        size = max(1.0, ours)
+        bucket = self._buckets.pop(who, None) or _Bucket(size, now)
+        bucket.tokens = min(size, bucket.tokens + (now - bucket.filled) * ours / 60)
         bucket.filled = now
         self._buckets[who] = bucket
         if len(self._buckets) > self._remember:
@@ -34,4 +44,4 @@ class RateLimit:
         if bucket.tokens >= 1:
             bucket.tokens -= 1
             return 0.0
-        return (1 - bucket.tokens) * 60 / self._size
+        return (1 - bucket.tokens) * 60 / ours

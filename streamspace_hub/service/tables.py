@@ -252,7 +252,7 @@ class WebhookRow(Table):
 
 
 class LeaseRow(Table):
-    """A task that one replica does for all."""
+    """A task that one replica does for all; or that a replica lives (`replicas`)."""
 
     __tablename__ = "leases"
 

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from streamspace_hub.client import AsyncClient
 from tests.support.event_stream import Events
 from tests.support.hub import HUB_MAJOR
 from tests.support.receiver import receiver
-from tests.support.service import ADMIN, LIMIT, PREFIX, Api, postgresql, replicas
+from tests.support.service import ADMIN, LIMIT, PREFIX, Api, ServiceHub, postgresql, replicas
 
 pytestmark = [
     pytest.mark.hub,
@@ -115,6 +116,34 @@ async def test_both_replicas_say_the_same(kind: str) -> None:
             ("second", f"user:{running.ann}", "127.0.0.1"),
             ("third", "service:test", "hub"),
         ]
+
+
+async def test_a_rate_limit_is_that_of_both_together() -> None:
+    async with replicas(2, STREAMSPACE_RATE_LIMIT="100") as (running, (first, second)):
+        await asyncio.gather(*(until_they_are(2, running, replica.url) for replica in (first, second)))
+        token = await running.token(running.ann)
+        one, two = [Api(replica.url, token) for replica in (first, second)]
+        begun, answers = time.monotonic(), [0, 0]
+        # Until both refuse, as a load balancer hands requests out.
+        while answers[-2:] != [429, 429]:
+            answers += [(await api("GET", "/user")).status_code for api in (one, two)]
+        minutes = (time.monotonic() - begun) / 60
+        assert 100 <= answers.count(200) <= 100 * (1 + minutes), answers
+        for api in (one, two):
+            await api.client.aclose()
+        second.end()
+        await until_they_are(1, running, first.url)
+
+
+async def until_they_are(count: int, running: ServiceHub, url: str) -> None:
+    """Wait until the replica at `url` knows that so many live. Each question comes with a token of its own."""
+    async with asyncio.timeout(LIMIT), httpx.AsyncClient(base_url=f"{url}{PREFIX}", timeout=LIMIT) as client:
+        while True:
+            headers = {"Authorization": f"Bearer {await running.token(ADMIN)}"}
+            reply = await client.get("/metrics", headers=headers)
+            if f"streamspace_service_replicas {count}.0" in reply.text.splitlines():
+                return
+            await asyncio.sleep(1)
 
 
 async def test_a_database_that_goes_away_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
