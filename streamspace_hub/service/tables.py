@@ -11,6 +11,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
+AUDIT_SOUGHT = ("actor", "action", "target", "outcome", "origin", "request_id")
+
+
 class Table(DeclarativeBase):
     """Base of all tables."""
 
@@ -124,9 +127,9 @@ class AuditRow(Table):
 
     __tablename__ = "audit"
     __table_args__ = (
-        Index("audit_by_actor", "actor"),
-        Index("audit_by_action", "action"),
-        Index("audit_by_target", "target"),
+        # With the order in which lines are listed.
+        *(Index(f"audit_by_{one}", one, "seq") for one in AUDIT_SOUGHT),
+        Index("audit_by_time", "time"),
     )
 
     seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)

@@ -8,25 +8,63 @@ import sys
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from streamspace_hub.service import database as module
 from streamspace_hub.service.database import Database
-from streamspace_hub.service.tables import LeaseRow, SettingsRow, Table
+from streamspace_hub.service.tables import LeaseRow, SessionRow, SettingsRow, Table
+from tests.support.postgres import Postgres
 from tests.support.waiting import PATIENCE
+
+BY_TEXT = "sessions_by_text"
 
 
 def differences(connection: Connection) -> list[object]:
-    return list(compare_metadata(MigrationContext.configure(connection), Table.metadata))
+    # The index on texts is of PostgreSQL's own kind, and not made everywhere.
+    options = {"include_name": lambda name, kind, parents: name != BY_TEXT}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), Table.metadata))
 
 
 async def test_migrations_make_the_tables_that_the_code_expects(database: Database) -> None:
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+@pytest.mark.postgresql
+async def test_sessions_are_searched_by_an_index_where_postgresql_may_make_it(postgres: Postgres) -> None:
+    database = Database(postgres.create("searched"))
+    await database.upgrade()
+    condition = or_(*(column.icontains("7654", autoescape=True) for column in (SessionRow.user, SessionRow.title)))
+    query = select(SessionRow.name).where(condition).compile(dialect=database.engine.dialect)
+    async with database.reading() as session:
+        await session.execute(text("SET enable_seqscan = off"))  # there is nothing in the table that is worth an index
+        connection = await session.connection()
+        plan = await connection.exec_driver_sql(f"EXPLAIN {query}", query.params)
+        assert f"Bitmap Index Scan on {BY_TEXT}" in "\n".join(row[0] for row in plan)
+    await database.close()
+
+
+@pytest.mark.postgresql
+async def test_where_it_may_not_sessions_are_searched_all_the_same(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = postgres.create("plain")
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+        connection.execute("GRANT ALL ON SCHEMA public TO plain")
+    database = Database(f"{url.partition('://')[0]}://plain:plain@{url.partition('@')[2]}")
+    await database.upgrade()
+    async with database.engine.connect() as connected:
+        assert await connected.run_sync(differences) == []
+        found = await connected.scalar(text(f"SELECT count(*) FROM pg_indexes WHERE indexname = '{BY_TEXT}'"))
+    assert found == 0
+    assert "pg_trgm can't be used" in caplog.text
+    await database.close()
 
 
 def test_replicas_that_start_together_migrate_once(database_url: str) -> None:
