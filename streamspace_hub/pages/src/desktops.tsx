@@ -1,6 +1,6 @@
 /** *My desktops*: the user's sessions, the catalog, and their limits. */
 
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 
 import { useAhead } from './ahead';
 import type { App, Session } from './api';
@@ -8,7 +8,7 @@ import { Catalog } from './catalog';
 import { Quota } from './quota';
 import { SessionCard } from './session_card';
 import { canStart, inOrder, isOpen } from './sessions';
-import { useAttempt, useShared } from './shared';
+import { useAttempt, useLoading, useShared } from './shared';
 import { SharedWithYou } from './shared_with_you';
 import { useSessions } from './use_sessions';
 import { useWaiting, WaitingList } from './waiting';
@@ -19,8 +19,7 @@ export function Desktops() {
   const { sessions, connected, put, drop } = useSessions(page.user);
   const { waiters, start: begin, cancel } = useWaiting();
   const [apps, setApps] = useState<App[] | null>(null);
-  // Loaded once; `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
+  useLoading(async () => setApps(await api.apps()), [api]);
 
   const ahead = useAhead(page.user, sessions ? usage(inOrder(sessions.values())) : '');
 

@@ -1,21 +1,19 @@
 /** What a user may take, and what the sessions of each app may do, for administrators to look up. */
 
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 
 import type { App } from './api';
 import { PolicyButton } from './policy';
 import { Quota } from './quota';
-import { useAttempt, useShared } from './shared';
+import { useLoading, useShared } from './shared';
 
 export function Limits() {
   const { api, strings } = useShared();
-  const attempt = useAttempt();
   const heading = useId();
   const [typed, setTyped] = useState('');
   const [user, setUser] = useState<string | null>(null);
   const [apps, setApps] = useState<App[]>([]);
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
+  useLoading(async () => setApps(await api.apps()), [api]);
   return (
     <section aria-labelledby={heading}>
       <h1 id={heading}>{strings.limits}</h1>

@@ -1,6 +1,6 @@
 /** What administrators set for everybody, a group or a user, over what hub, apps and users say. */
 
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 
 import { ApiError, type Whose } from './api';
 import {
@@ -12,7 +12,7 @@ import {
   type Draft,
   type Input,
 } from './override_form';
-import { useAttempt, useShared } from './shared';
+import { useAttempt, useLoading, useShared } from './shared';
 
 const KINDS = ['everybody', 'group', 'user'] as const;
 const CHANGED = 412;
@@ -33,8 +33,7 @@ export function Overrides() {
   const [name, setName] = useState('');
   const [known, setKnown] = useState<Whose[]>([]);
   const [edited, setEdited] = useState<Edited | null>(null);
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setKnown(await api.overrides())), [api]);
+  useLoading(async () => setKnown(await api.overrides()), [api]);
 
   function edit(whose: Whose): void {
     attempt(async () => {

@@ -1,9 +1,9 @@
 /** How much a user's sessions may take together, how much they do, and whose limit it is. */
 
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 
 import type { QuotaLimit } from './api';
-import { shownTime, useAttempt, useShared } from './shared';
+import { shownTime, useLoading, useShared } from './shared';
 import type { Language } from './strings';
 
 interface Props {
@@ -16,11 +16,9 @@ interface Props {
 
 export function Quota({ user, at, title }: Props) {
   const { api, strings, language } = useShared();
-  const attempt = useAttempt();
   const [limits, setLimits] = useState<QuotaLimit[] | null>(null);
   const heading = useId();
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setLimits(await api.quota(user))), [api, user, at]);
+  useLoading(async () => setLimits(await api.quota(user)), [api, user, at]);
   if (limits === null || (limits.length === 0 && title === undefined)) {
     return null;
   }

@@ -1,9 +1,10 @@
 /** What all parts of the pages share: the API, the words of the chosen language, and where errors are shown. */
 
-import { createContext, useContext } from 'react';
+import { createContext, useContext, useEffect } from 'react';
 
 import { ApiError, type Api } from './api';
 import type { Page } from './page';
+import { untilThere } from './patience';
 import { LANGUAGES, type Language, type Strings } from './strings';
 
 export interface Shared {
@@ -34,6 +35,23 @@ export function useAttempt(): (work: () => Promise<unknown>) => void {
       say(error instanceof ApiError && error.message !== '' ? error.message : strings.failed);
     });
   };
+}
+
+/** Run `load` now, and when one of `changes` is another; show why it failed, and go on while that may pass. */
+export function useLoading(load: () => Promise<unknown>, changes: readonly unknown[]): void {
+  const { say } = useShared();
+  const attempt = useAttempt();
+  useEffect(() => {
+    const ended = new AbortController();
+    attempt(() =>
+      load().catch((error: unknown) => {
+        void untilThere(load, error, ended.signal).then(there => there && say(null));
+        throw error;
+      }),
+    );
+    return () => ended.abort();
+    // `load` and `attempt` are other functions at each render.
+  }, changes);
 }
 
 /** A time of the API as people of that language write it: the clock, and the day unless it is today. */

@@ -1,18 +1,16 @@
 /** The page of second factors: one is shown before a session that asks for it is opened, and set up. */
 
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 
 import type { NewTotp, SecondFactors } from './api';
 import { Ask } from './ask';
 import { hasKeys, newKey, signedByKey } from './security_key';
-import { shownTime, useAttempt, useShared } from './shared';
+import { shownTime, useAttempt, useLoading, useShared } from './shared';
 
 export function StepUp() {
   const { api, page } = useShared();
-  const attempt = useAttempt();
   const [found, setFound] = useState<SecondFactors | null>(null);
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setFound(await api.factors(page.user))), [api]);
+  useLoading(async () => setFound(await api.factors(page.user)), [api]);
 
   /** What the service has taken lets this sign-in into the session. */
   function onShown(shown: SecondFactors): void {

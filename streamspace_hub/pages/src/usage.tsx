@@ -1,9 +1,9 @@
 /** What was used, by whom or by which app, and what that costs. */
 
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 
 import type { UsageReport } from './api';
-import { useAttempt, useShared } from './shared';
+import { useAttempt, useLoading, useShared } from './shared';
 
 const DAYS = [1, 7, 30, 365] as const;
 const HOUR = 3600;
@@ -15,8 +15,7 @@ export function Usage() {
   const [by, setBy] = useState<UsageReport['by']>('user');
   const [days, setDays] = useState<number>(30);
   const [report, setReport] = useState<UsageReport | null>(null);
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setReport(await api.usage(by, since(days)))), [api, by, days]);
+  useLoading(async () => setReport(await api.usage(by, since(days))), [api, by, days]);
 
   function save(): void {
     attempt(async () => {

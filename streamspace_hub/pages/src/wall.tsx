@@ -1,11 +1,11 @@
 /** All sessions at once, to look through and act on many. */
 
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 
 import type { App, Session } from './api';
 import { SessionState } from './session_card';
 import { inOrder, isWanted, keyOf, type Wanted } from './sessions';
-import { useAttempt, useShared } from './shared';
+import { useLoading, useShared } from './shared';
 import { Thumbnail } from './thumbnail';
 import { useSessions } from './use_sessions';
 import { WallActions } from './wall_actions';
@@ -15,20 +15,14 @@ const EVERYTHING: Wanted = { search: '', app: '', group: '', state: '' };
 
 export function Wall() {
   const { api, strings } = useShared();
-  const attempt = useAttempt();
   const { sessions, connected, put, drop } = useSessions();
   const [apps, setApps] = useState<App[]>([]);
   const [groups, setGroups] = useState<ReadonlyMap<string, readonly string[]>>(new Map());
   const [wanted, setWanted] = useState<Wanted>(EVERYTHING);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const users = [...new Set([...(sessions?.values() ?? [])].map(({ user }) => user))].sort().join('/');
-  // `attempt` is another function at each render.
-  useEffect(() => attempt(async () => setApps(await api.apps())), [api]);
-  useEffect(() => {
-    if (users !== '') {
-      attempt(async () => setGroups(await api.groups()));
-    }
-  }, [api, users]);
+  useLoading(async () => setApps(await api.apps()), [api]);
+  useLoading(async () => users !== '' && setGroups(await api.groups()), [api, users]);
   if (sessions === null) {
     return <p className="hint">{strings.loading}</p>;
   }
