@@ -121,7 +121,7 @@ test: check setup-test test-hub5
 # Apart from `make test` because of what it installs.
 test-apps: setup-test
 	@tools/system-packages tools/packages-apps.txt
-	@STREAMSPACE_TEST_ALL_APPS=1 python -m pytest tests/session/test_builtin_apps.py $(ARGS)
+	@STREAMSPACE_TEST_ALL_APPS=1 python -m pytest tests/session/test_builtin_apps.py tests/session/test_sleep_apps.py $(ARGS)
 
 # JupyterHub 5.5 is what Zero-to-JupyterHub ships; the main environment has 6.x.
 $(HUB5)/stamp: $(VENV)/stamps/install tools/dependencies.py

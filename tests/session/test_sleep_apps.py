@@ -1,55 +1,127 @@
-"""Every built-in app whose catalog entry says that it sleeps with its memory: put to sleep and woken, for real."""
+"""Every built-in app put to sleep and woken, for real; fills in docs/explanation/sleep.md which of them live on."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from streamspace_hub.catalog import install_hint, is_installed, load_catalog
+from streamspace_hub.model import AppTemplate
 from streamspace_hub.model.app import MemorySleep
-from tests.session.test_builtin_apps import LIMIT, fills_the_screen, look
-from tests.support.running import run_desktop
-from tests.support.sleeping import CARET, USER, changed, hibernate, needs_memory, settled
+from tests.session.test_builtin_apps import ALL_APPS, LIMIT, fills_the_screen, look
+from tests.support.running import Running, run_desktop
+from tests.support.sleep_table import TABLE, Row, written
+from tests.support.sleeping import CARET, USER, YES, as_it_was, changed, needs_memory, settled
 
-pytestmark = [pytest.mark.x11, pytest.mark.timeout(330), needs_memory]
+pytestmark = [pytest.mark.x11, pytest.mark.timeout(500), needs_memory]
 CATALOG = load_catalog()
-SLEEPERS = sorted(name for name in CATALOG.apps if CATALOG.get(name).template.sleep.memory is MemorySleep.YES)
-DO = {
-    "desktop": ("key", "alt+F2"),
-    "gimp": ("key", "ctrl+n"),
-    "inkscape": ("key", "r", "mousemove", "500", "300", "mousedown", "1", "mousemove", "650", "420", "mouseup", "1"),
-    "terminal": ("type", 80 * "x"),
-}
-UNDO = {
-    "desktop": ("key", "Escape"),
-    "gimp": ("key", "Escape"),
-    "inkscape": ("key", "ctrl+z"),
-    "terminal": ("key", "ctrl+u"),
-}
-"""What is done for something to change on the screen, and once more when it was woken."""
 
 
-@pytest.mark.parametrize("name", SLEEPERS)
-async def test_an_app_wakes_as_it_was_and_takes_input(name: str) -> None:
+@dataclass(frozen=True)
+class Use:
+    """What of an app is used, and how: words for xdotool."""
+
+    do: Sequence[Sequence[str]] = ()
+    """One after the other, once the screen is at rest: they change something on it that is not saved."""
+    then: Sequence[str] = ()
+    """Changes it once more when it was woken."""
+    name: str = ""
+    """Of the part of the app that its `arguments` start."""
+    arguments: Sequence[str] = ()
+
+
+TEXT = ("type", "not saved")
+UNDO, DELETE = ("key", "ctrl+z"), ("key", "BackSpace")
+RECTANGLE = ("mousemove", "500", "300", "mousedown", "1", "mousemove", "650", "420", "mouseup", "1")
+USES = {
+    "desktop": [Use([("key", "alt+F2")], ("key", "Escape"))],
+    "firefox": [Use()],
+    "gimp": [Use([("key", "ctrl+n")], ("key", "Escape"))],
+    "inkscape": [Use([("key", "r"), RECTANGLE], UNDO)],
+    "libreoffice": [
+        Use([TEXT], UNDO, "Writer", ["--writer"]),
+        Use([("type", "1234\n")], UNDO, "Calc", ["--calc"]),
+        Use([("key", "Escape"), ("key", "ctrl+m")], UNDO, "Impress", ["--impress"]),
+    ],
+    "terminal": [Use([("type", 80 * "x")], ("key", "ctrl+u"))],
+}
+
+
+def test_every_app_is_tried_of_which_the_catalog_says_something() -> None:
+    known = {name for name in CATALOG.apps if CATALOG.get(name).template.sleep.memory is not MemorySleep.UNTESTED}
+    assert set(USES) == known
+
+
+@pytest.mark.parametrize(("name", "use"), [(name, use) for name, uses in sorted(USES.items()) for use in uses])
+async def test_an_app_sleeps_with_its_memory_or_goes_on_and_says_why(name: str, use: Use) -> None:
     template = CATALOG.get(name).template
     if not is_installed(template):
+        assert not ALL_APPS, install_hint(template)
         pytest.skip(install_hint(template))
-    fields = template.model_dump(mode="json", exclude={"command"})
-    async with run_desktop(*template.command, user=USER, **fields) as running:
-        await running.until(lambda status: status["app"]["state"] == "running", LIMIT)
-        environment = await running.environment()
-        async with asyncio.timeout(LIMIT):
-            while not fills_the_screen(await asyncio.to_thread(look, environment)):
-                await asyncio.sleep(0.25)
-        bare = await settled(running, 3)
-        await running.x("xdotool", *DO[name])
+    fields = template.model_dump(mode="json", exclude={"command"}) | {"sleep": YES}
+    async with run_desktop(*template.command, *use.arguments, user=USER, **fields) as running:
+        await shown(running)
+        row = Row(", ".join(filter(None, (template.title, use.name))), version(template))
+        if template.sleep.memory is MemorySleep.NO:
+            found = await refused(running, row)
+        else:
+            found = await kept(running, use, row)
+    if ALL_APPS:
+        TABLE.write_text(written(TABLE.read_text(), [found]))
+
+
+async def shown(running: Running) -> None:
+    """Wait until the app fills the screen."""
+    await running.until(lambda status: status["app"]["state"] == "running", LIMIT)
+    environment = await running.environment()
+    async with asyncio.timeout(LIMIT):
+        while not fills_the_screen(await asyncio.to_thread(look, environment)):
+            await asyncio.sleep(0.25)
+
+
+async def kept(running: Running, use: Use, row: Row) -> Row:
+    """Put an app to sleep and wake it: it is as it was, and takes input."""
+    bare = before = await settled(running, 3)
+    for step in use.do:
+        await running.x("xdotool", *step)
         before = await settled(running, 2)
-        assert changed(before, bare) > CARET, f"{DO[name]} has changed nothing"
-        await hibernate(running, running.home / "image")
-        running.start_again(STREAMSPACE_RESTORE=str(running.home / "image"))
-        status = await running.running()
-        assert status["restored"]["ok"], status
-        assert changed(before, await settled(running, 1)) <= CARET
-        await running.x("xdotool", *UNDO[name])
-        assert changed(before, await settled(running, 1)) > CARET, "it takes no input"
+    assert changed(before, bare) > CARET, f"{use.do} has changed nothing"
+    image = running.home / "image"
+    answer = await running.request("hibernate", folder=str(image))
+    assert answer["ok"], answer
+    size = (await running.until(lambda status: status["sleep"]["packed"]))["sleep"]["bytes"]
+    await running.request("stop")
+    assert await running.ended() == 0
+    await running.nothing_left()
+    running.start_again(STREAMSPACE_RESTORE=str(image))
+    status = await running.running()
+    assert status["restored"]["ok"], status
+    await as_it_was(running, before)
+    await running.x("xdotool", *use.then)
+    assert changed(before, await settled(running, 1)) > CARET, "it takes no input"
+    assert (await running.status())["app"]["state"] == "running"
+    return Row(row.app, row.version, MemorySleep.YES, size)
+
+
+async def refused(running: Running, row: Row) -> Row:
+    """Ask for an app's sleep: it goes on, and says why."""
+    before = await settled(running, 3)
+    app = (await running.status())["app"]["pid"]
+    answer = await running.request("hibernate", folder=str(running.home / "image"))
+    assert not answer["ok"]
+    status = await running.running()
+    assert (status["app"]["pid"], status["sleep"]["state"]) == (app, "awake")
+    assert (await running.request("check"))["why_not"] == answer["error"]
+    await as_it_was(running, before)
+    return Row(row.app, row.version, MemorySleep.NO)
+
+
+def version(template: AppTemplate) -> str:
+    """Return the version of an app's package, as its authors count."""
+    package = template.command[0] if template.command[0] in template.packages else template.packages[0]
+    asked = ("dpkg-query", "--show", "--showformat", "${source:Upstream-Version}", package)
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.partition("+")[0]

@@ -75,6 +75,16 @@ def changed(one: Pixels, other: Pixels) -> int:
     return int(np.any(one != other, axis=2).sum())
 
 
+async def as_it_was(running: Screen, before: Pixels) -> None:
+    """Wait until the screen shows what it showed `before`, but for a caret's pixels; a caret blinks."""
+    environment = await running.environment()
+    where = environment["DISPLAY"], running.runtime_dir / "Xauthority"
+    deadline = time.monotonic() + PATIENCE
+    while (count := changed(before, picture(*where))) > CARET:
+        assert time.monotonic() < deadline, f"{count} pixels are not as they were"
+        await asyncio.sleep(0.05)
+
+
 async def type_text(running: Screen, text: str) -> None:
     """Type on the desktop's keyboard."""
     await running.x("xdotool", "type", "--delay", "20", text)
