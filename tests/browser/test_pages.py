@@ -403,6 +403,25 @@ def test_maintenance_is_set_on_a_page_and_told_in_a_running_session(
     others.close()
 
 
+CUT_OFF = """() => [...document.querySelectorAll('input[placeholder]')].filter(one => {
+  const written = one.value;
+  one.value = one.placeholder;
+  const cut = one.scrollWidth > one.clientWidth;
+  one.value = written;
+  return cut;
+}).map(one => one.placeholder)"""
+"""Placeholders that are longer than their fields."""
+
+
+def test_what_a_field_of_the_admin_page_is_for_can_be_read(english: BrowserContext, demo: Demo) -> None:
+    page = open_pages(english, demo, user="admin", view="#admin", heading="Second factors")
+    expect(page.get_by_role("searchbox", name="Remove second factors of user")).to_be_visible()
+    assert page.evaluate(CUT_OFF) == []
+    page.get_by_label("Language").select_option("de")
+    expect(page.get_by_role("heading", name="Zweite Faktoren")).to_be_visible()
+    assert page.evaluate(CUT_OFF) == []
+
+
 def test_the_admin_page_is_not_there_for_others(english: BrowserContext, demo: Demo) -> None:
     page = open_pages(english, demo, view="#admin")
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)

@@ -26,7 +26,7 @@ export function Limits() {
       >
         <input
           type="search"
-          placeholder={strings.limitsOf}
+          placeholder={strings.user}
           aria-label={strings.limitsOf}
           value={typed}
           onChange={event => setTyped(event.target.value)}

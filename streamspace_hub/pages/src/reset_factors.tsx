@@ -17,7 +17,7 @@ export function ResetFactors() {
       <div className="filters">
         <input
           type="search"
-          placeholder={strings.resetFactorsOf}
+          placeholder={strings.user}
           aria-label={strings.resetFactorsOf}
           value={typed}
           onChange={event => setTyped(event.target.value)}
