@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.support.demo import Demo
 from tests.support.lab import wait_for_picture
@@ -163,6 +163,26 @@ def test_everything_can_be_done_by_keyboard(mine: Page) -> None:
     expect(mine.get_by_role("dialog")).to_be_visible()
     mine.keyboard.press("Escape")
     expect(info).to_be_focused()
+
+
+def test_a_page_that_is_opened_while_the_database_is_away_fills_when_it_is_back(
+    english: BrowserContext, demo: Demo
+) -> None:
+    problem = {"type": "urn:streamspace:problem:unavailable", "title": "-", "status": 503, "detail": "Not just now."}
+    left = 2
+
+    def away(route: Route) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            route.continue_()
+        else:
+            route.fulfill(status=503, json=problem, headers={"Content-Type": "application/problem+json"})
+
+    english.route("**/api/v1/apps", away)
+    page = open_pages(english, demo)  # which waits for the apps
+    assert left < 0
+    expect(page.get_by_text("Not just now.")).to_have_count(0)
 
 
 def test_german_is_spoken_to_who_asks_for_it(browser: Browser, demo: Demo) -> None:
