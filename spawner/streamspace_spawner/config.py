@@ -130,7 +130,8 @@ class StreamSpace(LoggingConfigurable):
         Whether sessions may sleep with their memory, on disk in the user's files.
 
         It has a price, which docs/explanation/sleep.md tells: in such a session `sudo` does not work, and the image
-        holds all that was in memory, passwords that were typed included (in pods not encrypted so far)::
+        holds all that was in memory, passwords that were typed included, encrypted. In pods it needs capabilities,
+        which Pod Security allows at `privileged` alone::
 
             c.StreamSpace.memory_sleep = True
 

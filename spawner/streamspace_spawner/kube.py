@@ -20,13 +20,24 @@ from kubernetes_asyncio.client import ApiException, V1Pod
 from kubespawner import KubeSpawner
 from traitlets import Dict, Float, Integer, List, TraitError, Unicode, default, validate
 
+from streamspace_hub.model.asleep import SLEEPS, UP
 from streamspace_hub.model.gpus import GPU_KINDS
 from streamspace_spawner.admission import storage_limit
 from streamspace_spawner.compat import refusal
 from streamspace_spawner.discreet import DiscreetRequests
+from streamspace_spawner.kube_sleep import SleepingPods
 from streamspace_spawner.mixin import StreamSpaceMixin
 from streamspace_spawner.patient import PatientRequests, Trouble, said
-from streamspace_spawner.pod import Gpus, SessionPod, as_session, desktop_exit_code, ended_at, has_ended
+from streamspace_spawner.pod import (
+    Gpus,
+    SessionPod,
+    as_session,
+    desktop_exit_code,
+    ended_at,
+    has_ended,
+    is_leaving,
+    strict_security,
+)
 from streamspace_spawner.pod_events import step
 from streamspace_spawner.reflectors import NOTICING, Noticing
 from streamspace_spawner.refusals import (
@@ -48,7 +59,7 @@ LOOK_INTERVAL = 0.05
 """Seconds between attempts to reach a session that is coming up."""
 
 
-class StreamSpaceSpawner(StreamSpaceMixin, PatientRequests, DiscreetRequests, KubeSpawner):  # type: ignore[misc]
+class StreamSpaceSpawner(SleepingPods, StreamSpaceMixin, PatientRequests, DiscreetRequests, KubeSpawner):  # type: ignore[misc]
     """Starts sessions and JupyterLab servers as pods."""
 
     session_image = Unicode(
@@ -239,7 +250,12 @@ class StreamSpaceSpawner(StreamSpaceMixin, PatientRequests, DiscreetRequests, Ku
             limits={"memory": self.streamer_mem_limit},
             gpus=self._gpus(plan),
             keep_mounts=(self.secret_mount_path,) if self.internal_ssl else (),
+            sleep=self.pod_sleep(plan),
         )
+
+    async def session_security(self) -> dict[str, Any]:
+        """Return the security context of a container of the user's programs."""
+        return strict_security({}, *await self._ids())
 
     async def _ids(self) -> tuple[int, int]:
         uid = await maybe_future(self.uid(self)) if callable(self.uid) else self.uid
@@ -290,17 +306,20 @@ class StreamSpaceSpawner(StreamSpaceMixin, PatientRequests, DiscreetRequests, Ku
             return await self._start_session(plan)
 
     async def _start_session(self, plan: SessionPlan) -> str:
-        await self._session_pod(plan)  # refuses what cannot be before anything is made for it
+        pod = await self._session_pod(plan)  # refuses what cannot be before anything is made for it
         title = plan.template.title
         self.tell_beginning(5, title)
-        self.session_state, self.trouble = self.begin_state(plan), None
+        self.session_state, self.trouble = {**self.begin_state(plan), SLEEPS: pod.sleep is not None}, None
+        await self.forget_last_words()
         telling = asyncio.create_task(self._tell_events(title))
         try:
             async with asyncio.timeout(self.start_timeout * BEFORE_THE_HUB):
-                url = await self._create_and_wait(title)
+                with self.key_at_hand(pod.sleep):
+                    url = await self._create_and_wait(title)
                 self.tell(80, f"The desktop is up; opening {title}.")
                 await self._until_listening(url, title)
                 await self.tell_how_it_woke(url, title)
+            self.session_state = {**self.session_state, UP: True}
             return url
         except TimeoutError as error:
             if self.trouble is not None:
@@ -426,7 +445,12 @@ class StreamSpaceSpawner(StreamSpaceMixin, PatientRequests, DiscreetRequests, Ku
     async def poll(self) -> int | None:
         """Return None while the server runs, else its exit code; a session also ends with its desktop."""
         await self._start_watching_pods()
+        self.hear_last_words()
         pod = self.pod_reflector.pods.get(self._pod_key)
+        if self.session_state and pod is not None and is_leaving(pod):
+            # KubeSpawner would end it at once, and its desktop may be keeping its memory.
+            self.note_alive()
+            return None
         status: int | None = await super().poll()
         if not self.session_state:
             if status is not None:

@@ -24,6 +24,8 @@ from kubernetes_asyncio.client import (
     V1VolumeMount,
 )
 
+from streamspace_spawner.pod_sleep import PodSleep, let_sleep
+
 NOTEBOOK, DESKTOP = "notebook", "desktop"
 PYTHON = ["python3", "-P", "-m"]
 STREAMER_MOUNT, DESKTOP_MOUNT = "/run/streamspace/streamer", "/run/streamspace/desktop"
@@ -69,6 +71,8 @@ class SessionPod:
     gpus: Gpus | None = None
     keep_mounts: Sequence[str] = ()
     """Mount paths of the notebook's container that stay the Jupyter server's: its certificates."""
+    sleep: PodSleep | None = None
+    """What it needs in order to sleep with its memory, if it does."""
 
 
 def as_session(pod: V1Pod, session: SessionPod) -> V1Pod:
@@ -88,6 +92,8 @@ def as_session(pod: V1Pod, session: SessionPod) -> V1Pod:
     pod.spec.security_context = _pod_security(_as_dict(pod.spec.security_context), session)
     if session.gpus is not None:
         _ask_for_gpus(pod, notebook, desktop, session.gpus)
+    if session.sleep is not None:
+        let_sleep(pod, desktop, session.sleep, session.desktop_user)
     return pod
 
 
@@ -108,7 +114,9 @@ def _make_notebook(container: V1Container, session: SessionPod) -> None:
         STREAMSPACE_DESKTOP_DIR=DESKTOP_DIR,
     )
     container.resources = V1ResourceRequirements(requests=dict(session.requests), limits=dict(session.limits))
-    container.security_context = _security(_as_dict(container.security_context), session.streamer_user, session.group)
+    container.security_context = strict_security(
+        _as_dict(container.security_context), session.streamer_user, session.group
+    )
 
 
 def _make_desktop(container: V1Container, session: SessionPod) -> None:
@@ -129,7 +137,7 @@ def _make_desktop(container: V1Container, session: SessionPod) -> None:
         STREAMSPACE_DESKTOP_DIR=DESKTOP_DIR,
     )
     user = _as_dict(container.security_context)
-    container.security_context = _security(user, session.desktop_user, session.group)
+    container.security_context = strict_security(user, session.desktop_user, session.group)
 
 
 def without_secrets(variables: Sequence[V1EnvVar]) -> list[V1EnvVar]:
@@ -154,7 +162,7 @@ def _memory(name: str, size: str) -> V1Volume:
     return V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource(medium="Memory", size_limit=size))
 
 
-def _security(given: Security, user: int, group: int) -> Security:
+def strict_security(given: Security, user: int, group: int) -> Security:
     """Return a container's security context: Pod Security's `restricted`, unless the admin says otherwise."""
     strict = {
         "runAsNonRoot": True,
@@ -203,6 +211,12 @@ def desktop_exit_code(pod: Mapping[str, Any]) -> int | None:
             stays = pod["spec"].get("restartPolicy") == "Never" or code == 0
             return code if stays else None
     return None
+
+
+def is_leaving(pod: Mapping[str, Any]) -> bool:
+    """Return whether the pod is asked to end, and something of it has not ended yet."""
+    states = [status["state"] for status in pod["status"].get("containerStatuses") or []]
+    return "deletionTimestamp" in pod["metadata"] and any("running" in state for state in states)
 
 
 def has_ended(pod: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamspace_hub.model.gpus import GPU_RESOURCE
+from streamspace_spawner.pod_sleep import KEY_VOLUME
 
 GPU = re.compile(rf"Insufficient {GPU_RESOURCE.pattern}")
 NO_CLAIM = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
@@ -65,6 +66,8 @@ def _trouble(event: Mapping[str, Any], reason: str, message: str, title: str) ->
             f"The image of {title} cannot be fetched; it is being tried again. "
             f"An administrator can tell why: {_shortened(message)}",
         )
+    if reason == "FailedMount" and KEY_VOLUME in message:
+        return None  # the Secret comes a moment after the pod that owns it
     if reason in ("FailedMount", "FailedAttachVolume"):
         return Step(25, "Waiting for the volume with your files.")
     if reason in ("Evicted", "Preempted"):

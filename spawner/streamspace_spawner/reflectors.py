@@ -52,7 +52,7 @@ class _Noticed(dict[str, Any]):
 
     def pop(self, key: str, *default: Any) -> Any:
         resource = super().pop(key, *default)
-        self._reflector.note(key, resource)
+        self._reflector.note_gone(key, resource)
         return resource
 
 
@@ -78,9 +78,24 @@ class Noticing(ResourceReflector):  # type: ignore[misc]
         """Tell of a change of the resource `key`."""
         self.changes.note(key)
 
+    def note_gone(self, key: str, resource: Any) -> None:
+        """Tell that the resource `key` is gone; `resource` is what was known of it last."""
+        self.note(key, resource)
+
 
 class NoticingPods(Noticing, PodReflector):  # type: ignore[misc]
     """Pods; changes go by `<namespace>/<pod>`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.gone: dict[str, Any] = {}
+        """By the same name, the pods that were seen to go: the last that was known of one whose containers have left a
+        message, else None."""
+        super().__init__(**kwargs)
+
+    def note_gone(self, key: str, resource: Any) -> None:
+        """Keep a pod's last words, which are told of nowhere else."""
+        self.gone[key] = resource if resource and _last_words(resource) else None
+        super().note_gone(key, resource)
 
 
 class NoticingEvents(Noticing, EventReflector):  # type: ignore[misc]
@@ -90,6 +105,11 @@ class NoticingEvents(Noticing, EventReflector):  # type: ignore[misc]
         """Tell of a change to the events of a pod."""
         if resource:
             self.changes.note(f"{resource['metadata']['namespace']}/{resource['involvedObject']['name']}")
+
+
+def _last_words(pod: Mapping[str, Any]) -> bool:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return any((status["state"].get("terminated") or {}).get("message") for status in statuses)
 
 
 NOTICING = {PodReflector: NoticingPods, EventReflector: NoticingEvents}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from streamspace_hub.model.asleep import image_paths
 from streamspace_spawner.accounts import Account
 
 # sun_path holds 108 bytes with its end (unix(7)); `streamer.sock` is the longest of our sockets' names.
@@ -111,8 +112,9 @@ def remove(folder: str) -> None:
 def remove_image(folder: str, account: Account) -> None:
     """Remove a memory image and what was left of one in the making; in the name of its owner, who may play tricks."""
     user: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    paths = [f"{folder}{suffix}" for suffix in ("", ".part", ".old", ".last")]
-    subprocess.run(["rm", "-rf", "--", *paths], check=True, capture_output=True, timeout=60, cwd="/", **user)
+    subprocess.run(
+        ["rm", "-rf", "--", *image_paths(folder)], check=True, capture_output=True, timeout=60, cwd="/", **user
+    )
 
 
 def tail(log: int, size: int = 8192) -> list[str]:

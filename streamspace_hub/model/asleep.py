@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from streamspace_hub.model.app import AppName
 
@@ -20,6 +21,10 @@ FALLS: Final = "falls_asleep"
 """In what is known of a running session: its memory has been kept, and it is about to end."""
 WOKEN: Final = "woken"
 """When it was woken, seconds since 1970."""
+SLEEPS: Final = "sleeps"
+"""Whether its pod keeps its memory by itself when it is taken away."""
+UP: Final = "up"
+"""That its pod has been up."""
 PROVEN: Final = 50.0
 """Seconds after which a woken session has shown that it lives, and its image is of no use any more.
 
@@ -27,6 +32,8 @@ The session removes it after a minute: until then it can be woken from it again.
 """
 IMAGES: Final = ".streamspace/sleep"
 """Where memory images are, below the user's home."""
+LARGEST: Final = 1 << 50
+"""Bytes of memory that a session may claim to have kept."""
 _LONGEST_NAME: Final = 100
 _DEFAULT_SERVER: Final = "@"
 
@@ -41,6 +48,20 @@ class Asleep(BaseModel):
     bytes: int = Field(ge=0, description="Bytes that its memory takes on disk.")
     marker: str
     """The session's `STREAMSPACE_SESSION`, which it keeps: it is in the memory."""
+
+
+class Kept(BaseModel):
+    """What a session says of the memory that it has kept. A user's programs may have said it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: AwareDatetime = Field(alias="since")
+    bytes: int = Field(ge=0, lt=LARGEST)
+
+    @property
+    def since(self) -> str:
+        """Since when it has been asleep; ISO 8601, UTC."""
+        return self.at.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def asleep_in(state: Mapping[str, Any] | None) -> Asleep | None:
@@ -62,6 +83,11 @@ def outlives(live: Mapping[str, Any], now: float) -> bool:
     return WOKEN in live and now - float(live[WOKEN]) < PROVEN
 
 
+def may_leave_image(live: Mapping[str, Any], now: float) -> bool:
+    """Return whether a session that ends without being remembered may not have removed the image it was woken from."""
+    return WOKEN in live and not outlives(live, now) and now - float(live[WOKEN]) < 2 * PROVEN
+
+
 def image_folder(home: str, server: str) -> str:
     """Return where the memory of a server's session is kept: never of anything that the user says.
 
@@ -72,3 +98,8 @@ def image_folder(home: str, server: str) -> str:
     if len(name) > _LONGEST_NAME:
         name = f"{name[:40]}{_DEFAULT_SERVER}{hashlib.sha256(server.encode()).hexdigest()[:32]}"
     return f"{home}/{IMAGES}/{name}"
+
+
+def image_paths(folder: str) -> list[str]:
+    """Return all that there may be of the memory image at `folder`: itself, and what a fault or a wish has left."""
+    return [f"{folder}{suffix}" for suffix in ("", ".part", ".old", ".last")]

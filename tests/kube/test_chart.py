@@ -21,7 +21,7 @@ from tests.support.z2jh import COMPANION, Release, overlay, render
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
-OVERLAYS = ("streamspace", "gpu", "turn", "postgres", "network", "ha", "monitoring", "ingress")
+OVERLAYS = ("streamspace", "gpu", "turn", "postgres", "network", "sleep", "ha", "monitoring", "ingress")
 COMBINATIONS = [(name,) for name in OVERLAYS] + [("streamspace", name) for name in OVERLAYS[1:]] + [OVERLAYS]
 VERSIONS = ("4.4.0", "4.2.0")
 COMPANIONS = {

@@ -172,12 +172,9 @@ class Namespace:
         return path
 
 
-@asynccontextmanager
-async def kube_hub(
-    namespace: Namespace, image: str, folder: Path, *, extra: str = "", api_server: str = ""
-) -> AsyncIterator[TempHub]:
-    """Run a hub whose servers are pods of `namespace`; what a failing test left of them is ended."""
-    config = CONFIG.format(
+def kube_config(namespace: Namespace, image: str, folder: Path, *, extra: str = "", api_server: str = "") -> str:
+    """Return the lines of a hub's configuration whose servers are pods of `namespace`."""
+    return CONFIG.format(
         kubeconfig=str(namespace.hub_kubeconfig(folder, api_server)),
         port=free_ports(1)[0],
         address=namespace.cluster.address,
@@ -185,6 +182,14 @@ async def kube_hub(
         image=image,
         extra=extra,
     )
+
+
+@asynccontextmanager
+async def kube_hub(
+    namespace: Namespace, image: str, folder: Path, *, extra: str = "", api_server: str = ""
+) -> AsyncIterator[TempHub]:
+    """Run a hub whose servers are pods of `namespace`; what a failing test left of them is ended."""
+    config = kube_config(namespace, image, folder, extra=extra, api_server=api_server)
     async with temp_hub(extra=config) as hub:
         yield hub
 

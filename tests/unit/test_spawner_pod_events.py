@@ -54,6 +54,7 @@ SCHEDULING = "0/3 nodes are available: {}. preemption: 0/3 nodes are available"
             "A new machine is being started for GIMP. This takes some minutes.",
         ),
         ("FailedMount", "MountVolume.SetUp failed", "Waiting for the volume with your files."),
+        ("FailedMount", 'MountVolume.SetUp failed for volume "streamspace-sleep-key" : secret "x" not found', None),
         ("Started", "Started container desktop", "Starting a desktop with GIMP."),
         ("Started", "Started container notebook", None),
         ("Pulled", 'Container image "x" already present on machine', None),

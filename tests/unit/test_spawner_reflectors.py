@@ -36,6 +36,24 @@ async def test_the_end_of_a_pod_is_a_change() -> None:
     await asyncio.wait_for(ann.wait(), 1)
 
 
+async def test_a_pods_last_words_are_kept_when_it_is_gone() -> None:
+    pods = NoticingPods(namespace="hub")
+    pods.resources = {}
+    states: dict[str, dict[str, Any]] = {
+        "ann": {"terminated": {"exitCode": 0, "message": "farewell"}},
+        "bob": {"terminated": {"exitCode": 0}},
+        "cat": {"running": {}},
+    }
+    for name, state in states.items():
+        pods.resources[f"hub/{name}"] = {**pod(name), "status": {"containerStatuses": [{"state": state}]}}
+        pods.resources.pop(f"hub/{name}", None)
+    assert pods.gone["hub/ann"]["metadata"]["name"] == "ann"
+    assert (pods.gone["hub/bob"], pods.gone["hub/cat"]) == (None, None)
+    pods.resources["hub/ann"] = pod("ann")
+    pods.resources.pop("hub/ann", None)
+    assert pods.gone["hub/ann"] is None, "those of an earlier pod of that name"
+
+
 async def test_a_new_list_wakes_everybody() -> None:
     pods = NoticingPods(namespace="hub")
     waiting = [pods.changes.next_of(f"hub/{name}") for name in ("ann", "bob")]
