@@ -38,9 +38,6 @@ def test_the_built_in_apps_load_without_a_problem() -> None:
     for entry in catalog.apps.values():
         assert entry.template.packages
         assert entry.template.description.endswith(".")
-        # What tests/session/test_sleep_apps.py puts to sleep and wakes.
-        awakes = entry.template.name in ("desktop", "gimp", "inkscape", "terminal")
-        assert (entry.template.sleep.memory is MemorySleep.YES) is awakes
         assert 'viewBox="0 0 64 64"' in entry.icon_svg
         assert "<text" not in entry.icon_svg  # drawn, and not the letter of a missing icon
         assert AppTemplate.model_validate_json(entry.template.model_dump_json()) == entry.template
