@@ -1,4 +1,7 @@
-"""Take the documentation's screenshots from a real demo: `python -m tests.browser.screenshots`. Not a test."""
+"""Take the documentation's screenshots from a real demo: `python -m tests.browser.screenshots`. Not a test.
+
+Names after it (`my-desktops`) are those of the pictures to be written, in place of all.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,14 @@ def main() -> int:
         page.locator(".lm-Menu-item", has_text="JupyterLab Dark").first.click()
         page.wait_for_timeout(3000)
         save(page, "session-panel-dark")
+        for app in ("desktop", "firefox"):
+            demo.start(app)
+        page.set_viewport_size({"width": 1280, "height": 1000})
         page.goto(f"{demo.url}{ADDRESS}")
-        expect(page.locator(".picture")).to_have_count(2)
+        expect(page.locator("img.picture")).to_have_count(4)
+        page.get_by_role("button", name="Freeze Terminal").click()
+        expect(page.get_by_role("listitem").filter(has_text="Terminal").first).to_contain_text("Frozen")
+        page.wait_for_timeout(10_000)  # until the programs show themselves
         save(page, "my-desktops")
     return 0
 
@@ -96,7 +105,9 @@ def press_until(page: Page, key: str, title: str) -> None:
 
 
 def save(page: Page, name: str) -> None:
-    """Write the page as a picture."""
+    """Write the page as a picture, if that is asked for."""
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     path = IMAGES / f"{name}.png"
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
     print(f"{path}: {path.stat().st_size // 1024} KiB")
