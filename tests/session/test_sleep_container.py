@@ -6,8 +6,10 @@ tests/kube's to show.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from streamspace_proxy.desktop import privileges
 
 from tests.support.running import DESKTOP, PYTHONPATH, Running, run_desktop
 from tests.support.sleeping import CARET, YES, changed, needs_memory, settled, type_text
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.x11,
@@ -92,6 +94,22 @@ async def test_it_keeps_its_memory_before_it_is_ended_and_wakes_as_it_was() -> N
         await type_text(running, 'echo "$note" > said\n')
         said = running.home / "said"
         eventually(lambda: said.exists() and said.read_text() == f"{NOTE}\n", "the note")
+        await ended(running)
+
+
+async def test_it_tries_again_when_something_lets_go_of_it_late() -> None:
+    async with run_desktop(*SHELL, env=ENVIRONMENT, program=CONTAINER, sleep=YES) as running:
+        display = (await running.running())["display"]
+        hook = asyncio.create_task(asyncio.to_thread(ask_to_end, running))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"\0/tmp/.X11-unix/X{display.removeprefix(':')}")
+            log = running.home.parent / "stderr.log"
+            async with asyncio.timeout(PATIENCE):
+                while "1 connection leads from the desktop" not in log.read_text():
+                    await asyncio.sleep(0.05)
+        await hook
+        assert (await running.status())["sleep"]["state"] == "asleep"
+        assert (folder(running) / "manifest.json").exists()
         await ended(running)
 
 

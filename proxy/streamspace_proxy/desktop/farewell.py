@@ -10,9 +10,13 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO
+
+ATTEMPTS, PAUSE = 3, 1.0
+"""How often it is tried, and the seconds between: the streamer, which ends at the same time, may let go late."""
 
 
 def keep_memory(environ: Mapping[str, str]) -> None:
@@ -23,10 +27,15 @@ def keep_memory(environ: Mapping[str, str]) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"{runtime_dir}/desktop.sock")
         with connection.makefile("rb") as lines:
-            if _ask(connection, lines, op="hibernate", folder=folder)["ok"]:
-                told = _ask(connection, lines, op="subscribe")
-                while not told["status"]["sleep"]["packed"]:
-                    told = json.loads(lines.readline())
+            for attempt in range(ATTEMPTS):
+                time.sleep(PAUSE if attempt else 0)
+                if _ask(connection, lines, op="hibernate", folder=folder)["ok"]:
+                    break
+            else:
+                return
+            told = _ask(connection, lines, op="subscribe")
+            while not told["status"]["sleep"]["packed"]:
+                told = json.loads(lines.readline())
 
 
 def _ask(connection: socket.socket, lines: BinaryIO, **request: str) -> dict[str, Any]:
