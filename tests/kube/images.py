@@ -65,6 +65,12 @@ COPY node_modules /opt/proxy/node_modules
 ENV PATH=/opt/proxy/node_modules/.bin:/usr/bin:/bin
 USER 65534
 """
+EDGE = f"""\
+# What stands between users and a cluster: a proxy that ends TLS, as an ingress controller does.
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y -qq --no-install-recommends nginx
+USER 65534
+"""
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ def _plans(wheel: Path) -> dict[str, Plan]:
         "k8s-hub": Plan(K8S_HUB, pushed=False),
         "hub": Plan((ROOT / "images/hub/Containerfile").read_text(), {"HUB": "localhost/k8s-hub:TAG"}, dist),
         "lab": Plan(LAB, context=dist),
+        "edge": Plan(EDGE),
         "stacks": Plan((ROOT / "docs/how-to/own-image.Containerfile").read_text(), {"IMAGE": "localhost/lab:TAG"}),
         "proxy": Plan(PROXY, context={"node_modules": ROOT / "build/node/node_modules"}),
     }

@@ -77,31 +77,31 @@ class Side:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        before = _namespace()
+        before = current_namespace()
         try:
-            _check(LIBC.unshare(CLONE_NEWNET))
-            self.namespace = _namespace()
+            check(LIBC.unshare(CLONE_NEWNET))
+            self.namespace = current_namespace()
             self.tun = _open_tun("link0")
-            _ip("link set lo up")
-            _ip(f"address add {address}/32 dev link0")
+            ip("link set lo up")
+            ip(f"address add {address}/32 dev link0")
             # A longer device queue would hold seconds of video that the link's own queue should have dropped.
-            _ip("link set link0 mtu 1500 txqueuelen 50 up")
-            _ip(f"route add {CLIENT if address == SERVER else SERVER} dev link0 src {address}")
+            ip("link set link0 mtu 1500 txqueuelen 50 up")
+            ip(f"route add {CLIENT if address == SERVER else SERVER} dev link0 src {address}")
             for name, value in (("all/route_localnet", "1"), ("all/rp_filter", "0"), ("link0/rp_filter", "0")):
                 Path("/proc/sys/net/ipv4/conf", name).write_text(value)
         finally:
-            _enter(before)
+            enter(before)
             os.close(before)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """This thread, and the threads and processes that it starts meanwhile, are on this side."""
-        before = _namespace()
-        _enter(self.namespace)
+        before = current_namespace()
+        enter(self.namespace)
         try:
             yield
         finally:
-            _enter(before)
+            enter(before)
             os.close(before)
 
     def command(self, *command: str) -> list[str]:
@@ -129,7 +129,7 @@ class Link:
         theirs.close()
         self._client_address, self._client_elsewhere = CLIENT, CLIENT_ELSEWHERE
         with self.server.entered():
-            _ip(f"route add {CLIENT_ELSEWHERE} dev link0")
+            ip(f"route add {CLIENT_ELSEWHERE} dev link0")
         self.set()
 
     def set(self, **changes: Any) -> None:
@@ -141,9 +141,9 @@ class Link:
         """Take the client to the other network, or back: a new address, and then the old one is gone."""
         old, new = self._client_address, self._client_elsewhere
         with self.client.entered():
-            _ip(f"address add {new}/32 dev link0")
-            _ip(f"route replace {SERVER} dev link0 src {new}")
-            _ip(f"address del {old}/32 dev link0")
+            ip(f"address add {new}/32 dev link0")
+            ip(f"route replace {SERVER} dev link0 src {new}")
+            ip(f"address del {old}/32 dev link0")
         self._client_address, self._client_elsewhere = new, old
 
     def counts(self) -> dict[str, int]:
@@ -195,16 +195,19 @@ def unavailable() -> str:
     return ""
 
 
-def _ip(command: str) -> None:
+def ip(command: str) -> None:
+    """Run ip(8)."""
     subprocess.run(["ip", *command.split()], check=True)
 
 
-def _namespace() -> int:
+def current_namespace() -> int:
+    """Return the network namespace of this thread, open; to be closed by whoever asks."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
 
 
-def _enter(namespace: int) -> None:
-    _check(LIBC.setns(namespace, CLONE_NEWNET))
+def enter(namespace: int) -> None:
+    """Take this thread into a network namespace."""
+    check(LIBC.setns(namespace, CLONE_NEWNET))
 
 
 def _open_tun(name: str) -> int:
@@ -213,6 +216,7 @@ def _open_tun(name: str) -> int:
     return tun
 
 
-def _check(result: int) -> None:
+def check(result: int) -> None:
+    """Raise what a call of the C library has failed with."""
     if result != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
