@@ -48,11 +48,26 @@ class Refusals:
         await again_and_again(self._step, self._something, EVERY, "noting what the hub has refused")
 
     async def note(self, attempt: Attempt, key: str | None) -> None:
-        """Write a line of what this replica was asked for and the hub has refused, which calls that `key`."""
+        """Write a line of what this replica was asked for and was not done.
+
+        Args:
+            attempt: what the line says.
+            key: what the hub calls its refusal; None: there was none, or the hub had answered before it refused.
+        """
+        key = key or await self._key_of(attempt)
         await self._write(attempt, key)
         if key is not None:
             with suppress(HubError):  # it comes again
                 await self._hub.took_refusals([key])
+
+    async def _key_of(self, attempt: Attempt) -> str | None:
+        """Return what the hub calls its refusal of this request, if it has refused it."""
+        asked = attempt.request_id, attempt.target
+        with suppress(HubError):
+            for one in reversed(await self._hub.refusals()):
+                if (one.request, f"{one.user}/{one.server}") == asked:
+                    return one.key
+        return None
 
     async def _write(self, attempt: Attempt, key: str | None) -> None:
         """Write a line, unless there is one of the refusal `key`."""

@@ -88,6 +88,22 @@ async def test_what_a_replica_was_asked_for_is_noted_by_it_or_when_it_is_dead(da
     assert lines == [("r1", "10.0.0.1"), ("r2", "10.0.0.1"), ("r3", "hub")], "the third was killed before it could"
 
 
+async def test_what_the_hub_refuses_after_its_answer_is_noted_once(database: Database, hub: Side) -> None:
+    refusals, audit = replica(database, hub)
+    asked = Attempt("user:ann", "session.create", "ann/gimp", "10.0.0.1", "r1", Outcome.DENIED, "There is no room.")
+    long_ago = time.time() - SETTLED - 1
+    for request, server in (("r1", "gimp"), ("r2", "gimp"), ("r1", "blender")):
+        hub.refused.add(hub.db, at=long_ago, request=request, **{**HERE, "server": server})
+    await refusals.note(asked, None)
+    await refusals.note(replace(asked, request_id="r3"), None)  # the hub was away, and has refused nothing
+    assert await refusals.take()
+    lines = [(line.request_id, line.target, line.origin) async for line in audit.lines()]
+    assert lines == [
+        ("r1", "ann/gimp", "10.0.0.1"), ("r3", "ann/gimp", "10.0.0.1"),
+        ("r2", "ann/gimp", "hub"), ("r1", "ann/blender", "hub"),
+    ]  # fmt: skip
+
+
 def test_the_hub_keeps_the_newest_of_too_many(hub: Side) -> None:
     hub.refused.add(hub.db, at=1.0, request="", **HERE)
     rows: list[dict[str, Any]] = [{"at": 2.0, "request": "", "key": f"k{number}", **HERE} for number in range(KEPT - 1)]
