@@ -6,8 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, func, or_, select
 
 from streamspace_hub.service.database import Database, Unreachable
 from streamspace_hub.service.steps import again_and_again
@@ -36,14 +35,14 @@ class Replicas:
 
     async def look(self) -> None:
         """Say that this one lives; count them."""
-        live = LeaseRow.name.startswith(NAME, autoescape=True)
-        with suppress(IntegrityError):  # another one has just cleared our row, which had run out, away
-            async with self._database.writing() as session:
-                now = time.time()
-                await session.merge(LeaseRow(name=NAME + self._worker, holder=self._worker, until=now + LIFE))
-                await session.execute(delete(LeaseRow).where(live, LeaseRow.until <= now))
-                count = await session.scalar(select(func.count()).select_from(LeaseRow).where(live))
-            self.count = max(1, count or 0)
+        ours, live = NAME + self._worker, LeaseRow.name.startswith(NAME, autoescape=True)
+        async with self._database.writing() as session:
+            now = time.time()
+            # Anew each time: another one may just be clearing ours away, which had run out.
+            await session.execute(delete(LeaseRow).where(live, or_(LeaseRow.until <= now, LeaseRow.name == ours)))
+            session.add(LeaseRow(name=ours, holder=self._worker, until=now + LIFE))
+            await session.flush()
+            self.count = await session.scalar(select(func.count()).select_from(LeaseRow).where(live)) or 1
 
     async def leave(self) -> None:
         """Say that this one is gone, so that the others need not find out."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import delete, text
 
 from streamspace_hub.service import replicas
 from streamspace_hub.service.database import Database
 from streamspace_hub.service.leases import Lease
 from streamspace_hub.service.replicas import LIFE, Replicas
+from streamspace_hub.service.tables import LeaseRow
+from tests.support.postgres import Postgres
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -58,3 +62,29 @@ async def test_many_that_look_at_once_all_count_in_the_end(database: Database, c
     for _ in range(2):
         await asyncio.gather(*(one.look() for one in all_of_them))
     assert [one.count for one in all_of_them] == [5] * 5
+
+
+@pytest.mark.postgresql
+async def test_one_whose_lease_is_just_being_cleared_away_has_one_again(postgres: Postgres, clock: Clock) -> None:
+    database = Database(postgres.create("cleared"))
+    await database.upgrade()
+    late = Replicas(database, "late")
+    await late.look()
+    async with database.writing() as session:  # as another replica that finds it run out
+        await session.execute(delete(LeaseRow))
+        looking = asyncio.create_task(late.look())
+        async with asyncio.timeout(PATIENCE):
+            while not await waiting(database):
+                await asyncio.sleep(0.05)
+    await looking
+    other = Replicas(database, "other")
+    await other.look()
+    assert other.count == 2
+    await database.close()
+
+
+async def waiting(database: Database) -> int:
+    """Return how many wait for what others have locked in this database."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with database.reading() as session:
+        return int(await session.scalar(text(asked)) or 0)
