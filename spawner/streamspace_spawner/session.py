@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from streamspace_hub.catalog import Catalog, UnknownApp
 from streamspace_hub.model import AppTemplate, Policy, PolicyDefaults, SessionOptions
-from streamspace_hub.model.explain import explain
+from streamspace_hub.model.explain import explain, shown
 
 VIEWER_PATH = "/streamspace/"
 """The viewer page, relative to a session's base URL."""
@@ -111,8 +111,8 @@ def _parse(options: Mapping[str, Any]) -> SessionOptions:
     except ValidationError as error:
         complaint = explain(error, SessionOptions)[0]
         # A field's name is the sender's own text here, and may be anything.
-        name = complaint.field if len(complaint.field) <= 40 else f"{complaint.field[:40]}..."
-        raise SessionRefused(f"User option `{name}`: {complaint.message}", reason="bad_options") from None
+        sentence = f"User option {shown(complaint.field)}: {complaint.message}"
+        raise SessionRefused(sentence, reason="bad_options") from None
 
 
 def _single(value: object) -> object:

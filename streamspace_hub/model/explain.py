@@ -60,7 +60,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{context['error']}."
     if kind in _SENTENCES:
         return _SENTENCES[kind](context, value)
-    return f"{details['msg']}, not {_shown(value)}."
+    return f"{details['msg']}, not {shown(value)}."
 
 
 def _unknown_field(name: str, accepted: Sequence[str]) -> str:
@@ -71,16 +71,16 @@ def _unknown_field(name: str, accepted: Sequence[str]) -> str:
 
 def _enumeration(context: Mapping[str, Any], value: object) -> str:
     accepted = context["expected"].replace("'", "").replace(" or ", ", ")
-    return f"{_shown(value)} is not accepted; use one of: {accepted}."
+    return f"{shown(value)} is not accepted; use one of: {accepted}."
 
 
 def _pattern(context: Mapping[str, Any], value: object) -> str:
     wanted = PATTERN_MEANINGS.get(context["pattern"], f"text that matches {context['pattern']}")
-    return f"{_shown(value)} is not accepted; use {wanted}."
+    return f"{shown(value)} is not accepted; use {wanted}."
 
 
 def _wanted(what: str) -> Callable[[Mapping[str, Any], object], str]:
-    return lambda context, value: f"must be {what.format_map(dict(context))}, not {_shown(value)}."
+    return lambda context, value: f"must be {what.format_map(dict(context))}, not {shown(value)}."
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any], object], str]] = {
@@ -108,7 +108,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any], object], str]] = {
 }
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return the value as the reader wrote it, cut to a length that fits into a sentence."""
     if value is None:
         return "empty"

@@ -62,6 +62,7 @@ def test_options_decide_between_session_and_ordinary_server(
         ({"app": ""}, "bad_options", ["`app`"]),
         ({"app": "gimp", "file": "x"}, "bad_options", ["`file`", "app, open"]),
         ({"app": "gimp", "x" * 1000: 1}, "bad_options", ["xxx...", "app, open"]),
+        ({"app": "gimp", "a\0\nb": 1}, "bad_options", [r"`a\x00\nb`", "app, open"]),
         ({"open": "x.png"}, "bad_options", ["`app`", "missing"]),
         ({"app": "gimp", "open": 3}, "bad_options", ["`open`", "text"]),
         ({"app": "gimp", "open": "/etc/passwd"}, "bad_options", ["`open`", "below your home"]),
@@ -79,6 +80,7 @@ def test_bad_options_are_refused_with_a_sentence(
     assert refused.value.status == 400
     assert all(word in refused.value.message for word in words), refused.value.message
     assert len(refused.value.message) < 300
+    assert refused.value.message.isprintable(), "databases and logs take it"
 
 
 def test_template_wins_over_the_admins_policy_and_that_over_the_built_in(tmp_path: Path) -> None:
