@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import ClientError
 from jupyterhub.utils import exponential_backoff, maybe_future
 from kubernetes_asyncio.client import ApiException, V1DeleteOptions
 from kubespawner.objects import make_owner_reference
@@ -81,12 +82,8 @@ class SleepingPods(_KubeSpawner):  # type: ignore[misc]
             owner = make_owner_reference(pod["metadata"]["name"], pod["metadata"]["uid"])
             labels = self._build_common_labels(self._expand_all(self.extra_labels))
             secret = key_secret(sleep.secret, self.sleep_key, owner, labels)
-            await exponential_backoff(
-                lambda: self._ensure_not_exists("secret", sleep.secret), f"Secret {sleep.secret} does not go"
-            )
-            await exponential_backoff(
-                lambda: self._make_create_resource_request("secret", secret), f"Secret {sleep.secret} cannot be made"
-            )
+            await self._until_done(self._ensure_not_exists, "secret", sleep.secret)
+            await self._until_done(self._make_create_resource_request, "secret", secret)
             if theirs is not None:
                 await maybe_future(theirs(spawner, pod))
 
@@ -95,6 +92,14 @@ class SleepingPods(_KubeSpawner):  # type: ignore[misc]
             yield
         finally:
             self.after_pod_created_hook = theirs
+
+    async def _until_done(self, request: Callable[[str, Any], Awaitable[bool]], kind: str, what: Any) -> None:
+        """Make a request again and again, for as long as KubeSpawner does."""
+        await exponential_backoff(
+            lambda: request(kind, what),
+            f"{self._log_name}: the cluster does not change its {kind}",
+            timeout=self.k8s_api_request_retry_timeout,
+        )
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -159,7 +164,7 @@ class SleepingPods(_KubeSpawner):  # type: ignore[misc]
         try:
             async with asyncio.timeout(REMOVAL_LIMIT):
                 await self._remove_image()
-        except (ApiException, OSError, TimeoutError) as error:
+        except (ApiException, ClientError, OSError) as error:
             self.log.warning("A memory image of %s could not be removed: %r", self._log_name, error)
 
     async def _remove_image(self) -> None:
@@ -169,7 +174,7 @@ class SleepingPods(_KubeSpawner):  # type: ignore[misc]
         name = f"{self.pod_name}-forget"
         key = f"{self.namespace}/{name}"
         pod = await self._removal_pod(name)
-        await exponential_backoff(lambda: self._ensure_not_exists("pod", name), f"Pod {name} does not go")
+        await self._until_done(self._ensure_not_exists, "pod", name)
         await self.api.create_namespaced_pod(self.namespace, pod)
         try:
             phase = await self._end_of(key)

@@ -52,6 +52,9 @@ class PatientRequests:
     async def _make_create_resource_request(self, kind: str, manifest: Any) -> bool:
         return await self._creating(super()._make_create_resource_request(kind, manifest))  # type: ignore[misc]
 
+    async def _ensure_not_exists(self, kind: str, name: str) -> bool:
+        return await _asked(super()._ensure_not_exists(kind, name)) is True  # type: ignore[misc]
+
     async def _make_delete_pod_request(self, *arguments: Any) -> bool:
         return await _asked(super()._make_delete_pod_request(*arguments)) is True  # type: ignore[misc]
 

@@ -88,13 +88,14 @@ class NoticingPods(Noticing, PodReflector):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         self.gone: dict[str, Any] = {}
-        """By the same name, the pods that were seen to go: the last that was known of one whose containers have left a
-        message, else None."""
+        """By the same name, the pods that were seen to go: the last status of one whose containers have left a message,
+        else None."""
         super().__init__(**kwargs)
 
     def note_gone(self, key: str, resource: Any) -> None:
         """Keep a pod's last words, which are told of nowhere else."""
-        self.gone[key] = resource if resource and _last_words(resource) else None
+        # Not the whole of it: it may be remembered for as long as the hub lives.
+        self.gone[key] = {"status": resource["status"]} if resource and _last_words(resource) else None
         super().note_gone(key, resource)
 
 

@@ -20,11 +20,17 @@ class Requests:
     def __init__(self, *answers: Any) -> None:
         self.answers, self.noted = list(answers), []
 
-    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+    def _next(self) -> bool:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return bool(answer)
+
+    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+        return self._next()
+
+    async def _ensure_not_exists(self, kind: str, name: str) -> bool:
+        return self._next()
 
     async def _start_reflector(self, kind: str, reflector_class: Any, replace: bool, **kwargs: Any) -> str:
         key = self._get_reflector_key(kind)
@@ -74,6 +80,12 @@ async def test_a_refusal_is_not(status: int) -> None:
     assert not passes(ApiException(status))
     with pytest.raises(ApiException):
         await Patient(ApiException(status))._make_create_pod_request(None, 1)
+
+
+async def test_what_is_to_go_is_asked_for_again_without_telling_the_user() -> None:
+    spawner = Patient(ClientConnectionError(), False, True)
+    assert [await spawner._ensure_not_exists("secret", "a") for _ in range(3)] == [False, False, True]
+    assert spawner.noted == []
 
 
 async def test_a_reflector_is_begun_anew_until_it_has_read_something() -> None:

@@ -47,7 +47,7 @@ async def test_a_pods_last_words_are_kept_when_it_is_gone() -> None:
     for name, state in states.items():
         pods.resources[f"hub/{name}"] = {**pod(name), "status": {"containerStatuses": [{"state": state}]}}
         pods.resources.pop(f"hub/{name}", None)
-    assert pods.gone["hub/ann"]["metadata"]["name"] == "ann"
+    assert pods.gone["hub/ann"] == {"status": {"containerStatuses": [{"state": states["ann"]}]}}
     assert (pods.gone["hub/bob"], pods.gone["hub/cat"]) == (None, None)
     pods.resources["hub/ann"] = pod("ann")
     pods.resources.pop("hub/ann", None)
