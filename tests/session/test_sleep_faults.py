@@ -129,8 +129,8 @@ async def test_a_damaged_image_is_not_restored() -> None:
                 await woken_cold(running, image, why.format(there))
 
 
-async def test_an_image_of_another_machine_or_time_is_not_restored() -> None:
-    async with run_desktop("xterm", user=USER, sleep=YES) as running:
+async def test_an_image_of_another_machine_or_time_or_release_is_not_restored() -> None:
+    async with run_desktop("xterm", user=USER, sleep=YES, packages=["xterm"]) as running:
         await running.running()
         image = running.home / "image"
         await hibernate(running, image)
@@ -138,16 +138,21 @@ async def test_an_image_of_another_machine_or_time_is_not_restored() -> None:
         kernel = os.uname().release
         changes: list[tuple[Callable[[dict[str, object]], object], str]] = [
             (
-                lambda m: facts(m).update(kernel="2.6"),
+                lambda m: part(m, "facts").update(kernel="2.6"),
                 f"it was made under the kernel 2.6 and this machine runs {kernel}",
             ),
-            (lambda m: facts(m).update(cpu_flags=["fly"]), "this machine's processor lacks fly"),
-            (lambda m: facts(m).update(machine="pdp11"), "it was made on a pdp11 and this machine is a "),
+            (lambda m: part(m, "facts").update(cpu_flags=["fly"]), "this machine's processor lacks fly"),
+            (lambda m: part(m, "facts").update(machine="pdp11"), "it was made on a pdp11 and this machine is a "),
             (
-                lambda m: facts(m).update(uptime=1e12),
+                lambda m: part(m, "facts").update(uptime=1e12),
                 "this machine's clock is behind that of the one where it was made",
             ),
-            (lambda m: facts(m).update(criu="9.1"), "it was made by CRIU 9.1 and this machine has "),
+            (lambda m: part(m, "facts").update(criu="9.1"), "it was made by CRIU 9.1 and this machine has "),
+            (
+                lambda m: part(m, "release").update(packages={"xterm": "0.1"}),
+                "it was made with xterm 0.1, which has been replaced by ",
+            ),
+            (lambda m: part(m, "release").update(image="sha256:12"), "the container's image is another one now"),
             (lambda m: m.update(runtime_dir="/elsewhere"), "its runtime folder was /elsewhere"),
             (lambda m: m.update(command=["gimp"]), "it is one of Test app, started in another way"),
             (lambda m: m.update(uid=4711), "it belongs to uid 4711"),
@@ -184,9 +189,9 @@ async def test_an_app_that_was_updated_meanwhile_starts_anew_and_says_so() -> No
         assert told["said"].startswith(COLD.format(why)), told
 
 
-def facts(manifest: dict[str, object]) -> dict[str, object]:
-    """Return the part about the machine."""
-    found = manifest["facts"]
+def part(manifest: dict[str, object], name: str) -> dict[str, object]:
+    """Return a part of a manifest that has parts of its own."""
+    found = manifest[name]
     assert isinstance(found, dict)
     return found
 

@@ -17,10 +17,12 @@ from streamspace_proxy.desktop import criu, image
 from streamspace_proxy.desktop.facts import Facts, mismatch
 from streamspace_proxy.desktop.image import ImageError, Manifest
 from streamspace_proxy.desktop.image_stream import ImageStream
+from streamspace_proxy.desktop.release import Release
 
 from tests.support.waiting import PATIENCE
 
 FACTS = Facts("x86_64", "6.12", "boot", 1000.0, frozenset({"sse2", "avx"}), "4.1.1")
+RELEASE = Release("sha256:12", {"gimp": "3.0.4-3"})
 needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
 
 
@@ -46,7 +48,8 @@ def make(where: Path, key: bytes | None, contents: dict[str, bytes] = CONTENTS) 
     for name, content in contents.items():
         with image.flow(lambda end, content=content: write_all(end, content)) as pipe:
             image.take(where, name, pipe, key)
-    manifest = Manifest("GIMP", ("gimp",), "/run/x", 1000, 5001, ":5", (1, 2), "2026-01-31T12:00:00+00:00", FACTS, {})
+    made = "2026-01-31T12:00:00+00:00"
+    manifest = Manifest("GIMP", ("gimp",), "/run/x", 1000, 5001, ":5", (1, 2), made, FACTS, RELEASE, {})
     image.write_manifest(where, replace(manifest, files=image.measure(where)), key)
     return where
 
@@ -74,6 +77,7 @@ def suffix(key: bytes | None) -> str:
 def test_what_was_written_is_read(folder: Path, key: bytes | None) -> None:
     manifest = image.read_manifest(folder, key)
     assert manifest.facts == FACTS
+    assert manifest.release == RELEASE
     assert set(manifest.files) == {name + suffix(key) for name in CONTENTS}
     assert unpacked(folder, key) == CONTENTS
 
@@ -192,6 +196,8 @@ def test_a_file_that_is_changed_after_it_was_checked_is_noticed(tmp_path: Path) 
         ("root", "init", "damaged"),
         ("extra", 1, "damaged"),
         ("facts", None, "damaged"),
+        ("release", None, "damaged"),
+        ("release", {"packages": ["gimp"]}, "damaged"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: object, why: str) -> None:
@@ -200,6 +206,14 @@ def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, name: str, va
     (folder / "manifest.json").write_text(json.dumps({**fields, name: value}))
     with pytest.raises(ImageError, match=why):
         image.read_manifest(folder, None)
+
+
+def test_an_image_from_before_manifests_told_a_release_can_be_read(tmp_path: Path) -> None:
+    folder = make(tmp_path / "image", None)
+    fields = json.loads((folder / "manifest.json").read_text())
+    del fields["release"]
+    (folder / "manifest.json").write_text(json.dumps(fields))
+    assert image.read_manifest(folder, None).release == Release()
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"x" * (2 << 20)])

@@ -24,12 +24,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from streamspace_proxy.desktop import sealing
 from streamspace_proxy.desktop.facts import Facts
+from streamspace_proxy.desktop.release import Release
 
 MANIFEST, MEMORY, FILES = "manifest.json", "memory", "files.tar"
 FORMAT = 1
@@ -61,6 +62,7 @@ class Manifest:
     made: str
     """ISO 8601, UTC."""
     facts: Facts
+    release: Release
     files: Mapping[str, tuple[int, str]]
     """For each file its size in bytes and its SHA-256, in hexadecimal digits."""
 
@@ -111,14 +113,19 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         raise ImageError("it was made by another version of StreamSpace")
     facts = fields.pop("facts")
     facts["cpu_flags"] = frozenset(facts["cpu_flags"])
+    release = _release(**fields.pop("release", {}))  # older images do not tell it
     files = {_plain(name): (int(size), str(digest)) for name, (size, digest) in fields.pop("files").items()}
     for name in ("command", "windows"):
         fields[name] = tuple(fields[name])
-    manifest = Manifest(**fields, facts=Facts(**facts), files=files)
+    manifest = Manifest(**fields, facts=Facts(**facts), release=release, files=files)
     for name, kind in (("root", int), ("uid", int), ("display", str), ("runtime_dir", str)):
         if not isinstance(getattr(manifest, name), kind):
             raise TypeError(name)
     return manifest
+
+
+def _release(image: str | None = None, packages: Mapping[str, str] | None = None) -> Release:
+    return Release(image, {name: str(version) for name, version in (packages or {}).items()})
 
 
 def _plain(name: str) -> str:
@@ -393,10 +400,9 @@ def _exchange(
     key: bytes | None,
 ) -> int:
     # A crash between any two of these steps leaves a manifest whose files are all there.
-    fields = asdict(manifest) | {"files": files, "facts": manifest.facts}
     for name in packed.values():
         (folder / f"{name}.part").rename(folder / name)
-    write_manifest(folder, Manifest(**fields), key)
+    write_manifest(folder, replace(manifest, files=files), key)
     for name in packed:
         (folder / name).unlink()
     return sum(size for size, _ in files.values())

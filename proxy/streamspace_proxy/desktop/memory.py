@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from streamspace_proxy.desktop import criu, freezing, image, obstacles, runtime_files, tree
+from streamspace_proxy.desktop import criu, freezing, image, obstacles, release, runtime_files, tree
 from streamspace_proxy.desktop.ability import Ability
 from streamspace_proxy.desktop.connections import outside_connections
 from streamspace_proxy.desktop.facts import Facts, here, mismatch
@@ -257,6 +257,7 @@ def _describe(program: str, settings: Settings, root: int, display: str) -> Mani
         windows=top_windows(display, read_cookie(settings.path("Xauthority"))),
         made=datetime.now(UTC).isoformat(),
         facts=here(criu.version(program) or ""),
+        release=release.here(settings.packages),
         files={},
     )
 
@@ -272,7 +273,7 @@ def _check_match(manifest: Manifest, settings: Settings, facts: Facts) -> None:
         raise ImageError(f"its runtime folder was {manifest.runtime_dir}")
     if manifest.uid != os.geteuid():
         raise ImageError(f"it belongs to uid {manifest.uid}")
-    if why := mismatch(manifest.facts, facts):
+    if why := release.mismatch(manifest.release, release.here(settings.packages)) or mismatch(manifest.facts, facts):
         raise ImageError(why)
 
 
