@@ -166,8 +166,7 @@ class StreamSpaceMixin(_Spawner):
             raise refusal(
                 refused.message, reason=refused.reason, status=refused.status, headers={**refused.headers, **noted}
             ) from None
-        finally:
-            self._prepared.set()
+        self._prepared.set()
         self.turned_away = False
         if self.plan is not None:
             self._become_session(self.plan)
@@ -489,14 +488,17 @@ class StreamSpaceMixin(_Spawner):
         return [str(step["message"]) for step in self._steps]
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield what `tell` is told while a session starts; for an ordinary server, what its spawner yields."""
+        """Yield what `tell` is told while a session starts; for an ordinary server, what its spawner yields.
+
+        Of a start that is refused there is nothing to tell: the hub ends it with the start, and says why.
+        """
         await self._prepared.wait()
         if self.plan is None:
             async for event in super().progress():
                 yield event
             return
         shown = 0
-        while True:  # the hub ends it with the start
+        while True:  # the hub ends this, too
             while shown < len(self._steps):
                 yield self._steps[shown]
                 shown += 1

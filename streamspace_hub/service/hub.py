@@ -304,6 +304,14 @@ class Hub:
         """Return the starts that the hub has refused, as far as was not acknowledged; none of a hub that tells none."""
         return [Refusal(**refusal) for refusal in (await self._told("streamspace/refusals")).get("refusals", ())]
 
+    async def refusal(self, user: str, server: str, request: str) -> Refusal | None:
+        """Return the newest refusal of a start that was asked for under this number, unless it was acknowledged."""
+        asked = (user, server, request)
+        for one in reversed(await self.refusals()):
+            if (one.user, one.server, one.request) == asked:
+                return one
+        return None
+
     async def took_refusals(self, keys: Sequence[str]) -> None:
         """Tell the hub that these are in the audit log."""
         await self._ask("PUT", "streamspace/refusals", body={"taken": list(keys)})

@@ -19,6 +19,7 @@ from streamspace_hub.service.changes import HubChanges, Told
 from streamspace_hub.service.hub import Hub, HubError
 from streamspace_hub.service.mirror import Mirror
 from streamspace_hub.service.problems import ProblemError, retry_after
+from streamspace_hub.telemetry.logs import logged_with
 
 SOON = 0.3
 """Seconds between looks at what the hub shows, if it does not tell: by the first one, a bad start is refused."""
@@ -94,9 +95,12 @@ async def start(  # noqa: PLR0913, PLR0917 - who asks whom for what
         try:
             return await _shown(mirror, server, task, told, enough)
         except LookupError:
-            # A start that the hub was still looking at when it answered: it says what came of it as soon as it knows.
+            # A start that the hub was still looking at when it answered: it says what came of it as soon as it knows,
+            # and when it has forgotten that, it has the refusal.
             if why := await hub.failure(server.user, server.name, wait=True):
                 raise HubError(409, why) from None
+            if refused := await hub.refusal(server.user, server.name, logged_with().get("request_id", "")):
+                raise HubError(409, refused.reason, refusal=refused.key) from None
             return await _shown(mirror, server, task, told, enough)
 
 

@@ -62,11 +62,10 @@ class Refusals:
 
     async def _key_of(self, attempt: Attempt) -> str | None:
         """Return what the hub calls its refusal of this request, if it has refused it."""
-        asked = attempt.request_id, attempt.target
+        user, _, server = (attempt.target or "").rpartition("/")
         with suppress(HubError):
-            for one in reversed(await self._hub.refusals()):
-                if (one.request, f"{one.user}/{one.server}") == asked:
-                    return one.key
+            if found := await self._hub.refusal(user, server, attempt.request_id):
+                return found.key
         return None
 
     async def _write(self, attempt: Attempt, key: str | None) -> None:

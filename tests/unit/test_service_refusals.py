@@ -35,6 +35,8 @@ class Side:
     async def refusals(self) -> list[Refusal]:
         return [Refusal(**one) for one in self.refused.untold(self.db, 10)]
 
+    refusal = Hub.refusal
+
     async def took_refusals(self, keys: Sequence[str]) -> None:
         if self.hears:
             self.refused.acknowledge(self.db, keys)
