@@ -180,15 +180,9 @@ class Hub:
         """Yield each user with an active server."""
         asleep, turned_away = await self._told_of_quiet()
         storage = await self._told("streamspace/storage") if self._limits_storage() else {}
-        offset: int | None = 0
-        while offset is not None:
-            query = f"users?state=active&include_stopped_servers=1&offset={offset}&limit={PAGE}"
-            page = await self._ask("GET", query, paginated=True)
-            for model in page["items"]:
-                name = model["name"]
-                yield User.of(model, asleep.get(name), storage.get(name), turned_away.get(name, ()))
-            following = page["_pagination"].get("next")
-            offset = following["offset"] if following else None
+        async for model in self._items("users?state=active&include_stopped_servers=1", paginated=True):
+            name = model["name"]
+            yield User.of(model, asleep.get(name), storage.get(name), turned_away.get(name, ()))
 
     async def start(self, user: str, server: str, options: Mapping[str, Any], *, title: str, token: str) -> None:
         """Ask for a server in the name of `token`'s owner; returns when it is up, or the hub won't wait any longer."""
@@ -218,11 +212,11 @@ class Hub:
 
     async def shares(self, user: str, server: str, token: str) -> list[dict[str, Any]]:
         """Return the hub's models of a server's shares, as the owner of `token` may see them."""
-        return await self._all(_shares(user, server), token)
+        return [share async for share in self._items(_shares(user, server), token=token)]
 
     async def shared_with(self, user: str, token: str) -> list[dict[str, Any]]:
         """Return the hub's models of the shares with a user and with their groups, as `token`'s owner may see them."""
-        return await self._all(f"users/{quote(user, safe='')}/shared", token)
+        return [share async for share in self._items(f"users/{quote(user, safe='')}/shared", token=token)]
 
     async def share(self, user: str, server: str, whom: Mapping[str, str], scopes: Sequence[str], token: str) -> None:
         """Share a server; `whom` is `{"user": NAME}` or `{"group": NAME}`. Scopes that it was shared with stay."""
@@ -363,16 +357,16 @@ class Hub:
             raise HubError(reply.status_code, "The hub did not accept the sign-in. Try again.")
         return str(reply.json()["access_token"])
 
-    async def _all(self, path: str, token: str) -> list[dict[str, Any]]:
-        """Return a list of the hub's that comes in pages."""
-        found: list[dict[str, Any]] = []
+    async def _items(self, path: str, **asking: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield what is on all pages of a list of the hub's; `asking` is `_ask`'s."""
+        more = "&" if "?" in path else "?"
         offset: int | None = 0
         while offset is not None:
-            page = await self._ask("GET", f"{path}?offset={offset}&limit={PAGE}", token=token)
-            found += page["items"]
+            page = await self._ask("GET", f"{path}{more}offset={offset}&limit={PAGE}", **asking)
+            for item in page["items"]:
+                yield item
             following = page["_pagination"].get("next")
             offset = following["offset"] if following else None
-        return found
 
     async def _version(self) -> int:
         if self._major is None:

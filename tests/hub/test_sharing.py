@@ -60,7 +60,8 @@ async def test_a_session_is_shared_and_taken_back() -> None:
 
 
 async def test_what_is_shared_is_listed_and_opened_as_what_it_was_shared_as() -> None:
-    async with service_hub(config=SHARING) as running:
+    config = f'{SHARING}\nc.StreamSpace.quotas = {{"default": {{"storage": "1G"}}}}'
+    async with service_hub(config=config) as running:
         hub, ann, bob = running.hub, running.ann, running.bob
         owner, path = await running.api(ann), f"/sessions/{ann}/one"
         await running.join(bob, "class")
@@ -74,7 +75,9 @@ async def test_what_is_shared_is_listed_and_opened_as_what_it_was_shared_as() ->
             (found,) = await shared_with(guest, bob)
             assert (found["user"], found["name"], found["state"]) == (ann, "one", "running")
             assert (found["role"], found["groups"], found["storage"]) == ("viewer", ["class"], None)
-            assert (await guest("GET", path)).json()["name"] == "one"
+            known = (await guest("GET", path)).json()
+            assert (known["name"], known["storage"]) == ("one", None), "what their files take is the owner's business"
+            assert (await owner("GET", path)).json()["storage"] is not None
             assert await eventual_role(url, token, "viewer") == "viewer"
             for what in ("stop", "freeze", "hibernate"):
                 assert (await guest("POST", f"{path}/{what}")).status_code == 403, what

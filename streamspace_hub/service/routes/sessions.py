@@ -132,7 +132,10 @@ async def get_session(asked: ByCaller, user: UserName, server: Server) -> Respon
     name = server_name(server)
     if not (asked.caller.may_see(user, name) or await asked.context.shared.has_part(asked.caller, user, name)):
         raise await asked.denied("session.read", f"{user}/{name}", "You may not see this session.")
-    return tagged(asked.request, await known_session(asked.context, user, name))
+    known = await known_session(asked.context, user, name)
+    if not (asked.caller.is_admin or asked.caller.holds_for_user("view", user)):
+        known = known.model_copy(update={"storage": None})  # their files are all of theirs, and not this session's
+    return tagged(asked.request, known)
 
 
 @router.post(
