@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.async_api import BrowserContext, FrameLocator, Locator, Page, expect
+from playwright.async_api import BrowserContext, FrameLocator, Locator, Page
 
 from tests.support.hub import ROOT, TempHub
 from tests.support.jupyterlab import BUILT
+from tests.support.waiting import PATIENCE
 
 CONFIG = """
 c.Spawner.environment = {
@@ -28,7 +29,7 @@ async def open_lab(context: BrowserContext, hub: TempHub, user: str) -> Page:
     await hub.start_server(user, "", {})
     page = await context.new_page()
     await page.goto(f"{hub.url}/user/{user}/lab?reset")
-    await expect(page.locator(".jp-LauncherCard").first).to_be_visible()
+    await page.locator(".jp-LauncherCard").first.wait_for(timeout=2 * PATIENCE * 1000)
     return page
 
 
