@@ -122,8 +122,12 @@ def wait_for_transport(page: Tab, transport: str, limit: float = PATIENCE) -> No
 
 
 def wait_for_more(page: Tab, count: int = 10, limit: float = STALL) -> None:
-    """Until `count` further pictures have been shown."""
-    page.wait_for(f"{FRAMES} >= {page.evaluate(FRAMES) + count}", limit)
+    """Until `count` further pictures have been shown, none of them more than `limit` seconds after the one before."""
+    shown = page.evaluate(FRAMES)
+    wanted = shown + count
+    while shown < wanted:
+        page.wait_for(f"{FRAMES} > {shown}", limit)
+        shown = page.evaluate(FRAMES)
 
 
 def memory(page: Tab, base: str = BASE) -> Any:
