@@ -13,7 +13,7 @@ from tests.hub.test_memory_sleep import CONFIG
 from tests.support.hub import AS_ROOT, LIMIT
 from tests.support.hub_desktop import HubDesktop
 from tests.support.service import ADMIN, Api, ServiceHub, replicas, service_hub
-from tests.support.sleeping import CARET, changed, needs_memory, settled, type_text
+from tests.support.sleeping import as_it_was, needs_memory, settled, type_text
 from tests.support.streamer import Pixels
 
 pytestmark = [
@@ -62,7 +62,7 @@ async def wakes_as_it_was(running: ServiceHub, ann: Api, path: str, before: Pixe
     assert (await until(ann, path, "sleeping"))["asleep_bytes"] > 0
     assert (await ann("POST", f"{path}/resume")).status_code == 202
     await until(ann, path, "running")
-    assert changed(before, await settled(HubDesktop(running.hub))) <= CARET
+    await as_it_was(HubDesktop(running.hub), before)
 
 
 async def test_the_ladder_puts_to_sleep_with_memory_and_says_so_in_the_audit_log() -> None:

@@ -18,7 +18,7 @@ import pytest
 from streamspace_proxy.desktop import privileges
 
 from tests.support.running import DESKTOP, PYTHONPATH, Running, run_desktop
-from tests.support.sleeping import CARET, YES, changed, needs_memory, settled, type_text
+from tests.support.sleeping import YES, as_it_was, needs_memory, settled, type_text
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [
@@ -90,7 +90,7 @@ async def test_it_keeps_its_memory_before_it_is_ended_and_wakes_as_it_was() -> N
         running.start_again(STREAMSPACE_RESTORE=str(image))
         status = await running.running()
         assert status["restored"]["ok"], status["restored"]
-        assert changed(before, await settled(running)) <= CARET
+        await as_it_was(running, before)
         await type_text(running, 'echo "$note" > said\n')
         said = running.home / "said"
         eventually(lambda: said.exists() and said.read_text() == f"{NOTE}\n", "the note")

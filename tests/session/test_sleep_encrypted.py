@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import DESKTOP, RUNNER, Running, run_desktop
-from tests.support.sleeping import CARET, USER, YES, changed, failing_criu, hibernate, needs_memory, settled, type_text
+from tests.support.sleeping import USER, YES, as_it_was, failing_criu, hibernate, needs_memory, settled, type_text
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.x11, needs_memory]
@@ -76,7 +76,7 @@ async def test_a_desktop_wakes_from_what_nobody_else_can_read(program: tuple[str
         running.start_again(STREAMSPACE_RESTORE=str(image))
         status = await running.running()
         assert status["restored"]["ok"], status
-        assert changed(before, await settled(running)) <= CARET
+        await as_it_was(running, before)
         await type_text(running, 'echo "$note" > said\n')
         said = running.home / "said"
         eventually(lambda: said.exists() and said.read_text() == f"{NOTE}\n", "the note")

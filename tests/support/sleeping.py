@@ -76,13 +76,18 @@ def changed(one: Pixels, other: Pixels) -> int:
 
 
 async def as_it_was(running: Screen, before: Pixels) -> None:
-    """Wait until the screen shows what it showed `before`, but for a caret's pixels; a caret blinks."""
-    environment = await running.environment()
-    where = environment["DISPLAY"], running.runtime_dir / "Xauthority"
+    """Wait until the screen shows, at rest, what it showed `before`, but for a caret's pixels; a caret blinks."""
     deadline = time.monotonic() + PATIENCE
-    while (count := changed(before, picture(*where))) > CARET:
+    while (count := changed(before, await settled(running))) > CARET:
         assert time.monotonic() < deadline, f"{count} pixels are not as they were"
-        await asyncio.sleep(0.05)
+
+
+async def another(running: Screen, before: Pixels, still: float = 0.5) -> Pixels:
+    """Wait until the screen shows, at rest, something else than `before`; return it."""
+    deadline = time.monotonic() + PATIENCE
+    while changed(before, now := await settled(running, still)) <= CARET:
+        assert time.monotonic() < deadline, "the screen stays as it is"
+    return now
 
 
 async def type_text(running: Screen, text: str) -> None:
