@@ -92,6 +92,7 @@ async def another(running: Screen, before: Pixels, still: float = 0.5) -> Pixels
 
 async def type_text(running: Screen, text: str) -> None:
     """Type on the desktop's keyboard."""
+    await running.x("xset", "r", "off")  # an X server that stands still for a moment would repeat a letter
     await running.x("xdotool", "type", "--delay", "20", text)
 
 
