@@ -393,7 +393,25 @@ async def test_policies_and_quotas_say_where_each_value_comes_from(running: Serv
     assert (await (await running.api(ADMIN))("GET", "/users/nobody-such/quota")).status_code == 404
 
 
-@pytest.mark.parametrize("hurry", ["", 'c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}'])
+HURRY = """
+import asyncio
+from streamspace_spawner import mixin
+
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+quick = mixin.current_catalog
+
+
+async def slow(*arguments):
+    await asyncio.sleep(1)
+    return await quick(*arguments)
+
+
+mixin.current_catalog = slow
+"""
+"""Lines of a hub's configuration: it answers a start at once, and looks at it when it is asked how that goes."""
+
+
+@pytest.mark.parametrize("hurry", [pytest.param("", id="before"), pytest.param(HURRY, id="after")])
 async def test_a_start_beyond_the_quota_is_refused_with_the_hubs_sentence(hurry: str) -> None:
     """Also where the hub answers before it has looked at the start."""
     async with service_hub(config=f'c.StreamSpace.quotas = {{"default": {{"sessions": 0}}}}\n{hurry}') as strict:
