@@ -21,11 +21,11 @@ from streamspace_hub.from_service import SERVICE
 from streamspace_hub.model.api import ServerName, UserName
 from streamspace_hub.model.asleep import asleep_in
 from streamspace_hub.model.explain import explain
+from streamspace_hub.to_services import ToServices
 
 ALL_PATH = r"/api/streamspace/asleep"
 USER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)"
 SERVER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)/(?P<server_name>[^/]*)"
-NEEDED = {"list:users", "read:servers"}
 
 
 class Told(BaseModel):
@@ -39,23 +39,14 @@ class Told(BaseModel):
     bytes: int = Field(ge=0)
 
 
-class AllHandler(APIHandler):
+class AllHandler(ToServices):
     """Who sleeps, of all users; and that somebody does."""
-
-    _accept_cookie_auth = False
-    """For services, which come with their token."""
 
     def get(self) -> None:
         """List them by user and server."""
-        if not set(self.expanded_scopes) >= NEEDED:
-            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
-        rows = (
-            self.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.state)
-            .join(orm.User, orm.Spawner.user_id == orm.User.id)
-            .filter(orm.Spawner.state.is_not(None))
-        )
+        self.check_scopes()
         found: dict[str, dict[str, Any]] = {}
-        for user, server, state in rows:
+        for user, server, state in self.states():
             if (asleep := asleep_in(state)) is not None:
                 found.setdefault(user, {})[server] = asleep.model_dump()
         self.write(json.dumps(found))

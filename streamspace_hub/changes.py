@@ -11,14 +11,12 @@ import asyncio
 import json
 from typing import Any
 
-from jupyterhub.apihandlers.base import APIHandler
-from tornado import web
 from tornado.iostream import StreamClosedError
+
+from streamspace_hub.to_services import ToServices
 
 PATH = r"/api/streamspace/changes"
 BOARD, ENTRY = "streamspace", "changes"
-NEEDED = {"list:users", "read:servers"}
-"""Scopes with which the caller could find out all of it by asking again and again."""
 KEEPALIVE = 15.0
 MOST = 10_000
 """Changes that wait for a listener; one that is slower has to begin again."""
@@ -63,11 +61,8 @@ class Changes:
         self._listeners.discard(queue)
 
 
-class ChangesHandler(APIHandler):
+class ChangesHandler(ToServices):
     """The stream."""
-
-    _accept_cookie_auth = False
-    """For services, which come with their token."""
 
     def initialize(self) -> None:
         """Be there for spawners from the first listener on."""
@@ -75,8 +70,7 @@ class ChangesHandler(APIHandler):
 
     async def get(self) -> None:
         """Stream until the listener goes away, or was too slow."""
-        if not set(self.expanded_scopes) >= NEEDED:
-            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
+        self.check_scopes()
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
         queue = self._changes.listen()

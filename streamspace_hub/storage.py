@@ -14,22 +14,18 @@ from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from streamspace_hub.asleep import NEEDED
+from streamspace_hub.to_services import ToServices
 
 ALL_PATH = r"/api/streamspace/storage"
 USER_PATH = r"/api/streamspace/storage/(?P<user_name>[^/]+)"
 
 
-class AllHandler(APIHandler):
+class AllHandler(ToServices):
     """Of all users who run something."""
-
-    _accept_cookie_auth = False
-    """For services, which come with their token."""
 
     async def get(self) -> None:
         """List it by user."""
-        if not set(self.expanded_scopes) >= NEEDED:
-            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
+        self.check_scopes()
         found: dict[str, dict[str, int | None]] = {}
         for user in [user for user in self.users.values() if any(one.active for one in user.spawners.values())]:
             if (storage := await _storage(user)) is not None:
@@ -47,7 +43,6 @@ class UserHandler(APIHandler):
         user = self.find_user(user_name)  # type: ignore[no-untyped-call]
         if user is None:
             raise web.HTTPError(404)
-        self.set_header("Content-Type", "application/json")
         self.write(json.dumps(await _storage(user)))
 
 

@@ -10,35 +10,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from streamspace_hub.asleep import NEEDED
 from streamspace_hub.model.turned_away import turned_away_in
+from streamspace_hub.to_services import ToServices
 
 ALL_PATH = r"/api/streamspace/turned-away"
 USER_PATH = r"/api/streamspace/turned-away/(?P<user_name>[^/]+)"
 
 
-class AllHandler(APIHandler):
+class AllHandler(ToServices):
     """Those of all users."""
-
-    _accept_cookie_auth = False
-    """For services, which come with their token."""
 
     def get(self) -> None:
         """List their names by user."""
-        if not set(self.expanded_scopes) >= NEEDED:
-            raise web.HTTPError(403, f"This needs the scopes {', '.join(sorted(NEEDED))}.")
-        rows = (
-            self.db.query(orm.User.name, orm.Spawner.name, orm.Spawner.state)
-            .join(orm.User, orm.Spawner.user_id == orm.User.id)
-            .filter(orm.Spawner.state.is_not(None))
-        )
+        self.check_scopes()
         found: dict[str, set[str]] = {}
-        for user, server, state in rows:
+        for user, server, state in self.states():
             if turned_away_in(state):
                 found.setdefault(user, set()).add(server)
         for user in self.users.values():
@@ -56,7 +46,6 @@ class UserHandler(APIHandler):
         if user is None:
             raise web.HTTPError(404)
         rows = {name for name, spawner in user.orm_spawners.items() if turned_away_in(spawner.state)}
-        self.set_header("Content-Type", "application/json")
         self.write(json.dumps(sorted(_as_spawners_say(user, rows))))
 
 

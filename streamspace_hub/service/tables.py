@@ -12,6 +12,7 @@ Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
 AUDIT_SOUGHT = ("actor", "action", "target", "outcome", "origin", "request_id")
+"""Columns that lines of the audit log are looked for by."""
 
 
 class Table(DeclarativeBase):
@@ -255,7 +256,7 @@ class WebhookRow(Table):
 
 
 class LeaseRow(Table):
-    """A task that one replica does for all; or that a replica lives (`replicas`)."""
+    """A task that one replica does for all; or a replica that lives (`replicas`)."""
 
     __tablename__ = "leases"
 
