@@ -18,6 +18,7 @@ PROCESS_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
 ProcessName = Annotated[str, StringConstraints(pattern=PROCESS_PATTERN, min_length=1, max_length=15)]
 STEP_UP = "Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for."
 ALLOW_NETWORKS = "Networks from which a session may be opened, e.g. `192.0.2.0/24` or `2001:db8::/32`; none: from all."
+BUSY_GPU = "Engines of GPUs in use by the app from which on it counts as busy; 0: never."
 DENY_NETWORKS = "Networks from which it may not, also inside of `allow_networks`."
 
 
@@ -59,6 +60,7 @@ class Policy(BaseModel):
     busy_cpu: float = Field(
         default=0.5, ge=0, le=256, description="Cores in use by the app from which on it counts as busy; 0: never."
     )
+    busy_gpu: float = Field(default=0.5, ge=0, le=256, description=BUSY_GPU)
     busy_processes: tuple[ProcessName, ...] = Field(
         default=(), max_length=100, description="Programs that keep a session awake while they run, by name."
     )
@@ -95,6 +97,7 @@ class PolicyDefaults(BaseModel):
     busy_cpu: float | None = Field(
         default=None, ge=0, le=256, description="Cores in use by the app from which on it counts as busy; 0: never."
     )
+    busy_gpu: float | None = Field(default=None, ge=0, le=256, description=BUSY_GPU)
     busy_processes: tuple[ProcessName, ...] | None = Field(
         default=None, max_length=100, description="Programs that keep a session awake while they run, by name."
     )
@@ -150,6 +153,7 @@ JOINS: Final[Mapping[str, Join]] = {
     "min_bitrate": max,
     "max_viewers": max,
     "busy_cpu": _sooner,
+    "busy_gpu": _sooner,
     "busy_processes": _all_of,
     "busy_limit": max,
     "step_up": _sooner,

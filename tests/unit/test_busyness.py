@@ -26,6 +26,21 @@ def test_what_makes_a_session_busy(seconds: float, cpu: float, policy: Policy, b
     assert reason(before, now, policy) == busy
 
 
+@pytest.mark.parametrize(
+    ("gpu", "policy", "busy"),
+    [
+        (6.0, Policy(), "its programs use 0.6 engines of a GPU"),
+        (4.0, Policy(), None),
+        (4.0, Policy(busy_gpu=0.4), "its programs use 0.4 engines of a GPU"),
+        (90.0, Policy(busy_gpu=0), None),
+        (-5.0, Policy(), None),  # one of them has ended
+    ],
+)
+def test_what_gpus_do_makes_a_session_busy(gpu: float, policy: Policy, busy: str | None) -> None:
+    before, now = Usage(100, 50, frozenset(), 20), Usage(110, 50, frozenset(), 20 + gpu)
+    assert reason(before, now, policy) == busy
+
+
 def test_the_first_look_knows_no_load_but_sees_programs() -> None:
     now = Usage(100, 50, frozenset({"make"}))
     assert reason(None, now, Policy()) is None

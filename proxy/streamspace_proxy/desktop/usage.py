@@ -1,4 +1,4 @@
-"""What the app and all that it started take: processor time, and which programs run. Reads `/proc`, changes nothing."""
+"""What the app and all that it started take: time of processors and GPUs; and which programs run. Reads `/proc`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any
 
+from streamspace_proxy.desktop import gpu_load
 from streamspace_proxy.desktop.processes import descendants
 
 SERVANTS = ("Xtigervnc", "pulseaudio", "openbox")
@@ -17,15 +18,19 @@ def usage(root: int) -> dict[str, Any]:
     """Return the usage of everything below `root`, without the servants.
 
     `at` is in seconds of CLOCK_MONOTONIC; `cpu` in seconds of processor time, with that of children that have ended
-    (proc_pid_stat(5): utime, stime, cutime, cstime), so that it does not fall when a short-lived program ends.
+    (proc_pid_stat(5): utime, stime, cutime, cstime), so that it does not fall when a short-lived program ends; `gpu` in
+    seconds of the GPUs' engines, of programs that run.
     """
     ticks, programs = _read(root)[0], set()
+    gpu: list[str] = []
     for pid in descendants(root):
         spent, name = _read(pid)
         if name not in SERVANTS:
             ticks += spent
             programs.add(name)
-    return {"at": time.monotonic(), "cpu": ticks / _TICKS, "programs": sorted(programs - {""})}
+            gpu += gpu_load.fdinfo(pid)
+    spent_there = gpu_load.seconds(gpu)
+    return {"at": time.monotonic(), "cpu": ticks / _TICKS, "gpu": spent_there, "programs": sorted(programs - {""})}
 
 
 def _read(pid: int) -> tuple[int, str]:

@@ -1,6 +1,7 @@
-"""Whether the session works by itself: its processor time, and programs that keep it awake. Asks the desktop.
+"""Whether the session works by itself: its load on processors and GPUs, and programs that keep it awake.
 
-In a pod the app runs in another container, so only the desktop sees its processes. What counts is `reason`, pure.
+In a pod the app runs in another container, so only the desktop sees its processes, and is asked.
+What counts is `reason`, pure.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ class Usage:
     cpu: float
     """Seconds of processor time so far; that of programs that have ended included."""
     programs: frozenset[str]
+    gpu: float = 0.0
+    """Seconds that engines of GPUs have been at work so far, for programs that run."""
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Usage:
         """Read the answer to `usage`."""
-        return cls(float(answer["at"]), float(answer["cpu"]), frozenset(answer["programs"]))
+        return cls(float(answer["at"]), float(answer["cpu"]), frozenset(answer["programs"]), float(answer["gpu"]))
 
 
 def reason(before: Usage | None, now: Usage, policy: Policy) -> str | None:
@@ -39,10 +42,14 @@ def reason(before: Usage | None, now: Usage, policy: Policy) -> str | None:
     kept = sorted(now.programs.intersection(policy.busy_processes))
     if kept:
         return f"{kept[0]} is running"
-    if before is None or now.at <= before.at or policy.busy_cpu == 0:
+    if before is None or now.at <= before.at:
         return None
-    cores = (now.cpu - before.cpu) / (now.at - before.at)
-    return f"its programs use {cores:.1f} cores" if cores >= policy.busy_cpu else None
+    cores, engines = ((new - old) / (now.at - before.at) for new, old in ((now.cpu, before.cpu), (now.gpu, before.gpu)))
+    if policy.busy_cpu and cores >= policy.busy_cpu:
+        return f"its programs use {cores:.1f} cores"
+    if policy.busy_gpu and engines >= policy.busy_gpu:
+        return f"its programs use {engines:.1f} engines of a GPU"
+    return None
 
 
 class BusyWatch:

@@ -20,6 +20,7 @@ const POLICY: Record<Fields<'policy'>, Input> = {
   min_bitrate: 'number',
   max_viewers: 'number',
   busy_cpu: 'number',
+  busy_gpu: 'number',
   busy_processes: 'list',
   busy_limit: 'number',
   step_up: 'number',

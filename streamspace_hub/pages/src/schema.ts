@@ -1445,6 +1445,11 @@ export interface components {
              */
             busy_cpu?: number | null;
             /**
+             * Busy Gpu
+             * @description Engines of GPUs in use by the app from which on it counts as busy; 0: never.
+             */
+            busy_gpu?: number | null;
+            /**
              * Busy Processes
              * @description Programs that keep a session awake while they run, by name.
              */
