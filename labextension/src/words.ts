@@ -42,13 +42,13 @@ export function transportLabel(transport: string, trans: TranslationBundle): str
   }
 }
 
-/** "Running since 14:05", with the date when that was another day; "Asleep since 14:05, 412 MB". */
+/** "Running since 14:05", with the date when that was another day; "Asleep since 14:05, 412 MB". Never later than now. */
 export function stateSince(session: Session, now: Date, trans: TranslationBundle): string {
   const label = stateLabel(session.state, trans);
   const { state, asleep_bytes: bytes } = session;
   const asleep = state === 'frozen' || phase(state) === 'asleep';
   const stamp = asleep ? (session.asleep_since ?? session.last_activity) : session.started;
-  const time = stamp ? new Date(stamp) : null;
+  const time = stamp ? new Date(Math.min(new Date(stamp).getTime(), now.getTime())) : null;
   const size = state === 'sleeping' && typeof bytes === 'number' ? `, ${sizeLabel(bytes)}` : '';
   if (!time || Number.isNaN(time.getTime())) {
     return label + size;

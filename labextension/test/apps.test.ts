@@ -98,6 +98,11 @@ describe('stateSince', () => {
     expect(stateSince(before, now, trans)).toMatch(/^Running since .*27.*\D05/);
   });
 
+  it.each(['2026-03-01T15:03:00', '2027-03-01T15:00:00'])('is never later than now: %s', asleep_since => {
+    const ahead = { ...session('sleeping'), asleep_since };
+    expect(stateSince(ahead, now, trans)).toMatch(/^Asleep since \D*\d{1,2}\D00[^,\d]*$/);
+  });
+
   it('counts sleep from the last activity', () => {
     const asleep = {
       ...session('sleeping'),

@@ -14,7 +14,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
@@ -25,7 +25,7 @@ from traitlets import default, validate
 from traitlets.config import LoggingConfigurable
 
 from streamspace_hub.model import Policy, PolicyDefaults, resolve_policy
-from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, outlives
+from streamspace_hub.model.asleep import FALLS, KEY, LIVE, WOKEN, Asleep, image_folder, not_later, outlives
 from streamspace_hub.model.layers import Who
 from streamspace_hub.model.overrides import NOTHING, Overrides
 from streamspace_hub.model.policy import policy_layers
@@ -423,7 +423,10 @@ class StreamSpaceMixin(_Spawner):
         """Remember that the session's memory has been kept, `size` bytes on disk: it is about to be stopped."""
         self.session_state = {**self.session_state, FALLS: True}
         self.asleep = Asleep(
-            app=self.session_state["app"], since=since, bytes=size, marker=self.session_state["marker"]
+            app=self.session_state["app"],
+            since=not_later(since, datetime.now(UTC)),
+            bytes=size,
+            marker=self.session_state["marker"],
         )
 
     async def forget_sleep(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -64,6 +64,17 @@ class Kept(BaseModel):
         return self.at.astimezone(UTC).isoformat(timespec="seconds")
 
 
+def not_later(moment: str, now: datetime) -> str:
+    """Return a time (ISO 8601) of another clock, or `now` where that one is ahead, or has told none."""
+    try:
+        told = datetime.fromisoformat(moment)
+    except ValueError:
+        told = now
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=UTC)
+    return min(told, now).astimezone(UTC).isoformat(timespec="seconds")
+
+
 def asleep_in(state: Mapping[str, Any] | None) -> Asleep | None:
     """Return what a spawner's state says of sleep; None: it runs, or has ended for good."""
     if not state or KEY not in state:
@@ -80,7 +91,8 @@ def outlives(live: Mapping[str, Any], now: float) -> bool:
     """
     if not live or live.get(FALLS):
         return True
-    return WOKEN in live and now - float(live[WOKEN]) < PROVEN
+    # A moment by either sign: the clock may have been set back since.
+    return WOKEN in live and abs(now - float(live[WOKEN])) < PROVEN
 
 
 def may_leave_image(live: Mapping[str, Any], now: float) -> bool:

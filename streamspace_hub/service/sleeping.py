@@ -109,9 +109,12 @@ class Sleeping:
         await self._ask_for_memory()
         now, overrides = time.time(), await self.overrides.current()
         planned: list[Planned[UserSession]] = []
+        adrift: list[UserSession] = []
         async for page in self._pages():
             planned += await asyncio.to_thread(self._plan, page, now, overrides)
-        self.later = {key: until for key, until in self.later.items() if until > now}
+            adrift += await asyncio.to_thread(_adrift, page, now)
+        await self._ask(adrift[:PER_ROUND], how_idle=True)
+        self.later = {key: until for key, until in self.later.items() if until > time.monotonic()}
         todo = most_urgent((what for what in planned if _key(what.session) not in self.later), PER_ROUND)
         room = asyncio.Semaphore(AT_ONCE)
 
@@ -129,7 +132,7 @@ class Sleeping:
         now, overrides = time.time(), await self.overrides.current()
         async with self.database.reading() as session:
             rows = (await session.execute(_candidates().where(SessionRow.user == user))).all()
-        return [_ahead(one, now, self.rules.timezone) for one in self._candidates(rows, overrides)]
+        return [_ahead(one, now, self.rules.timezone) for one in self._candidates(rows, now, overrides)]
 
     # --- what is known ---------------------------------------------------------------------------------------------
 
@@ -148,24 +151,22 @@ class Sleeping:
             after = (last[SessionRow.user], last[SessionRow.name])
 
     def _plan(self, page: Sequence[Any], now: float, overrides: Overrides) -> list[Planned[UserSession]]:
-        return plan(self._candidates(page, overrides), now, self.rules.timezone)
+        return plan(self._candidates(page, now, overrides), now, self.rules.timezone)
 
-    def _candidates(self, rows: Sequence[Any], overrides: Overrides) -> Iterator[Candidate[UserSession]]:
+    def _candidates(self, rows: Sequence[Any], now: float, overrides: Overrides) -> Iterator[Candidate[UserSession]]:
         found = (row._mapping for row in rows)
         # The hub does not take default servers off its list.
         left = (row for row in found if row[SessionRow.name] or row[SessionRow.state] not in RESTING)
-        return (self._candidate(row, overrides) for row in left)
+        return (self._candidate(row, now, overrides) for row in left)
 
-    def _candidate(self, row: Mapping[Any, Any], overrides: Overrides) -> Candidate[UserSession]:
-        session = UserSession.model_construct(
-            **{name: row[getattr(SessionRow, name)] for name in UserSession.model_fields}
-        )
+    def _candidate(self, row: Mapping[Any, Any], now: float, overrides: Overrides) -> Candidate[UserSession]:
+        session = _session(row)
         choice = Settings.model_validate(row[SettingsRow.values]).sleep if row[SettingsRow.values] else None
         entry = self.catalog.apps.get(session.app)
         who = Who(session.user, row[WatchedRow.groups] or ())
         app = entry.template.sleep if entry else Ladder()
         ladder = resolve(self.rules, app, who, choice, overrides.sleep(who))
-        return Candidate(session, _facts(session, row), ladder)
+        return Candidate(session, _facts(session, row, now), ladder)
 
     # --- what is done ----------------------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Sleeping:
         if answer.done:
             await self._note(session, "session.freeze", Outcome.ALLOWED, due.why)
         elif answer.idle >= _idle(due, facts):
-            self.later[_key(session)] = time.time() + AGAIN
+            self.later[_key(session)] = time.monotonic() + AGAIN
             log.warning("%s/%s was not frozen: %s", session.user, session.name, answer.message)
         await self.mirror.refresh(session.user)
 
@@ -215,7 +216,7 @@ class Sleeping:
         try:
             answer = await self.hibernate(session, self.token, if_idle=_idle(due, facts))
         except (SessionAwayError, HubError) as error:
-            self.later[_key(session)] = time.time() + AGAIN
+            self.later[_key(session)] = time.monotonic() + AGAIN
             await self._note(session, "session.hibernate", Outcome.FAILED, str(error))
             return
         if answer.done:
@@ -225,7 +226,7 @@ class Sleeping:
             # What it did at that moment may be the reason, so it is tried again; then it is passed over, for the next
             # step of the ladder.
             await self._note(session, "session.hibernate", Outcome.FAILED, answer.message)
-            self.later[_key(session)] = time.time() + AGAIN
+            self.later[_key(session)] = time.monotonic() + AGAIN
             attempts = self.attempts[_key(session)] = self.attempts.get(_key(session), 0) + 1
             if attempts < ATTEMPTS:
                 return
@@ -275,10 +276,12 @@ class Sleeping:
 
     async def _finish(self) -> None:
         """Go on with sessions that were being put to sleep when a replica, the hub or the session went away."""
+        now = time.time()
         query = (
             select(SessionRow)
             .join(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))
-            .where(SleepRow.hibernating < time.time() - SETTLED)
+            # Or later than now: the clock has been set back since.
+            .where(or_(SleepRow.hibernating < now - SETTLED, SleepRow.hibernating > now + SETTLED))
             .limit(PER_ROUND)
         )
         async with self.database.reading() as reading:
@@ -310,10 +313,14 @@ class Sleeping:
             .where(or_(SleepRow.memory.is_(None), SleepRow.started != SessionRow.started))
             .limit(PER_ROUND + len(self.unknown))
         )
-        now = time.time()
-        self.unknown = {key: until for key, until in self.unknown.items() if until > now}
         async with self.database.reading() as reading:
             found = [user_session(row) for row in (await reading.execute(query)).scalars()]
+        await self._ask(found)
+
+    async def _ask(self, found: Sequence[UserSession], *, how_idle: bool = False) -> None:
+        """Ask sessions whether their memory can be kept, and, if that is wanted, how long they have not been used."""
+        now = time.monotonic()
+        self.unknown = {key: until for key, until in self.unknown.items() if until > now}
         room = asyncio.Semaphore(AT_ONCE)
 
         async def ask(session: UserSession) -> None:
@@ -321,12 +328,13 @@ class Sleeping:
                 self.unknown[_key(session)] = now + UNKNOWN
                 with suppress(SessionAwayError, HubError):
                     answer = await self.link.activity(session)
-                    if answer.memory is not None:
+                    if how_idle or answer.memory is not None:
                         await self.remember(session, answer, warned=False)
-                        del self.unknown[_key(session)]
+                    if answer.memory is not None:
+                        self.unknown.pop(_key(session), None)
                         await self.mirror.refresh(session.user)
 
-        await asyncio.gather(*(ask(one) for one in found if _key(one) not in self.unknown))
+        await asyncio.gather(*(ask(one) for one in found if how_idle or _key(one) not in self.unknown))
 
     async def _stop(self, session: UserSession, due: Due, facts: Facts) -> None:
         try:
@@ -343,7 +351,7 @@ class Sleeping:
         try:
             await self.hub.stop(session.user, session.name, self.token, remove=remove)
         except HubError as error:
-            self.later[_key(session)] = time.time() + AGAIN
+            self.later[_key(session)] = time.monotonic() + AGAIN
             await self._note(session, action, Outcome.FAILED, error.message)
         await self.mirror.refresh(session.user)
 
@@ -409,7 +417,38 @@ async def _row(transaction: AsyncSession, session: UserSession) -> SleepRow:
     return row
 
 
-def _facts(session: UserSession, row: Mapping[Any, Any]) -> Facts:
+def _session(row: Mapping[Any, Any]) -> UserSession:
+    return UserSession.model_construct(**{name: row[getattr(SessionRow, name)] for name in UserSession.model_fields})
+
+
+def _adrift(page: Sequence[Any], now: float) -> list[UserSession]:
+    """Return the live sessions that, as was written down, were last used after `now`: the clock has been set back."""
+    live = (row._mapping for row in page if row._mapping[SessionRow.state] not in RESTING)
+    return [_session(row) for row in live if _last_used(row, now) is None]
+
+
+def _last_used(row: Mapping[Any, Any], now: float) -> float | None:
+    started = row[SessionRow.started]
+    said = row[SleepRow.active] if row[SLEEP[0]] == started else 0.0
+    return last_used(seconds(started), seconds(row[SessionRow.last_activity]), said, now)
+
+
+def last_used(started: float, last: float, said: float, now: float) -> float | None:
+    """Return when a session was last used; None: that is not known, since the clock has been set back.
+
+    Args:
+        started: when it was started, by the hub's clock.
+        last: when it was last active, by the hub's clock.
+        said: when it was last active, as it has said by a clock that is never set; 0: it has not said yet.
+        now: the time. What is later than that is not believed.
+    """
+    believed = [moment for moment in (started, last, said) if moment <= now + SLACK]
+    if len(believed) == 3 or 0 < said <= now + SLACK:
+        return max(believed)
+    return None
+
+
+def _facts(session: UserSession, row: Mapping[Any, Any], now: float) -> Facts:
     started, last = seconds(session.started), seconds(session.last_activity)
     if session.state in RESTING:
         # The hub's last word on a server is its end.
@@ -418,7 +457,9 @@ def _facts(session: UserSession, row: Mapping[Any, Any]) -> Facts:
     warned = None
     if known and row[SleepRow.step] is not None:
         warned = Warned(Step(row[SleepRow.step]), row[SleepRow.told], row[SleepRow.lead])
-    active = max(started, last, row[SleepRow.active] if known else 0.0)
+    active = _last_used(row, now)
+    if active is None:
+        active = now
     return Facts(
         started, active, frozen=session.state == SessionState.FROZEN, memory=bool(session.memory), warned=warned
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from streamspace_hub.model.asleep import (
     image_folder,
     image_paths,
     may_leave_image,
+    not_later,
     outlives,
 )
 
@@ -47,10 +49,26 @@ def test_what_is_running_does_not_sleep_unless_it_is_about_to_end(state: dict[st
         ({"app": "gimp", FALLS: True}, True),
         ({"app": "gimp", WOKEN: 1000.0}, True),
         ({"app": "gimp", WOKEN: 1000.0 - PROVEN}, False),
+        ({"app": "gimp", WOKEN: 1003.0}, True),  # the clock has been set back a little
+        ({"app": "gimp", WOKEN: 5000.0}, False),
     ],
 )
 def test_sleep_outlives_a_session_that_has_not_shown_that_it_lives(live: dict[str, Any], kept: bool) -> None:
     assert outlives(live, 1001.0) is kept
+
+
+@pytest.mark.parametrize(
+    ("told", "since"),
+    [
+        ("2026-11-30T03:00:00.25+01:00", "2026-11-30T02:00:00+00:00"),
+        ("2026-11-30T02:30:00", "2026-11-30T02:30:00+00:00"),
+        ("2026-11-30T03:00:01+00:00", "2026-11-30T03:00:00+00:00"),
+        ("9999-12-31T23:59:59-12:00", "2026-11-30T03:00:00+00:00"),
+        ("yesterday", "2026-11-30T03:00:00+00:00"),
+    ],
+)
+def test_nothing_has_been_asleep_since_later_than_now(told: str, since: str) -> None:
+    assert not_later(told, datetime(2026, 11, 30, 3, tzinfo=UTC)) == since
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -18,6 +19,7 @@ from streamspace_hub.service.context import Context, make_context
 from streamspace_hub.service.hub import HubError, User
 from streamspace_hub.service.session_link import Answer, SessionAwayError
 from streamspace_hub.service.settings import ServiceSettings
+from streamspace_hub.service.sleeping import last_used
 from streamspace_hub.service.tables import AuditRow, SessionRow, SleepRow
 
 HOUR = 3600.0
@@ -115,6 +117,45 @@ async def test_a_session_that_knows_better_is_neither_warned_nor_asked_again(dat
         assert time.time() - row.active < 60
         assert await context.sleeping.round() == 0
         assert hub.stopped == []
+
+
+@pytest.mark.parametrize(
+    ("started", "last", "said", "used"),
+    [
+        (100, 200, 0, 200),
+        (100, 200, 300, 300),
+        (100, 1001, 0, 1001),  # clocks differ a little
+        (100, 5000, 0, None),
+        (100, 5000, 300, 300),
+        (5000, 5000, 0, None),
+        (5000, 5000, 900, 900),
+        (5000, 5000, 5000, None),
+    ],
+)
+def test_a_time_to_come_is_not_believed(started: float, last: float, said: float, used: float | None) -> None:
+    assert last_used(started, last, said, 1000) == used
+
+
+async def test_a_clock_that_was_set_back_neither_keeps_a_session_awake_nor_has_it_stopped(database_url: str) -> None:
+    async with service(database_url, session("gimp", -9000)) as (context, hub, link):
+        link.idle = 9000.0
+        await context.sleeping.round()
+        assert link.orders[0] == "activity", "it is asked by its own clock"
+        row = (await sleep_rows(context))["gimp"]
+        assert row.active <= time.time() - 9000
+        await context.sleeping.round()
+        assert "warn" in link.orders
+        assert (await sleep_rows(context))["gimp"].step == "stop"
+        assert hub.stopped == []
+
+
+async def test_a_session_that_does_not_answer_after_the_clock_was_set_back_is_left_alone(database_url: str) -> None:
+    async with service(database_url, session("gimp", -9000)) as (context, hub, link):
+        link.idle = None
+        await context.sleeping.round()
+        await context.sleeping.round()
+        assert hub.stopped == []
+        assert (await sleep_rows(context)).get("gimp") is None
 
 
 async def test_a_session_that_does_not_answer_is_stopped_all_the_same_after_its_warning_time(database_url: str) -> None:

@@ -3,6 +3,7 @@
 import { TimeLeft } from './ahead';
 import type { Session, StepAhead, Verb } from './api';
 import { Ask } from './ask';
+import { past } from './left';
 import { canFreeze, canHibernate, canRemove, canStart, canStop, canWake, isOpen } from './sessions';
 import { ShareButton } from './share';
 import { shownSize, shownTime, useAttempt, useShared } from './shared';
@@ -154,8 +155,8 @@ export function SessionState({ session }: { session: Session }) {
   const { state, started, last_activity: used, asleep_since: asleep, asleep_bytes: bytes } = session;
   const since = canWake(state) ? asleep : isOpen(state) && started;
   const when = since
-    ? strings.since(shownTime(since, language))
-    : used && strings.lastUsed(shownTime(used, language));
+    ? strings.since(shownTime(past(since), language))
+    : used && strings.lastUsed(shownTime(past(used), language));
   return (
     <span className="state" data-state={state} title={session.why_not ?? undefined}>
       {strings.state[state]}
