@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamspace_proxy.desktop import programs, status
+from streamspace_proxy.desktop import programs, render_node, status
 from streamspace_proxy.desktop.announcement import announcement
 from streamspace_proxy.desktop.control import ControlServer, RefusedError
 from streamspace_proxy.desktop.home import make_home_files
@@ -87,6 +87,7 @@ class Desktop:
         self._budgets: dict[str, Budget] = {}
         self._file = settings.open
         self._env = program_environment(settings, None)
+        self._off_gpus = render_node.arguments(settings, shutil.which(programs.X_SERVER, path=self._env["PATH"]))
 
     # What the control socket may ask (control.Controlled).
 
@@ -202,7 +203,7 @@ class Desktop:
         try:
             with announcement() as pipe:
                 number = rare_display() if self.settings.preload is not None else None
-                argv = programs.x_server(self.settings, pipe.writer, number)
+                argv = programs.x_server(self.settings, pipe.writer, number, *self._off_gpus)
                 screen = self._run("X server", argv, pass_fds=[pipe.writer], death_signal=signal.SIGTERM)
                 self._screen = screen
                 display = await pipe.read(START_LIMIT)

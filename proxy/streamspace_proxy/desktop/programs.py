@@ -20,8 +20,11 @@ MICROPHONE = "streamspace_microphone"
 """What the streamer plays to `SPEECH` is what programs record from `MICROPHONE`."""
 
 
-def x_server(settings: Settings, display_fd: int, display: int | None = None) -> list[str]:
-    """Xtigervnc on a display, of its own choice unless told, which it writes to `display_fd` when it is up."""
+def x_server(settings: Settings, display_fd: int, display: int | None = None, *more: str) -> list[str]:
+    """Xtigervnc on a display, of its own choice unless told, which it writes to `display_fd` when it is up.
+
+    `more` are further arguments.
+    """
     return [
         X_SERVER,
         *(() if display is None else (f":{display}",)),
@@ -44,6 +47,7 @@ def x_server(settings: Settings, display_fd: int, display: int | None = None) ->
         # The clipboard passes through the streamer, which knows the policy; AllowOverride keeps programs of the
         # desktop from opening this way again.
         *("-AcceptCutText=0", "-SendCutText=0", "-AllowOverride="),
+        *more,
     ]
 
 

@@ -56,6 +56,8 @@ class Settings:
     """Whether that image is kept beside, when it is not needed any more."""
     memory_sleep: bool = False
     """Whether the app is known to live on when its memory was kept."""
+    gpus: int = 0
+    """How many GPUs the app asks for."""
     preload: str | None = None
     """A library for every program (LD_PRELOAD): where memory can be kept, that without which it could not."""
     shared: bool = False
@@ -92,6 +94,13 @@ def _memory_sleep(template: Mapping[str, Any]) -> bool:
     if not isinstance(sleep, dict) or sleep.get("memory", "untested") not in ("yes", "no", "untested"):
         raise SettingsError("STREAMSPACE_TEMPLATE: `sleep.memory` must be `yes`, `no` or `untested`.")
     return sleep.get("memory") == "yes"
+
+
+def _gpus(template: Mapping[str, Any]) -> int:
+    try:
+        return int((template.get("resources") or {}).get("gpu", {}).get("count", 0))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SettingsError("STREAMSPACE_TEMPLATE: `resources.gpu.count` must be a whole number.") from error
 
 
 def _microphone(environ: Mapping[str, str]) -> bool:
@@ -168,6 +177,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         last_words=_path(environ, "STREAMSPACE_LAST_WORDS", "the file for the container's last words"),
         keep_last=keep == "last",
         memory_sleep=_memory_sleep(template),
+        gpus=_gpus(template),
         title=str(template.get("title") or command[0]),
         command=command,
         environment=_text_mapping(template, "environment"),
