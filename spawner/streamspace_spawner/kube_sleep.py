@@ -42,6 +42,7 @@ class SleepingPods(_KubeSpawner):  # type: ignore[misc]
 
     plan: SessionPlan | None
     after_pod_created_hook: Any
+    keeps_browsers = True
 
     sleep_grace_period = Integer(
         120,

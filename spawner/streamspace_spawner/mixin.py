@@ -85,6 +85,9 @@ class StreamSpaceMixin(_Spawner):
     """What sleeps with its memory under this server's name, from the end of a session until one that was woken from it
     has shown that it lives."""
 
+    keeps_browsers = False
+    """Whether the memory of a browser without its sandbox can be kept where this spawner's sessions run."""
+
     turned_away = False
     """Whether no start of this server was ever let in: its first one is looked at, or was refused."""
 
@@ -152,7 +155,8 @@ class StreamSpaceMixin(_Spawner):
         if asks_for_session(options) or self.name in catalog.apps:
             await self._hear_of_overrides()
         try:
-            plan = plan_session(options, self.name, catalog, self._policy_of)
+            bare = self.streamspace.memory_sleep and self.keeps_browsers
+            plan = plan_session(options, self.name, catalog, self._policy_of, memory_sleep=bare)
             if plan is not None:
                 self._refuse_another_app(plan)
                 if not admitted:

@@ -78,10 +78,13 @@ def plan_session(
     server_name: str,
     catalog: Catalog,
     policy_of: Callable[[PolicyDefaults], Policy],
+    *,
+    memory_sleep: bool = False,
 ) -> SessionPlan | None:
     """Return what to start for `options`, or None for an ordinary server.
 
-    `policy_of` resolves the policy that a template sets for whoever starts the session.
+    `policy_of` resolves the policy that a template sets for whoever starts the session. Where sessions sleep with their
+    memory (`memory_sleep`), and nowhere else, a browser does without its sandbox if its policy says so.
 
     Without any options a server with an app's name is that app: `gimp` typed into the hub's "Add New Server" is GIMP.
 
@@ -97,9 +100,10 @@ def plan_session(
         template = catalog.get(wanted.app).template
     except UnknownApp as error:
         raise SessionRefused(str(error), reason="unknown_app") from None
+    policy = policy_of(template.policy)
     return SessionPlan(
-        template=template,
-        policy=policy_of(template.policy),
+        template=template.unsandboxed if memory_sleep and not policy.browser_sandbox else template,
+        policy=policy,
         open=_path_below_home(wanted.open),
         queue=wanted.queue,
     )

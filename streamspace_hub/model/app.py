@@ -157,6 +157,31 @@ class SleepDefaults(Ladder):
     memory: MemorySleep = Field(default=MemorySleep.UNTESTED, description="Does it survive sleeping with its memory?")
 
 
+class WithoutSandbox(BaseModel):
+    """What an app is started with besides, so that it does without a sandbox of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arguments: list[Annotated[Argument, Field(min_length=1)]] = Field(
+        default_factory=list, description="Arguments that follow the program."
+    )
+    environment: dict[VariableName, Argument] = Field(
+        default_factory=dict, description="Environment variables, which go before those of `environment`."
+    )
+
+    @field_validator("environment")
+    @classmethod
+    def _environment_is_ours_to_refuse(cls, environment: dict[str, str]) -> dict[str, str]:
+        return _unreserved(environment)
+
+
+def _unreserved(environment: dict[str, str]) -> dict[str, str]:
+    reserved = [key for key in environment if key.startswith(RESERVED_VARIABLES)]
+    if reserved:
+        raise ValueError(f"{reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_")
+    return environment
+
+
 class AppTemplate(BaseModel):
     """One app of the catalog: what is shown on its tile, what is started, and what it needs.
 
@@ -202,6 +227,11 @@ class AppTemplate(BaseModel):
     resources: Resources = Field(default_factory=Resources, description="CPU, memory and GPU of one session.")
     sleep: SleepDefaults = Field(default_factory=SleepDefaults, description="Sleep defaults of this app.")
     policy: PolicyDefaults = Field(default_factory=PolicyDefaults, description="Policy defaults of this app.")
+    without_sandbox: WithoutSandbox | None = Field(
+        default=None,
+        description="How it does without a sandbox of its own, where `browser_sandbox` of the policy gives that up: "
+        "then it sleeps with its memory.",
+    )
 
     @field_validator("command")
     @classmethod
@@ -215,10 +245,7 @@ class AppTemplate(BaseModel):
     @field_validator("environment")
     @classmethod
     def _environment_is_ours_to_refuse(cls, environment: dict[str, str]) -> dict[str, str]:
-        reserved = [key for key in environment if key.startswith(RESERVED_VARIABLES)]
-        if reserved:
-            raise ValueError(f"{reserved[0]} is reserved; choose names outside STREAMSPACE_ and JUPYTERHUB_")
-        return environment
+        return _unreserved(environment)
 
     @field_validator("home_files")
     @classmethod
@@ -238,6 +265,22 @@ class AppTemplate(BaseModel):
     def program(self) -> str:
         """The executable whose presence decides whether the app is installed."""
         return self.command[0]
+
+    @property
+    def unsandboxed(self) -> Self:
+        """The same without a sandbox of its own, so that its memory can be kept; as it is where it says no way."""
+        more = self.without_sandbox
+        if more is None:
+            return self
+        program, *arguments = self.command
+        return self.model_copy(
+            update={
+                "command": [program, *more.arguments, *arguments],
+                "environment": {**self.environment, **more.environment},
+                "sleep": self.sleep.model_copy(update={"memory": MemorySleep.YES}),
+                "without_sandbox": None,
+            }
+        )
 
     @property
     def opens_files(self) -> bool:

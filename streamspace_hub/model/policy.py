@@ -19,6 +19,7 @@ ProcessName = Annotated[str, StringConstraints(pattern=PROCESS_PATTERN, min_leng
 STEP_UP = "Who opens a session has shown a second factor, at most so many seconds ago; 0: none is asked for."
 ALLOW_NETWORKS = "Networks from which a session may be opened, e.g. `192.0.2.0/24` or `2001:db8::/32`; none: from all."
 BUSY_GPU = "Engines of GPUs in use by the app from which on it counts as busy; 0: never."
+BROWSER_SANDBOX = "Browsers keep their own sandbox, with which their memory cannot be kept; `false` gives it up."
 DENY_NETWORKS = "Networks from which it may not, also inside of `allow_networks`."
 
 
@@ -73,6 +74,7 @@ class Policy(BaseModel):
     step_up: StepUpAge = Field(default=NOT_ASKED, description=STEP_UP)
     allow_networks: Networks = Field(default=(), description=ALLOW_NETWORKS)
     deny_networks: Networks = Field(default=(), description=DENY_NETWORKS)
+    browser_sandbox: bool = Field(default=True, description=BROWSER_SANDBOX)
 
 
 class PolicyDefaults(BaseModel):
@@ -110,6 +112,7 @@ class PolicyDefaults(BaseModel):
     step_up: StepUpAge | None = Field(default=None, description=STEP_UP)
     allow_networks: Networks | None = Field(default=None, description=ALLOW_NETWORKS)
     deny_networks: Networks | None = Field(default=None, description=DENY_NETWORKS)
+    browser_sandbox: bool | None = Field(default=None, description=BROWSER_SANDBOX)
 
 
 class Policies(BaseModel):
@@ -159,6 +162,7 @@ JOINS: Final[Mapping[str, Join]] = {
     "step_up": _sooner,
     "allow_networks": _any_of,
     "deny_networks": _all_of,
+    "browser_sandbox": max,
 }
 """What a user gets of several groups: what any of them allows, and the safest of what they ask for. Each setting has a
 rule here."""

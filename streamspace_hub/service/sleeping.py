@@ -305,7 +305,8 @@ class Sleeping:
 
     async def _ask_for_memory(self) -> None:
         """Ask sessions of apps that are known to live on whether their memory can be kept, once for each start."""
-        apps = [name for name, one in self.catalog.apps.items() if one.template.sleep.memory is MemorySleep.YES]
+        known = {name: one.template.unsandboxed for name, one in self.catalog.apps.items()}
+        apps = [name for name, template in known.items() if template.sleep.memory is MemorySleep.YES]
         query = (
             select(SessionRow)
             .outerjoin(SleepRow, and_(SleepRow.user == SessionRow.user, SleepRow.name == SessionRow.name))

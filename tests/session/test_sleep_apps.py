@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from streamspace_hub.catalog import install_hint, is_installed, load_catalog
 from streamspace_hub.model import AppTemplate
 from streamspace_hub.model.app import MemorySleep
 from tests.session.test_builtin_apps import ALL_APPS, LIMIT, fills_the_screen, look
+from tests.session.test_sleep import CONTAINER
 from tests.support.running import Running, run_desktop
 from tests.support.sleep_table import TABLE, Row, written
 from tests.support.sleeping import USER, YES, another, as_it_was, needs_memory, settled
@@ -32,12 +34,16 @@ class Use:
     name: str = ""
     """Of the part of the app that its `arguments` start."""
     arguments: Sequence[str] = ()
+    sandbox: bool = True
+    """Whether the policy has it keep a sandbox of its own."""
 
 
 TEXT = ("type", "not saved")
 UNDO, DELETE = ("key", "ctrl+z"), ("key", "BackSpace")
 RECTANGLE = ("mousemove", "500", "300", "mousedown", "1", "mousemove", "650", "420", "mouseup", "1")
+FORM = "data:text/html,<textarea autofocus rows=20 cols=80></textarea>"
 USES = {
+    "chromium": [Use(), Use([("type", 80 * "x")], UNDO, "without its sandbox", [FORM], sandbox=False)],
     "desktop": [Use([("key", "alt+F2")], ("key", "Escape"))],
     "firefox": [Use()],
     "gimp": [Use([("key", "ctrl+n")], ("key", "Escape"))],
@@ -59,11 +65,15 @@ def test_every_app_is_tried_of_which_the_catalog_says_something() -> None:
 @pytest.mark.parametrize(("name", "use"), [(name, use) for name, uses in sorted(USES.items()) for use in uses])
 async def test_an_app_sleeps_with_its_memory_or_goes_on_and_says_why(name: str, use: Use) -> None:
     template = CATALOG.get(name).template
+    if not use.sandbox:
+        template = template.unsandboxed
     if not is_installed(template):
         assert not ALL_APPS, install_hint(template)
         pytest.skip(install_hint(template))
     fields = template.model_dump(mode="json", exclude={"command"}) | {"sleep": YES}
-    async with run_desktop(*template.command, *use.arguments, user=USER, **fields) as running:
+    # Without its sandbox it sleeps in pods alone.
+    where: dict[str, Any] = {"user": USER} if use.sandbox else {"program": CONTAINER}
+    async with run_desktop(*template.command, *use.arguments, **where, **fields) as running:
         await shown(running)
         row = Row(", ".join(filter(None, (template.title, use.name))), version(template))
         if template.sleep.memory is MemorySleep.NO:

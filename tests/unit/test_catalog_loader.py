@@ -216,7 +216,7 @@ def test_an_unknown_app_is_told_with_names_to_choose_from() -> None:
     catalog = load_catalog()
     with pytest.raises(UnknownApp, match=r"There is no app `gmip`. Did you mean gimp\?"):
         catalog.get("gmip")
-    with pytest.raises(UnknownApp, match=r"Choose one of: blender, desktop, editor, .*, terminal\."):
+    with pytest.raises(UnknownApp, match=r"Choose one of: blender, chromium, desktop, editor, .*, terminal\."):
         catalog.get("xyz")
     with pytest.raises(UnknownApp, match=r"There is no app `'a\\n"):
         catalog.get("a\n" + "b" * 1000)

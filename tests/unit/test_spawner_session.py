@@ -21,11 +21,13 @@ def catalog() -> Catalog:
     return load_catalog()
 
 
-def plan(catalog: Catalog, options: dict[str, Any], name: str = "", **policy: Any) -> SessionPlan | None:
+def plan(
+    catalog: Catalog, options: dict[str, Any], name: str = "", *, memory_sleep: bool = False, **policy: Any
+) -> SessionPlan | None:
     def policy_of(app: PolicyDefaults) -> Policy:
         return resolve_policy(*policy_layers(PolicyDefaults(**policy), app, Policies(), Who("ann"))).policy
 
-    return plan_session(options, name, catalog, policy_of)
+    return plan_session(options, name, catalog, policy_of, memory_sleep=memory_sleep)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,50 @@ def test_template_wins_over_the_admins_policy_and_that_over_the_built_in(tmp_pat
     assert planned is not None
     assert (planned.policy.clipboard, planned.policy.max_fps) == ("none", 24)
     assert planned.policy.max_viewers == Policy().max_viewers
+
+
+@pytest.mark.parametrize(
+    ("app", "memory_sleep", "policy", "gives_up"),
+    [
+        ("chromium", True, {"browser_sandbox": False}, True),
+        ("chromium", False, {"browser_sandbox": False}, False),
+        ("chromium", True, {"browser_sandbox": True}, False),
+        ("chromium", True, {}, False),
+        ("gimp", True, {"browser_sandbox": False}, False),
+        ("firefox", True, {"browser_sandbox": False}, False),
+    ],
+)
+def test_a_browser_gives_its_sandbox_up_where_its_policy_says_so_and_that_lets_it_sleep_with_its_memory(
+    catalog: Catalog, app: str, memory_sleep: bool, policy: dict[str, Any], gives_up: bool
+) -> None:
+    planned = plan(catalog, {"app": app}, memory_sleep=memory_sleep, **policy)
+    assert planned is not None
+    own = catalog.get(app).template
+    assert (planned.template != own) is gives_up
+    assert ("--no-sandbox" in planned.template.command) is gives_up
+    assert planned.template.sleep.memory == ("yes" if gives_up else own.sleep.memory)
+
+
+def test_without_a_sandbox_an_app_is_what_it_was_but_for_what_its_template_says() -> None:
+    template = AppTemplate.model_validate(
+        {
+            "name": "web",
+            "title": "Web",
+            "command": ["web", "--new", "%F"],
+            "environment": {"A": "1", "B": "1"},
+            "sleep": {"memory": "no", "freeze_after": 60},
+            "without_sandbox": {"arguments": ["--open"], "environment": {"B": "2"}},
+        }
+    )
+    bare = template.unsandboxed
+    assert bare.command == ["web", "--open", "--new", "%F"]
+    assert bare.environment == {"A": "1", "B": "2"}
+    assert (bare.sleep.memory, bare.sleep.freeze_after) == ("yes", 60)
+    assert bare.unsandboxed == bare
+    with pytest.raises(ValueError, match="STREAMSPACE_X is reserved"):
+        AppTemplate.model_validate(
+            {**template.model_dump(), "without_sandbox": {"environment": {"STREAMSPACE_X": "1"}}}
+        )
 
 
 def test_environment_is_the_contracts(catalog: Catalog) -> None:

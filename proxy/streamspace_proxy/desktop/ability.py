@@ -39,7 +39,7 @@ class Ability:
 def assess(settings: Settings, environ: Mapping[str, str]) -> Ability:
     """Look whether memory can be kept, the quickest reasons first."""
     if not settings.memory_sleep:
-        return Ability(why_not=f"It is not known whether {settings.title} lives on when its memory was kept.")
+        return _not_this_app(settings)
     if environ.get("STREAMSPACE_MEMORY_SLEEP") != "on":
         return Ability(
             why_not="Sleep with memory is off here, unless an administrator turns it on.",
@@ -62,6 +62,15 @@ def assess(settings: Settings, environ: Mapping[str, str]) -> Ability:
             turn_on="apt-get install criu  # Debian 13 or later",
         )
     return _rights(program)
+
+
+def _not_this_app(settings: Settings) -> Ability:
+    if settings.keeps_sandbox:
+        return Ability(
+            why_not=f"{settings.title} keeps its sandbox, with which its memory cannot be kept.",
+            turn_on='c.StreamSpace.default_policy = {"browser_sandbox": False}  # in jupyterhub_config.py',
+        )
+    return Ability(why_not=f"It is not known whether {settings.title} lives on when its memory was kept.")
 
 
 def _rights(program: str) -> Ability:

@@ -58,6 +58,8 @@ class Settings:
     """Whether the app is known to live on when its memory was kept."""
     gpus: int = 0
     """How many GPUs the app asks for."""
+    keeps_sandbox: bool = False
+    """Whether it would, if its policy had it do without the sandbox of its own."""
     preload: str | None = None
     """A library for every program (LD_PRELOAD): where memory can be kept, that without which it could not."""
     shared: bool = False
@@ -178,6 +180,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         keep_last=keep == "last",
         memory_sleep=_memory_sleep(template),
         gpus=_gpus(template),
+        keeps_sandbox=bool(template.get("without_sandbox")),
         title=str(template.get("title") or command[0]),
         command=command,
         environment=_text_mapping(template, "environment"),

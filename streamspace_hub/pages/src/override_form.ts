@@ -26,6 +26,7 @@ const POLICY: Record<Fields<'policy'>, Input> = {
   step_up: 'number',
   allow_networks: 'list',
   deny_networks: 'list',
+  browser_sandbox: 'yesno',
 };
 
 const QUOTA: Record<Fields<'quota'>, Input> = {

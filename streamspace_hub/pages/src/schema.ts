@@ -1474,6 +1474,11 @@ export interface components {
              * @description Networks from which it may not, also inside of `allow_networks`.
              */
             deny_networks?: string[] | null;
+            /**
+             * Browser Sandbox
+             * @description Browsers keep their own sandbox, with which their memory cannot be kept; `false` gives it up.
+             */
+            browser_sandbox?: boolean | null;
         };
         /**
          * PolicyValue
