@@ -8,13 +8,15 @@ been a session; the service asks here, to list none. Knows JupyterHub's handlers
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from streamspace_hub.model.turned_away import turned_away_in
+from streamspace_hub.changes import BOARD
+from streamspace_hub.model.turned_away import FORGOTTEN, LATELY, turned_away_in
 from streamspace_hub.to_services import ToServices
 
 ALL_PATH = r"/api/streamspace/turned-away"
@@ -32,7 +34,7 @@ class AllHandler(ToServices):
             if turned_away_in(state):
                 found.setdefault(user, set()).add(server)
         for user in self.users.values():
-            found[user.name] = _as_spawners_say(user, found.get(user.name, set()))
+            found[user.name] = _as_spawners_say(user, found.get(user.name, set()) | _lately(self, user))
         self.write(json.dumps({user: sorted(names) for user, names in found.items() if names}))
 
 
@@ -46,7 +48,13 @@ class UserHandler(APIHandler):
         if user is None:
             raise web.HTTPError(404)
         rows = {name for name, spawner in user.orm_spawners.items() if turned_away_in(spawner.state)}
-        self.write(json.dumps(sorted(_as_spawners_say(user, rows))))
+        self.write(json.dumps(sorted(_as_spawners_say(user, rows | _lately(self, user)))))
+
+
+def _lately(handler: APIHandler, user: Any) -> set[str]:
+    """Return the names that have just been forgotten: who has listed servers just before has them still."""
+    forgotten = handler.settings.get(BOARD, {}).get(FORGOTTEN, {})
+    return {name for (owner, name), at in forgotten.items() if owner == user.name and at > time.monotonic() - LATELY}
 
 
 def _as_spawners_say(user: Any, names: set[str]) -> set[str]:

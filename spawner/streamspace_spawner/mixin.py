@@ -231,9 +231,10 @@ class StreamSpaceMixin(_Spawner):
         self._tell("state")
 
     @property
-    def board(self) -> Mapping[str, Any]:
+    def board(self) -> dict[str, Any]:
         """What the hub's handlers of ours share with spawners; empty where there is no service."""
-        return self.user.settings.get("streamspace", {}) if self.user else {}
+        shared: dict[str, Any] = self.user.settings.get("streamspace", {}) if self.user else {}
+        return shared
 
     def _tell(self, what: str, **more: Any) -> None:
         # There, and heard by the service, if `install` was called with it.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
-from streamspace_hub.model.turned_away import KEPT
+from streamspace_hub.model.turned_away import FORGOTTEN, KEPT, LATELY
 
 if TYPE_CHECKING:
     from streamspace_spawner.mixin import StreamSpaceMixin
@@ -29,3 +30,12 @@ def _forget(spawner: StreamSpaceMixin) -> None:
         del others[spawner.name]
         database.delete(row)
         database.commit()
+        _remember(spawner)
+
+
+def _remember(spawner: StreamSpaceMixin) -> None:
+    forgotten: dict[tuple[str, str], float] = spawner.board.setdefault(FORGOTTEN, {})
+    now = time.monotonic()
+    for name in [name for name, at in forgotten.items() if at < now - LATELY]:
+        del forgotten[name]
+    forgotten[spawner.user.name, spawner.name] = now

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 TURNED_AWAY: Final = "streamspace_turned_away"
+FORGOTTEN: Final = "forgotten"
+"""On the board that `install` puts into the hub's settings: when a user's server was forgotten (monotonic)."""
+LATELY: Final = 60.0
+"""Seconds for which it is known of a name that it was forgotten: whoever listed servers just before asks just after."""
 KEPT: Final = 60.0
 """Seconds for which the hub keeps such a name after the last refusal, so that whoever asks late still hears why."""
 

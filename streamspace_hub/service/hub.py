@@ -157,13 +157,13 @@ class Hub:
             not server.get("ready") or server.get("pending") for server in (model.get("servers") or {}).values()
         )
         own = quote(name, safe="")
-        asleep, turned_away = await self._told_of_quiet(f"/{own}") if quiet else ({}, ())
+        asleep, turned_away = await self._told_of_quiet(own) if quiet else ({}, ())
         storage = await self._told(f"streamspace/storage/{own}") if self._limits_storage() else None
         return User.of(model, asleep, storage, turned_away)
 
-    async def _told_of_quiet(self, whose: str = "") -> tuple[Any, Any]:
-        """Return which servers sleep, and which were never let in: of one user, or by user."""
-        asked = (self._told(f"streamspace/{what}{whose}") for what in ("asleep", "turned-away"))
+    async def _told_of_quiet(self, user: str) -> tuple[Any, Any]:
+        """Return which servers of a user sleep, and which were never let in."""
+        asked = (self._told(f"streamspace/{what}/{user}") for what in ("asleep", "turned-away"))
         asleep, turned_away = await asyncio.gather(*asked)
         return asleep, turned_away
 
@@ -178,9 +178,12 @@ class Hub:
 
     async def active_users(self) -> AsyncIterator[User]:
         """Yield each user with an active server."""
-        asleep, turned_away = await self._told_of_quiet()
+        asleep = await self._told("streamspace/asleep")
         storage = await self._told("streamspace/storage") if self._limits_storage() else {}
-        async for model in self._items("users?state=active&include_stopped_servers=1", paginated=True):
+        models = [one async for one in self._items("users?state=active&include_stopped_servers=1", paginated=True)]
+        # Not before: of each server that is listed, it is known by then whether it was turned away.
+        turned_away = await self._told("streamspace/turned-away")
+        for model in models:
             name = model["name"]
             yield User.of(model, asleep.get(name), storage.get(name), turned_away.get(name, ()))
 
