@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from tornado import web
 
 from streamspace_hub.changes import BOARD, ENTRY
-from streamspace_hub.from_service import SERVICE
+from streamspace_hub.from_service import FromService
 from streamspace_hub.model.api import ServerName, UserName
 from streamspace_hub.model.asleep import asleep_in
-from streamspace_hub.model.explain import explain
-from streamspace_hub.to_services import ToServices
+from streamspace_hub.to_services import ToServices, known_user
 
 ALL_PATH = r"/api/streamspace/asleep"
 USER_PATH = r"/api/streamspace/asleep/(?P<user_name>[^/]+)"
@@ -39,7 +37,7 @@ class Told(BaseModel):
     bytes: int = Field(ge=0)
 
 
-class AllHandler(ToServices):
+class AllHandler(ToServices, FromService):
     """Who sleeps, of all users; and that somebody does."""
 
     def get(self) -> None:
@@ -53,14 +51,7 @@ class AllHandler(ToServices):
 
     def put(self) -> None:
         """Remember that a session's memory has been kept; it is then to be stopped."""
-        caller = self.current_user
-        if not isinstance(caller, orm.Service) or caller.name != SERVICE:
-            raise web.HTTPError(403, f"This is for the service {SERVICE}.")
-        try:
-            told = Told.model_validate_json(self.request.body)
-        except ValidationError as error:
-            complaint = explain(error, Told)[0]
-            raise web.HTTPError(400, f"{complaint.field}: {complaint.message}") from None
+        told = self.told(Told)
         user = self.find_user(told.user)  # type: ignore[no-untyped-call]
         spawner = user.spawners.get(told.server) if user is not None else None
         if spawner is None or not spawner.active or not hasattr(spawner, "fall_asleep"):
@@ -77,9 +68,7 @@ class UserHandler(APIHandler):
     @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
     def get(self, user_name: str) -> None:
         """List them by server."""
-        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
-        if user is None:
-            raise web.HTTPError(404)
+        user = known_user(self, user_name)
         found = {}
         for name, spawner in user.orm_spawners.items():
             if (asleep := asleep_in(spawner.state)) is not None:

@@ -78,11 +78,25 @@ def unseen_end(seen: float, sign: float | None, now: float) -> float:
     return seen if sign is None else max(seen, min(sign, now))
 
 
-class Journal:
+class OwnTables:
+    """Tables of ours in the hub's database, made when they are first needed."""
+
+    def __init__(self, metadata: MetaData) -> None:
+        self._metadata = metadata
+        self._made = False
+
+    def _make(self, db: Session) -> None:
+        if not self._made:
+            self._metadata.create_all(db.connection())
+            db.commit()
+            self._made = True
+
+
+class Journal(OwnTables):
     """The journal of one hub; `db` is the hub's own session, in which nothing else is left half done."""
 
     def __init__(self) -> None:
-        self._made = False
+        super().__init__(METADATA)
         self._alive: dict[Key, tuple[str, float, float]] = {}
         """App, begin, and when it was seen, of those whose life is not written down yet."""
 
@@ -152,12 +166,6 @@ class Journal:
             else:
                 db.execute(delete(RUNS).where(RUNS.c.id == number, RUNS.c.ended.is_not(None)))
         db.commit()
-
-    def _make(self, db: Session) -> None:
-        if not self._made:
-            METADATA.create_all(db.connection())
-            db.commit()
-            self._made = True
 
     def _close(self, db: Session, key: Key, when: Callable[[Any], float]) -> None:
         self._make(db)

@@ -17,6 +17,7 @@ from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, de
 from sqlalchemy.orm import Session
 
 from streamspace_hub.from_service import FromService
+from streamspace_hub.journal import OwnTables
 
 PATH = r"/api/streamspace/refusals"
 ENTRY = "refusals"
@@ -45,11 +46,11 @@ REFUSALS = Table(
 """`by`: `user:NAME` or `service:NAME`, null: the hub itself. `request`: its `X-Request-Id`, empty without."""
 
 
-class Refusals:
+class Refusals(OwnTables):
     """Those of one hub; `db` is the hub's own session, in which nothing else is left half done."""
 
     def __init__(self) -> None:
-        self._made = False
+        super().__init__(METADATA)
 
     def add(self, db: Session, **refusal: Any) -> str:
         """Write one down, for good: `at`, `user`, `server`, `by`, `reason` and `request`; return its key."""
@@ -73,12 +74,6 @@ class Refusals:
         self._make(db)
         db.execute(delete(REFUSALS).where(REFUSALS.c.key.in_(taken)))
         db.commit()
-
-    def _make(self, db: Session) -> None:
-        if not self._made:
-            METADATA.create_all(db.connection())
-            db.commit()
-            self._made = True
 
 
 class Taken(BaseModel):

@@ -12,9 +12,8 @@ from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
-from tornado import web
 
-from streamspace_hub.to_services import ToServices
+from streamspace_hub.to_services import ToServices, known_user
 
 ALL_PATH = r"/api/streamspace/storage"
 USER_PATH = r"/api/streamspace/storage/(?P<user_name>[^/]+)"
@@ -40,9 +39,7 @@ class UserHandler(APIHandler):
     @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
     async def get(self, user_name: str) -> None:
         """Say it, `null` where it is not limited."""
-        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
-        if user is None:
-            raise web.HTTPError(404)
+        user = known_user(self, user_name)
         self.write(json.dumps(await _storage(user)))
 
 

@@ -13,6 +13,14 @@ NEEDED = {"list:users", "read:servers"}
 """Scopes with which the caller could find out all of it by asking again and again."""
 
 
+def known_user(handler: APIHandler, name: str) -> Any:
+    """Return a user of the hub; 404 if there is none."""
+    user = handler.find_user(name)  # type: ignore[no-untyped-call]
+    if user is None:
+        raise web.HTTPError(404)
+    return user
+
+
 class ToServices(APIHandler):
     """Tells of all users."""
 

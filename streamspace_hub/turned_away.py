@@ -13,11 +13,10 @@ from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
-from tornado import web
 
 from streamspace_hub.changes import BOARD
 from streamspace_hub.model.turned_away import FORGOTTEN, LATELY, turned_away_in
-from streamspace_hub.to_services import ToServices
+from streamspace_hub.to_services import ToServices, known_user
 
 ALL_PATH = r"/api/streamspace/turned-away"
 USER_PATH = r"/api/streamspace/turned-away/(?P<user_name>[^/]+)"
@@ -44,9 +43,7 @@ class UserHandler(APIHandler):
     @needs_scope("read:servers")  # type: ignore[no-untyped-call,untyped-decorator]
     def get(self, user_name: str) -> None:
         """List their names."""
-        user = self.find_user(user_name)  # type: ignore[no-untyped-call]
-        if user is None:
-            raise web.HTTPError(404)
+        user = known_user(self, user_name)
         rows = {name for name, spawner in user.orm_spawners.items() if turned_away_in(spawner.state)}
         self.write(json.dumps(sorted(_as_spawners_say(user, rows | _lately(self, user)))))
 
