@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,20 +82,13 @@ def build(
     buildah: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="For buildah (repeatable).")] = None,
 ) -> int:
     """Build images with buildah."""
-    from streamspace_hub.images import BASE, ImageError, image_name
+    from streamspace_hub.images import BASE
     from streamspace_hub.images import build as build_image
 
-    templates = [_template(app, catalog_dir) for app in apps]
-    if None in templates:
-        return Exit.FAILED
-    for template in filter(None, templates):
-        name = image_name(template.name, prefix)
-        print(f"Building {name}", flush=True)
-        try:
-            build_image(template, base=base or BASE, name=name, options=buildah or [])
-        except ImageError as problem:
-            return _fail(str(problem))
-    return Exit.OK
+    def work(template: AppTemplate, name: str) -> None:
+        build_image(template, base=base or BASE, name=name, options=buildah or [])
+
+    return _each(apps, catalog_dir, prefix, "Building", work)
 
 
 @command(images)
@@ -105,17 +99,25 @@ def push(
     buildah: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="For buildah (repeatable).")] = None,
 ) -> int:
     """Push images that were built to the registry of --prefix, with buildah."""
-    from streamspace_hub.images import ImageError, image_name
     from streamspace_hub.images import push as push_image
 
-    templates = [_template(app, catalog_dir) for app in apps]
+    return _each(apps, catalog_dir, prefix, "Pushing", lambda _, name: push_image(name, options=buildah or []))
+
+
+def _each(
+    apps: list[str], folders: list[Path] | None, prefix: str, doing: str, work: Callable[[AppTemplate, str], None]
+) -> int:
+    """Do something with the image of each app; with none where an app is unknown, and no more after one has failed."""
+    from streamspace_hub.images import ImageError, image_name
+
+    templates = [_template(app, folders) for app in apps]
     if None in templates:
         return Exit.FAILED
     for template in filter(None, templates):
         name = image_name(template.name, prefix)
-        print(f"Pushing {name}", flush=True)
+        print(f"{doing} {name}", flush=True)
         try:
-            push_image(name, options=buildah or [])
+            work(template, name)
         except ImageError as problem:
             return _fail(str(problem))
     return Exit.OK

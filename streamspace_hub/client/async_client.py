@@ -52,6 +52,7 @@ from streamspace_hub.model.overrides import Override
 from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
+Page = TypeVar("Page", SessionList, SharedSessionList, OverrideList)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 STARTING = (SessionState.STARTING, SessionState.RESUMING)
 
@@ -118,16 +119,10 @@ class AsyncClient:
         search: str | None = None,
     ) -> AsyncIterator[UserSession]:
         """Yield the sessions that the caller may see, page by page."""
-        after: str | None = None
-        while True:
-            page = await self._get(
-                "sessions", SessionList, user=user, app=app, state=state, search=search, after=after, limit=200
-            )
+        wanted = {"user": user, "app": app, "state": state, "search": search}
+        async for page in self._pages("sessions", SessionList, **wanted):
             for session in page.sessions:
                 yield session
-            after = page.next
-            if after is None:
-                return
 
     async def session(self, name: str, *, user: str | None = None) -> UserSession:
         """Return one session; of the caller unless `user` is given."""
@@ -290,14 +285,9 @@ class AsyncClient:
     async def shared(self, *, user: str | None = None) -> AsyncIterator[SharedSession]:
         """Yield the sessions that others share with the caller, unless `user` is given, or with a group of theirs."""
         path = f"{await self._of(user)}/shared"
-        after: str | None = None
-        while True:
-            page = await self._get(path, SharedSessionList, after=after, limit=200)
+        async for page in self._pages(path, SharedSessionList):
             for session in page.sessions:
                 yield session
-            after = page.next
-            if after is None:
-                return
 
     async def share(
         self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None
@@ -422,14 +412,9 @@ class AsyncClient:
 
     async def overrides(self) -> AsyncIterator[OverrideEntry]:
         """Yield all overrides, page by page; for administrators."""
-        after: str | None = None
-        while True:
-            page = await self._get("overrides", OverrideList, after=after, limit=200)
+        async for page in self._pages("overrides", OverrideList):
             for entry in page.overrides:
                 yield entry
-            after = page.next
-            if after is None:
-                return
 
     async def override(self, *, user: str | None = None, group: str | None = None) -> Versioned[Override]:
         """Return what is set for a user or a group, for everybody without either; for administrators."""
@@ -521,6 +506,15 @@ class AsyncClient:
 
     async def _get(self, path: str, model: type[M], **query: Any) -> M:
         return await self._ask(Ask("GET", path, query), model)
+
+    async def _pages(self, path: str, model: type[Page], **query: Any) -> AsyncIterator[Page]:
+        after: str | None = None
+        while True:
+            page = await self._get(path, model, **query, after=after, limit=200)
+            yield page
+            after = page.next
+            if after is None:
+                return
 
     async def _ask(self, ask: Ask, model: type[M]) -> M:
         return exchange.parsed(exchange.checked(await self._send(ask)), model)

@@ -53,6 +53,7 @@ from streamspace_hub.model.overrides import Override
 from streamspace_hub.model.session import RESTING
 
 M = TypeVar("M", bound=BaseModel)
+Page = TypeVar("Page", SessionList, SharedSessionList, OverrideList)
 LIVE = (SessionState.RUNNING, SessionState.FROZEN)
 STARTING = (SessionState.STARTING, SessionState.RESUMING)
 
@@ -119,16 +120,10 @@ class Client:
         search: str | None = None,
     ) -> Iterator[UserSession]:
         """Yield the sessions that the caller may see, page by page."""
-        after: str | None = None
-        while True:
-            page = self._get(
-                "sessions", SessionList, user=user, app=app, state=state, search=search, after=after, limit=200
-            )
+        wanted = {"user": user, "app": app, "state": state, "search": search}
+        for page in self._pages("sessions", SessionList, **wanted):
             for session in page.sessions:
                 yield session
-            after = page.next
-            if after is None:
-                return
 
     def session(self, name: str, *, user: str | None = None) -> UserSession:
         """Return one session; of the caller unless `user` is given."""
@@ -287,14 +282,9 @@ class Client:
     def shared(self, *, user: str | None = None) -> Iterator[SharedSession]:
         """Yield the sessions that others share with the caller, unless `user` is given, or with a group of theirs."""
         path = f"{self._of(user)}/shared"
-        after: str | None = None
-        while True:
-            page = self._get(path, SharedSessionList, after=after, limit=200)
+        for page in self._pages(path, SharedSessionList):
             for session in page.sessions:
                 yield session
-            after = page.next
-            if after is None:
-                return
 
     def share(
         self, name: str, whom: str, role: ShareRole = "viewer", *, group: bool = False, user: str | None = None
@@ -419,14 +409,9 @@ class Client:
 
     def overrides(self) -> Iterator[OverrideEntry]:
         """Yield all overrides, page by page; for administrators."""
-        after: str | None = None
-        while True:
-            page = self._get("overrides", OverrideList, after=after, limit=200)
+        for page in self._pages("overrides", OverrideList):
             for entry in page.overrides:
                 yield entry
-            after = page.next
-            if after is None:
-                return
 
     def override(self, *, user: str | None = None, group: str | None = None) -> Versioned[Override]:
         """Return what is set for a user or a group, for everybody without either; for administrators."""
@@ -518,6 +503,15 @@ class Client:
 
     def _get(self, path: str, model: type[M], **query: Any) -> M:
         return self._ask(Ask("GET", path, query), model)
+
+    def _pages(self, path: str, model: type[Page], **query: Any) -> Iterator[Page]:
+        after: str | None = None
+        while True:
+            page = self._get(path, model, **query, after=after, limit=200)
+            yield page
+            after = page.next
+            if after is None:
+                return
 
     def _ask(self, ask: Ask, model: type[M]) -> M:
         return exchange.parsed(exchange.checked(self._send(ask)), model)
